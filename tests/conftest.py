@@ -1,0 +1,39 @@
+"""Shared: one thread, no W&B account, and running a command in this process as a user would."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+Run = Callable[[Callable[[], object], Sequence[str]], int]
+
+
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """A command run in this process flushes denormals to zero; the next test starts without."""
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
+def no_wandb_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Call a command with arguments; its exit status, 0 when it returns."""
+
+    def call(command: Callable[[], object], arguments: Sequence[str]) -> int:
+        monkeypatch.setattr(sys, "argv", ["command", *arguments])
+        try:
+            command()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return 0
+
+    return call
