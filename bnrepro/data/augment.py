@@ -1,0 +1,70 @@
+"""Augmentation of whole batches on the training device: shift, mirror, photometric distortion.
+
+What happens to an example depends on seed, epoch and the example's number alone, not on its
+batch-mates or on the arm, so all arms of a seed see the same pictures.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bnrepro.seeding import stream
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Strengths; zero (or False) switches a part off."""
+
+    shift: int = 0  # pixels, either way in both directions; the border is filled with zeros
+    mirror: bool = False  # left and right, half of the time
+    photometric: float = 0.0  # brightness ± this share of the range, contrast × (1 ± it)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """One epoch's random numbers, a row an example."""
+
+    offsets: Tensor  # (N, 2), from 0 to 2·shift
+    mirrored: Tensor  # (N,), bool
+    brightness: Tensor  # (N,), in [−1, 1]
+    contrast: Tensor  # (N,), in [−1, 1]
+
+    def to(self, device: torch.device) -> "Draws":
+        return Draws(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+def draw(augmentation: Augmentation, seed: int, epoch: int, size: int) -> Draws:
+    """Every part always draws its numbers: switching one off leaves the others as they were."""
+    generator = stream(seed, "augmentation", epoch)
+    offsets = torch.rand(size, 2, generator=generator) * (2 * augmentation.shift + 1)
+    mirrored = torch.rand(size, generator=generator) < 0.5
+    brightness, contrast = (2 * torch.rand(2, size, generator=generator) - 1).unbind()
+    return Draws(offsets.long(), mirrored & augmentation.mirror, brightness, contrast)
+
+
+def augment(images: Tensor, draws: Draws, index: Tensor, augmentation: Augmentation) -> Tensor:
+    """Distort images in [0, 1], (B, C, H, W), whose numbers in the data set are `index` (B,)."""
+    if augmentation.shift:
+        images = _shifted(images, draws.offsets[index], augmentation.shift)
+    if augmentation.mirror:
+        images = torch.where(draws.mirrored[index, None, None, None], images.flip(-1), images)
+    if augmentation.photometric:
+        strength = augmentation.photometric
+        brightness, contrast = (
+            strength * d[index, None, None, None] for d in (draws.brightness, draws.contrast)
+        )
+        mean = images.mean((1, 2, 3), keepdim=True)
+        images = ((images - mean) * (1 + contrast) + mean + brightness).clamp(0, 1)
+    return images
+
+
+def _shifted(images: Tensor, offsets: Tensor, shift: int) -> Tensor:
+    """Crops of the images' own size out of their zero-padded selves, an offset each."""
+    height, width = images.shape[-2:]
+    padded = functional.pad(images, (shift,) * 4)
+    rows = offsets[:, :1] + torch.arange(height, device=images.device)
+    columns = offsets[:, 1:] + torch.arange(width, device=images.device)
+    number = torch.arange(len(images), device=images.device)[:, None, None]
+    return padded[number, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
