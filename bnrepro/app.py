@@ -1,0 +1,104 @@
+"""From a command line to an experiment's `main(cfg)`, and from any user error to one clear line."""
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import hydra
+import torch
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bnrepro.config import HYDRA_VERSION, ROOT
+from bnrepro.errors import UserError
+from bnrepro.validation import validate
+
+
+def application(experiment: str) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+    """Turn `main(cfg)` into a command: Hydra in front, one clear line for every user error."""
+
+    def decorate(task: Callable[[Any], None]) -> Callable[[], None]:
+        @functools.wraps(task)
+        def job(node: DictConfig) -> None:
+            cfg = OmegaConf.to_object(node)
+            validate(cfg)
+            task(cfg)
+
+        def command() -> None:
+            logging.basicConfig(level=logging.INFO, format="%(message)s")
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to guard() instead of being printed
+            main = hydra.main(
+                version_base=HYDRA_VERSION,
+                config_path=str(ROOT / "configs"),
+                config_name=experiment,
+            )
+            guard(main(job))
+
+        return command
+
+    return decorate
+
+
+def guard(command: Callable[[], object]) -> None:
+    """Run a command; print a user error as one line and exit with status 2."""
+    try:
+        command()
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to resume", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def explain(error: BaseException) -> str:
+    """One line: what is wrong, where, what is allowed."""
+    chain = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    user = next((e for e in chain if isinstance(e, UserError)), None)
+    if user is not None:
+        return str(user)
+    omega = next((e for e in chain if isinstance(e, OmegaConfBaseException)), None)
+    if omega is not None and omega.full_key:
+        return _explain_key(omega)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines)
+
+
+def _explain_key(error: OmegaConfBaseException) -> str:
+    key = str(error.full_key)
+    kind = error.object_type
+    allowed = [f.name for f in fields(kind)] if kind and is_dataclass(kind) else []
+    if error.key is not None and str(error.key) not in allowed and allowed:
+        near = get_close_matches(str(error.key), allowed, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return f"{key}: no such key{hint}; allowed here are {', '.join(allowed)}"
+    return f"{key}: {str(error.msg or error).splitlines()[0]}"
+
+
+def resolve_device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={name}: not usable here ({str(error).splitlines()[0]})") from None
+    return device
+
+
+def set_up_torch(cfg: Any) -> torch.device:
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
+    torch.set_flush_denormal(True)  # saturated sigmoids would otherwise slow the products down
+    # glibc keeps freed blocks below the largest one it has seen freed (up to 32 MiB), instead of
+    # handing every step's activations back to the system and asking for them anew.
+    torch.empty(8_000_000)
+    return resolve_device(cfg.device)

@@ -1,0 +1,50 @@
+"""Which config a run belongs to: its hash, and the folder that follows from it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+
+from bnrepro.config import compose
+
+# What leaves a run's numbers as they are, and so stays out of its identity.
+NEUTRAL = ("experiment", "variant", "scale", "seeds", "device", "threads", "results", "force")
+NEUTRAL_NESTED = {"data": ("root", "cache"), "wandb": None, "checkpoint_every": None}
+
+
+def numbers(cfg: Any) -> dict[str, Any]:
+    """The part of a config that changes a run's numbers, as plain data."""
+    plain = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(cfg)))
+    kept = {k: v for k, v in plain.items() if k not in NEUTRAL}
+    for key, inner in NEUTRAL_NESTED.items():
+        if inner is None:
+            kept.pop(key, None)
+        else:
+            kept[key] = {k: v for k, v in kept[key].items() if k not in inner}
+    return kept
+
+
+def digest(content: object, length: int = 12) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def config_hash(cfg: Any, data_checksum: str) -> str:
+    """Identity of what changes a run's numbers, the data's content included."""
+    return digest({"config": numbers(cfg), "data": data_checksum})
+
+
+def folder_name(cfg: Any, data_name: str) -> str:
+    """The variant's name; a short hash follows when the config is not the named one's."""
+    named = compose(cfg.experiment, [f"variant={cfg.variant}", f"scale={cfg.scale}"])
+    name = cfg.variant
+    if numbers(cfg) != numbers(named):
+        name += f"-{digest(numbers(cfg), 6)}"
+    return name if data_name == cfg.data.name else f"{name}-{data_name}"
+
+
+def group_folder(cfg: Any, data_name: str) -> Path:
+    """Where the runs of one job live: results/runs/<experiment>/<scale>/<variant>."""
+    return Path(cfg.results) / cfg.experiment / cfg.scale / folder_name(cfg, data_name)

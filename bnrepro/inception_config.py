@@ -1,0 +1,58 @@
+"""The config of Section 4.2's networks. Values stand in `configs/inception.yaml` and its deltas."""
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from bnrepro.config import EvalConfig, RunConfig
+
+
+@dataclass
+class NetworkConfig:
+    stem: str = MISSING  # imagenet | tiny | small
+    width: float = MISSING  # multiplies every number of filters of Figure 5
+    norm: str = MISSING  # none | batch
+    activation: str = MISSING  # relu | sigmoid
+    separable: bool = MISSING  # the first convolution
+    stem_norm: bool = MISSING
+    projection_4cd: int = MISSING  # 128 as printed, 96 for the printed sums
+    lrn: bool = MISSING
+    dropout: float = MISSING
+    engine: str = MISSING  # of BN: torch | paper
+
+
+@dataclass
+class RateConfig:
+    lr: float = MISSING  # of the plain network; tuned on it alone
+    multiplier: float = MISSING  # the arm's rate in units of that
+    momentum: float = MISSING
+    batch: int = MISSING
+    weight_decay: float = MISSING  # L2 on convolution and classifier weights
+    weight_decay_divisor: float = MISSING
+    decay: str = MISSING  # plain | fast
+
+
+@dataclass
+class BudgetConfig:
+    steps: int = MISSING  # T, of the plain network
+    end_share: float = MISSING  # the plain network's rate at T, as a share of its start
+    fast: float = MISSING  # how many times faster `decay: fast` falls; the run ends as much earlier
+
+
+@dataclass
+class PictureConfig:
+    shuffle: str = MISSING  # full | shards | fixed
+    shards: int = MISSING
+    shift: int = MISSING  # pixels
+    mirror: bool = MISSING
+    photometric: float = MISSING
+
+
+@dataclass
+class InceptionConfig(RunConfig):
+    model: NetworkConfig = field(default_factory=NetworkConfig)
+    optim: RateConfig = field(default_factory=RateConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    pictures: PictureConfig = field(default_factory=PictureConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    checkpoint_every: int = MISSING  # steps

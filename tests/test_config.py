@@ -1,0 +1,128 @@
+"""Configs: every shipped one is valid, variants differ as they say, mistakes are named."""
+
+import json
+
+import pytest
+
+from bnrepro.app import explain
+from bnrepro.config import ROOT, SCHEMAS, compose, variants
+from bnrepro.errors import UserError
+from bnrepro.identity import config_hash, folder_name, numbers
+from bnrepro.validation import seed_list, validate
+
+SHIPPED = [
+    (experiment, path.parent.name, path.stem)
+    for experiment in SCHEMAS
+    for path in sorted((ROOT / "configs" / experiment).glob("*/*.yaml"))
+]
+
+
+@pytest.mark.parametrize(("experiment", "group", "name"), SHIPPED)
+def test_every_shipped_file_composes_and_carries_its_own_name(experiment, group, name):
+    cfg = compose(experiment, [f"{group}={name}"])
+    validate(cfg)
+    assert getattr(cfg, group) == name
+    assert cfg.experiment == experiment
+
+
+def differences(a: dict, b: dict, prefix: str = "") -> set[str]:
+    found = set()
+    for key in a:
+        if isinstance(a[key], dict):
+            found |= differences(a[key], b[key], f"{prefix}{key}.")
+        elif a[key] != b[key]:
+            found.add(prefix + key)
+    return found
+
+
+def test_bn_differs_from_the_baseline_in_the_norm_alone():
+    arms = {v: numbers(compose("mnist", [f"variant={v}"])) for v in variants("mnist")}
+    assert differences(arms["baseline"], arms["bn"]) == {"model.norm"}
+
+
+def test_the_paper_scale_is_the_papers():
+    cfg = compose("mnist", [])
+    assert (cfg.scale, cfg.duration.steps, cfg.optim.batch) == ("paper", 50_000, 60)
+    assert (cfg.model.hidden, cfg.model.activation) == ([100, 100, 100], "sigmoid")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["optim.lrr=1"], ["optim.lrr", "no such key", "did you mean lr?", "momentum"]),
+        (["optim.lr=fast"], ["optim.lr", "fast", "Float"]),
+        (["learning_rate=1"], ["learning_rate", "no such key", "optim"]),
+        (["variant=bnn"], ["variant/bnn", "baseline"]),
+        (["scale=huge"], ["scale/huge", "smoke"]),
+        (["duration.epochs=3"], ["duration", "exactly one", "duration.steps=50000", "null"]),
+        (["duration.steps=null"], ["duration", "exactly one", "no unit"]),
+        (["duration.steps=0"], ["duration.steps=0", "greater than 0"]),
+        (["optim.batch=0"], ["optim.batch=0", "greater than 0"]),
+        (["variant=bn", "optim.batch=1"], ["optim.batch=1", "no variance"]),
+        (["seeds=[1,1]"], ["seeds=[1, 1]", "twice"]),
+        (["seeds=0"], ["seeds=0", "seeds=[3,4]"]),
+        (["seeds=[-1]"], ["seeds=[-1]"]),
+        (["model.norm=layer"], ["model.norm=layer", "none, batch"]),
+        (["optim.momentum=2"], ["optim.momentum=2", "between 0 and 1"]),
+        (["eval.grid=[[10,0]]"], ["eval.grid", "until, every"]),
+        (["wandb.mode=on"], ["wandb.mode", "offline"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_key_and_remedy(overrides, words):
+    with pytest.raises(Exception) as caught:
+        validate(compose("mnist", overrides))
+    line = explain(caught.value)
+    assert "\n" not in line
+    for word in words:
+        assert word in line
+
+
+def test_seeds_are_a_count_or_a_list():
+    assert seed_list(3) == [0, 1, 2]
+    assert seed_list([4, 0]) == [4, 0]
+    for bad in (True, "3", [1.5], []):
+        with pytest.raises(UserError):
+            seed_list(bad)
+
+
+def test_the_folder_is_the_variants_name_until_something_that_counts_is_overridden():
+    assert folder_name(compose("mnist", ["variant=bn"]), "mnist") == "bn"
+    neutral = ["variant=bn", "seeds=2", "threads=1", "wandb.mode=disabled", "checkpoint_every=9"]
+    assert folder_name(compose("mnist", neutral), "mnist") == "bn"
+    changed = folder_name(compose("mnist", ["variant=bn", "optim.lr=0.123"]), "mnist")
+    assert changed.startswith("bn-")
+    assert changed != folder_name(compose("mnist", ["variant=bn", "optim.lr=0.124"]), "mnist")
+
+
+def test_a_subset_of_the_data_never_passes_for_the_set():
+    cfg = compose("mnist", ["variant=bn"])
+    assert folder_name(cfg, "mnist-5k") == "bn-mnist-5k"
+    assert config_hash(cfg, "a") != config_hash(cfg, "b")
+
+
+def test_the_hash_ignores_what_leaves_the_numbers_as_they_are():
+    base = config_hash(compose("mnist", []), "x")
+    neutral = [
+        "seeds=[7]",
+        "device=cpu",
+        "threads=2",
+        "data.root=x",
+        "results=x",
+        "force=true",
+    ]
+    assert config_hash(compose("mnist", neutral), "x") == base
+    for changed in ("optim.lr=0.9", "model.eps=1e-3", "duration.steps=10", "eval.probe_examples=5"):
+        assert config_hash(compose("mnist", [changed]), "x") != base
+
+
+def test_the_tuned_settings_are_the_grids_winners():
+    winners = ROOT / "results/mnist_grid/paper/winners.json"
+    if not winners.exists():
+        pytest.skip("the grid is not published yet")
+    chosen = json.loads(winners.read_text())
+    pairs = [("baseline", "baseline"), ("bn", "baseline"), ("bn", "bn")]
+    for variant, arm in [*pairs, ("baseline_tuned", "baseline_tuned")]:
+        cfg = compose("mnist", [f"variant={variant}"])
+        assert cfg.optim.lr == chosen[arm]["lr"]
+        if cfg.model.init == "normal":
+            assert cfg.model.init_std == chosen[arm]["std"]
