@@ -1,0 +1,228 @@
+"""The Inception network of the paper's appendix (Figure 5), with and without BN.
+
+The table is data, one row a module. Three things the paper leaves contradictory are switches:
+projections of 128 in 4c and 4d (as printed; 608 and 1056 channels) or 96 (the 576 and 1024 that
+the output column states), the first convolution separable or dense, and BN in the stem or not.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bnrepro.norm import BatchNorm
+from bnrepro.seeding import stream
+
+
+class Module(NamedTuple):
+    """A row of Figure 5. `n1x1` = 0: no such branch; `proj` = 0: the pooled input passes on."""
+
+    name: str
+    stride: int
+    n1x1: int
+    reduce3: int
+    n3x3: int
+    reduce_double: int
+    double3: int
+    pool: str
+    proj: int
+
+
+FIGURE_5 = (
+    Module("3a", 1, 64, 64, 64, 64, 96, "avg", 32),
+    Module("3b", 1, 64, 64, 96, 64, 96, "avg", 64),
+    Module("3c", 2, 0, 128, 160, 64, 96, "max", 0),
+    Module("4a", 1, 224, 64, 96, 96, 128, "avg", 128),
+    Module("4b", 1, 192, 96, 128, 96, 128, "avg", 128),
+    Module("4c", 1, 160, 128, 160, 128, 160, "avg", 128),
+    Module("4d", 1, 96, 128, 192, 160, 192, "avg", 128),
+    Module("4e", 2, 0, 128, 192, 192, 256, "max", 0),
+    Module("5a", 1, 352, 192, 320, 160, 224, "avg", 128),
+    Module("5b", 1, 352, 192, 320, 192, 224, "max", 128),
+)
+DEPTH_MULTIPLIER = 8  # of the separable first convolution
+LRN = (5, 1e-4, 0.75, 1.0)  # size, α, β, k: GoogLeNet's; not given in the paper
+
+
+@dataclass(frozen=True)
+class Stem:
+    """What stands before 3a: kernel and stride of the first convolution, and which pools follow."""
+
+    kernel: int
+    stride: int
+    pools: tuple[bool, bool]  # after the first convolution, after the second
+
+
+STEMS = {
+    "imagenet": Stem(7, 2, (True, True)),  # 224 → 112 → 56 → 28, the paper's
+    "tiny": Stem(7, 1, (True, False)),  # 64 → 64 → 32 → 32
+    "small": Stem(3, 1, (True, False)),
+}
+
+
+@dataclass(frozen=True)
+class InceptionSpec:
+    """Everything that fixes the network's shape; the values of the paper are the defaults."""
+
+    classes: int = 1000
+    channels: int = 3
+    stem: str = "imagenet"
+    width: float = 1.0  # multiplies every number of filters
+    norm: str = "batch"  # batch | none
+    activation: str = "relu"  # relu | sigmoid
+    separable: bool = True  # the first convolution
+    stem_norm: bool = True  # BN in the stem; the text says before every nonlinearity
+    projection_4cd: int = 128  # 128 as printed, 96 for the printed sums
+    lrn: bool = False  # Local Response Normalization after pool1 and after conv2
+    dropout: float = 0.0  # before the classifier
+    engine: str = "torch"  # of BN: torch | paper
+
+    def filters(self, count: int) -> int:
+        return max(1, round(count * self.width)) if count else 0
+
+    def modules(self) -> list[Module]:
+        """Figure 5 with this width and these projections."""
+        return [self._scaled(row) for row in FIGURE_5]
+
+    def _scaled(self, row: Module) -> Module:
+        f = self.filters
+        return row._replace(
+            n1x1=f(row.n1x1),
+            reduce3=f(row.reduce3),
+            n3x3=f(row.n3x3),
+            reduce_double=f(row.reduce_double),
+            double3=f(row.double3),
+            proj=f(self.projection_4cd if row.name in ("4c", "4d") else row.proj),
+        )
+
+
+class ConvUnit(nn.Module):
+    """z = g(BN(Wu)), or g(Wu + b) without BN: convolution, normalisation, nonlinearity."""
+
+    def __init__(
+        self, spec: InceptionSpec, inputs: int, filters: int, kernel: int, stride: int = 1,
+        norm: bool = True, separable: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        normalised = norm and spec.norm == "batch"
+        pad, bias = kernel // 2, not normalised
+        self.depthwise: nn.Module = nn.Identity()
+        if separable:
+            deep = inputs * DEPTH_MULTIPLIER
+            self.depthwise = nn.Conv2d(inputs, deep, kernel, stride, pad, groups=inputs, bias=False)
+            self.conv = nn.Conv2d(deep, filters, 1, bias=bias)
+        else:
+            self.conv = nn.Conv2d(inputs, filters, kernel, stride, pad, bias=bias)
+        self.norm: nn.Module = (
+            BatchNorm(filters, engine=spec.engine) if normalised else nn.Identity()
+        )
+        self.g: nn.Module = nn.ReLU() if spec.activation == "relu" else nn.Sigmoid()
+
+    def forward(self, u: Tensor) -> Tensor:
+        return self.g(self.norm(self.conv(self.depthwise(u))))
+
+
+class InceptionModule(nn.Module):
+    """Up to four branches side by side; the 5×5 of GoogLeNet is two 3×3 here ("double 3×3")."""
+
+    def __init__(self, spec: InceptionSpec, row: Module, inputs: int) -> None:
+        super().__init__()
+        s = row.stride
+        branches: dict[str, nn.Module] = {}
+        if row.n1x1:
+            branches["1x1"] = ConvUnit(spec, inputs, row.n1x1, 1)
+        branches["3x3"] = nn.Sequential(
+            ConvUnit(spec, inputs, row.reduce3, 1), ConvUnit(spec, row.reduce3, row.n3x3, 3, s)
+        )
+        branches["double_3x3"] = nn.Sequential(
+            ConvUnit(spec, inputs, row.reduce_double, 1),
+            ConvUnit(spec, row.reduce_double, row.double3, 3),
+            ConvUnit(spec, row.double3, row.double3, 3, s),
+        )
+        pool: nn.Module = nn.MaxPool2d(3, s, 1) if row.pool == "max" else nn.AvgPool2d(3, s, 1)
+        tail = [ConvUnit(spec, inputs, row.proj, 1)] if row.proj else []
+        branches["pool"] = nn.Sequential(pool, *tail)
+        self.branches = nn.ModuleDict(branches)
+        self.outputs = row.n1x1 + row.n3x3 + row.double3 + (row.proj or inputs)
+
+    def forward(self, u: Tensor) -> Tensor:
+        return torch.cat([branch(u) for branch in self.branches.values()], dim=1)
+
+
+class Inception(nn.Module):
+    """Figure 5, from images (N, channels, H, W) to logits (N, classes).
+
+    `blocks` are named as the paper names them, so that probes can address what they return.
+    """
+
+    def __init__(self, spec: InceptionSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.blocks = nn.ModuleDict(self._stem())
+        width = spec.filters(192)
+        for row in spec.modules():
+            module = InceptionModule(spec, row, width)
+            self.blocks[row.name] = module
+            width = module.outputs
+        self.dropout = nn.Dropout(spec.dropout)
+        self.classifier = nn.Linear(width, spec.classes)
+
+    def _stem(self) -> dict[str, nn.Module]:
+        spec, stem = self.spec, STEMS[self.spec.stem]
+        first, reduce, second = (spec.filters(n) for n in (64, 64, 192))
+        unit = {"norm": spec.stem_norm}
+        pools = [nn.MaxPool2d(3, 2, 1) if pool else nn.Identity() for pool in stem.pools]
+        lrn = [nn.LocalResponseNorm(*LRN) if spec.lrn else nn.Identity() for _ in pools]
+        return {
+            "conv1": ConvUnit(
+                spec,
+                spec.channels,
+                first,
+                stem.kernel,
+                stem.stride,
+                separable=spec.separable,
+                **unit,
+            ),
+            "pool1": pools[0],
+            "lrn1": lrn[0],
+            "conv2_reduce": ConvUnit(spec, first, reduce, 1, **unit),
+            "conv2": ConvUnit(spec, reduce, second, 3, **unit),
+            "lrn2": lrn[1],
+            "pool2": pools[1],
+        }
+
+    def forward(self, images: Tensor) -> Tensor:
+        u = images
+        for block in self.blocks.values():
+            u = block(u)
+        return self.classifier(self.dropout(u.mean((2, 3))))
+
+    def intermediates(self, images: Tensor) -> dict[str, Tensor]:
+        """The output of every block by its name, and the logits."""
+        values, u = {}, images
+        for name, block in self.blocks.items():
+            values[name] = u = block(u)
+        return {**values, "logits": self.classifier(self.dropout(u.mean((2, 3))))}
+
+
+def initialise(network: Inception, seed: int) -> None:
+    """He's initialisation, keyed by seed and layer name: the same weights in every arm.
+
+    The paper does not say how Inception was initialised. Zero-mean weights of variance
+    2/fan_in keep the scale of ReLU activations through depth, so that the network without BN
+    trains too; biases and β start at 0, γ at 1. The classifier's variance is 1/fan_in.
+    """
+    with torch.no_grad():
+        for name, module in network.named_modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                gain = 2.0 if isinstance(module, nn.Conv2d) else 1.0
+                fan_in = module.weight[0].numel()
+                values = torch.randn(module.weight.shape, generator=stream(seed, "init", name))
+                module.weight.copy_(values * (gain / fan_in) ** 0.5)
+                if module.bias is not None:
+                    module.bias.zero_()
+
+
+def parameter_count(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())

@@ -1,0 +1,129 @@
+"""What turns a loop into a run that can be killed: checkpoints, resuming, outcomes."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from bnrepro.data import Dataset
+from bnrepro.record import Record
+from bnrepro.training import checkpoint
+
+
+class Trainer(Protocol):
+    """What a loop must offer to be checkpointed: `SlotTrainer` and `ImageTrainer` do."""
+
+    step: int
+
+    @property
+    def active(self) -> list[int]: ...
+    def run(self, stops: Sequence[int]) -> Iterator[Tensor]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def resume(trainer: Trainer, path: Path, identity: str, force: bool) -> None:
+    """Put the trainer where its checkpoint left it, if there is one."""
+    state = None if force else checkpoint.load(path, identity)
+    if state is not None:
+        trainer.load_state_dict(state)
+
+
+def checkpointed(
+    trainer: Trainer, stops: Sequence[int], path: Path, identity: str, every: int
+) -> Iterator[Tensor]:
+    """`trainer.run(stops)` that saves after the caller has recorded a stop, `every` steps or more
+    apart and at the end: a resumed run never lacks a row that came before its checkpoint."""
+    saved = trainer.step
+    for losses in trainer.run(stops):
+        yield losses
+        if trainer.step - saved >= every or trainer.step == stops[-1] or not trainer.active:
+            checkpoint.save(path, {"config_hash": identity, **trainer.state_dict()})
+            saved = trainer.step
+
+
+@contextlib.contextmanager
+def marking(records: Sequence[Record], identity: str) -> Iterator[None]:
+    """Leave a summary that says so when a run is interrupted or crashes."""
+    try:
+        yield
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
+        for record in records:
+            with contextlib.suppress(Exception):
+                record.finish({"status": status, "error": str(error), "config_hash": identity})
+        raise
+
+
+def chance_accuracy(data: Dataset) -> float:
+    """Accuracy of always naming the commonest class, plus three standard errors."""
+    share = float(data.test_labels.bincount().max()) / len(data.test_labels)
+    return share + 3 * (share * (1 - share) / len(data.test_labels)) ** 0.5
+
+
+def outcome(first_non_finite: int | None, best_accuracy: float | None, data: Dataset) -> str:
+    if first_non_finite is not None:
+        return "non-finite"
+    better = best_accuracy is not None and best_accuracy > chance_accuracy(data)
+    return "trained" if better else "collapsed"
+
+
+def ending(
+    rows: Sequence[dict[str, Any]],
+    first_non_finite: int | None,
+    data: Dataset,
+    more: dict[str, Any],
+) -> dict[str, Any]:
+    """How a run ended, from its rows: the last row's scalars with `more`, and the best accuracy."""
+    best = max(rows, key=lambda row: row["test_accuracy"], default=None)
+    accuracy, step = (best["test_accuracy"], best["step"]) if best else (None, None)
+    final = None
+    if first_non_finite is None:
+        final = {k: v for k, v in rows[-1].items() if not isinstance(v, dict)} | more
+    return {
+        "status": "ok" if first_non_finite is None else "diverged",
+        "outcome": outcome(first_non_finite, accuracy, data),
+        "first_non_finite_step": first_non_finite,
+        "final": final,
+        "best": {"test_accuracy": accuracy, "step": step},
+    }
+
+
+class Bar:
+    """Progress with time left: a live bar on a terminal, a line every tenth elsewhere."""
+
+    def __init__(self, label: str, total: int, done: int) -> None:
+        self.console = Console(stderr=True)
+        self.label, self.total, self.tenth = label, total, 10 * done // total
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
+        self.progress = Progress(*columns, console=self.console)
+        self.task = self.progress.add_task(label, total=total, completed=done, note="")
+
+    def __enter__(self) -> "Bar":
+        if self.console.is_terminal:
+            self.progress.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.console.is_terminal:
+            self.progress.stop()
+
+    def update(self, step: int, note: str) -> None:
+        self.progress.update(self.task, completed=step, note=note)
+        if not self.console.is_terminal and 10 * step // self.total > self.tenth:
+            self.tenth = 10 * step // self.total
+            left = self.progress.tasks[0].time_remaining
+            eta = f", {left:.0f} s left" if left else ""
+            line = f"{self.label}: step {step:,} of {self.total:,}, {note}{eta}"
+            print(line, file=sys.stderr, flush=True)

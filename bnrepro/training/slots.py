@@ -1,0 +1,175 @@
+"""The training loop of Section 4.1: plain SGD on many small networks at once.
+
+    trainer = SlotTrainer(cfg, slots, data, device)
+    for event in trainer.run(events):    # yields at the steps where something is to be recorded
+        ...
+
+A slot's mini-batches depend on its seed alone. A slot whose loss leaves the finite numbers is
+frozen and marked with the step; its neighbours go on.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bnrepro.config import ModelConfig, OptimConfig
+from bnrepro.data import Dataset, binarize
+from bnrepro.errors import UserError
+from bnrepro.models.mlp import Slot, SlotMLP, Statistics
+from bnrepro.seeding import stream
+
+EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
+
+
+class SlotTrainer:
+    """S networks, their optimiser state and their place in the data."""
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        optim: OptimConfig,
+        slots: Sequence[Slot],
+        data: Dataset,
+        device: torch.device,
+    ) -> None:
+        if optim.batch > len(data.train_images):
+            raise UserError(
+                f"optim.batch={optim.batch}: the data set {data.name} has only "
+                f"{len(data.train_images)} training examples"
+            )
+        self.slots, self.optim, self.device = list(slots), optim, device
+        self.x = binarize(data.train_images).to(device)
+        self.labels = data.train_labels.to(device)
+        self.test_x = binarize(data.test_images).to(device)
+        self.test_labels = data.test_labels.to(device)
+        self.net = SlotMLP(model, slots, self.x.shape[1], data.num_classes, device)
+        self.lr = torch.tensor([s.lr for s in slots], device=device).view(-1, 1, 1)
+        self.velocity = {k: torch.zeros_like(v) for k, v in self.net.params.items()}
+        self.grads: dict[str, Tensor] = {}
+        self.step = 0
+        self.seconds = 0.0
+        self.first_non_finite: list[int | None] = [None] * len(self.slots)
+        self._epoch, self._order = -1, torch.empty(0)
+
+    @property
+    def active(self) -> list[int]:
+        """The slots that still train."""
+        return [i for i, step in enumerate(self.first_non_finite) if step is None]
+
+    def run(self, stops: Sequence[int]) -> Iterator[Tensor]:
+        """Train to each of the steps in turn; yield the mean training loss since the last (S,)."""
+        for stop in stops:
+            if stop <= self.step or not self.active:
+                continue
+            start = time.perf_counter()
+            first = self.step + 1
+            losses = torch.stack([self._train_step() for _ in range(stop - self.step)])
+            self._mark_divergence(losses.cpu(), first)
+            self.seconds += time.perf_counter() - start
+            yield losses.mean(0)
+
+    def _train_step(self) -> Tensor:
+        index = self._batch(self.step)
+        shape = (len(self.slots), self.optim.batch)
+        x = self.x.index_select(0, index).view(*shape, -1)
+        losses, self.grads = self.net.gradients(x, self.labels[index].view(shape))
+        for name, grad in self.grads.items():
+            if self.optim.momentum:
+                grad = self.velocity[name].mul_(self.optim.momentum).add_(grad)
+            self.net.params[name].addcmul_(grad, self.lr, value=-1)
+        self.step += 1
+        return losses
+
+    def _batch(self, step: int) -> Tensor:
+        """Indices (S·B,) of the step's mini-batches.
+
+        An epoch is one permutation, keyed by seed and epoch; its last, incomplete mini-batch is
+        dropped.
+        """
+        size = len(self.x)
+        epoch, place = divmod(step, size // self.optim.batch)
+        if epoch != self._epoch:
+            orders = {s.seed: epoch_order(s.seed, epoch, size) for s in self.slots}
+            self._order = torch.stack([orders[s.seed] for s in self.slots]).to(self.device)
+            self._epoch = epoch
+        return self._order[:, place * self.optim.batch : (place + 1) * self.optim.batch].reshape(-1)
+
+    def _mark_divergence(self, losses: Tensor, first: int) -> None:
+        for slot in self.active:
+            bad = (~losses[:, slot].isfinite()).nonzero()
+            if len(bad):
+                self.first_non_finite[slot] = first + int(bad[0])
+                self.lr[slot] = 0
+
+    @torch.no_grad()
+    def accuracy(self, statistics: Statistics) -> tuple[Tensor, Tensor]:
+        """Test accuracy and mean test loss of each slot, (S,) and (S,)."""
+        right = torch.zeros(len(self.slots), device=self.device)
+        loss = torch.zeros(len(self.slots), device=self.device)
+        for x, labels in zip(
+            self.test_x.split(EVALUATION_CHUNK),
+            self.test_labels.split(EVALUATION_CHUNK),
+            strict=True,
+        ):
+            log_p = torch.log_softmax(self.net.forward(x, statistics)[0], -1)
+            right += (log_p.argmax(-1) == labels).sum(1)
+            loss -= log_p.gather(-1, labels.view(1, -1, 1).expand(len(right), -1, 1)).sum((1, 2))
+        return right / len(self.test_x), loss / len(self.test_x)
+
+    def estimate_population(self) -> None:
+        """Algorithm 2 over the training batches of one epoch, in the data's own order."""
+        if self.net.batch_norm:
+            whole = len(self.x) // self.optim.batch * self.optim.batch
+            self.net.estimate_population(self.x[:whole].split(self.optim.batch))
+
+    def gradient_norms(self) -> dict[str, Tensor]:
+        """‖∂ℓ/∂W‖ of each layer at the last mini-batch, (S,) each."""
+        return {
+            name.removesuffix(".weight"): torch.linalg.vector_norm(grad, dim=(1, 2))
+            for name, grad in self.grads.items()
+            if name.endswith(".weight")
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on; batches and weights draw from keyed streams, so the
+        step count is the sampler's position and no generator's state is left to save."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "params": self.net.params,
+            "moving": self.net.moving,
+            "velocity": self.velocity,
+            "lr": self.lr,
+            "first_non_finite": self.first_non_finite,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.first_non_finite = state["first_non_finite"]
+        self.lr.copy_(state["lr"])
+        for name in ("params", "moving"):
+            for key, value in getattr(self.net, name).items():
+                value.copy_(state[name][key])
+        for key, value in self.velocity.items():
+            value.copy_(state["velocity"][key])
+
+
+def epoch_order(seed: int, epoch: int, size: int) -> Tensor:
+    return torch.randperm(size, generator=stream(seed, "order", epoch))
+
+
+def steps_of_grid(grid: Sequence[Sequence[int]], last: int) -> list[int]:
+    """Steps of a grid of [until, every] pairs up to `last`, which is always among them.
+
+    Beyond the grid's end its last spacing goes on: [[100, 50]] and 180 give 50, 100, 150, 180.
+    """
+    steps: set[int] = set()
+    start = 0
+    for i, (until, every) in enumerate(grid):
+        end = last if i == len(grid) - 1 else min(until, last)
+        steps.update(range(start + every, end + 1, every))
+        start = min(until, last)
+    return sorted(steps | {last})

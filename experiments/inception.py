@@ -1,0 +1,84 @@
+"""Section 4.2, Figures 2 and 3: how many fewer steps does Inception need with BN, and how does it
+fare at rates that the plain network does not survive?
+
+    make inception                                        every arm and seed of a scale, then figure
+    python -m experiments.inception variant=bn_x5 seeds=1
+
+Seven arms: the paper's five and its two failing controls. A run that diverges is a result: the step
+is recorded and the command ends well.
+"""
+
+import logging
+from pathlib import Path
+
+from bnrepro.app import application, set_up_torch
+from bnrepro.claims import criteria_hash
+from bnrepro.data import Dataset, open_dataset
+from bnrepro.identity import config_hash, group_folder
+from bnrepro.inception_config import InceptionConfig
+from bnrepro.mirror import flatten, open_mirrors
+from bnrepro.probes.images import measure
+from bnrepro.record import Record, is_finished, locked, meta
+from bnrepro.training.group import Bar, checkpointed, ending, marking, resume
+from bnrepro.training.images import ImageTrainer, total_steps
+from bnrepro.training.slots import steps_of_grid
+from bnrepro.validation import seed_list
+from bnrepro.wandb_sink import check
+
+log = logging.getLogger(__name__)
+
+
+@application("inception")
+def main(cfg: InceptionConfig) -> None:
+    device = set_up_torch(cfg)
+    check(cfg.wandb)
+    data = open_dataset(cfg.data)
+    folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
+    log.info("%s: data %s from %s", folder, data.name, data.source)
+    for seed in seed_list(cfg.seeds):
+        with locked([folder / f"seed-{seed}"]):
+            if is_finished(folder / f"seed-{seed}", identity, cfg.force):
+                log.info("%s: seed %d stands already", folder, seed)
+            else:
+                trainer = ImageTrainer(cfg, seed, data, device)
+                train(cfg, trainer, data, folder, identity)
+
+
+def train(
+    cfg: InceptionConfig, trainer: ImageTrainer, data: Dataset, folder: Path, identity: str
+) -> None:
+    """Train one network to the end of its budget or of its finite numbers."""
+    checkpoint = folder / f"checkpoint-seed-{trainer.seed}.pt"
+    resume(trainer, checkpoint, identity, cfg.force)
+    record = Record(folder / f"seed-{trainer.seed}")
+    record.begin(cfg, meta(trainer.device, data.identity(), [trainer.seed]), trainer.step)
+    last = total_steps(cfg)
+    stops = steps_of_grid(cfg.eval.grid, last)
+    probed = set(steps_of_grid(cfg.eval.probe_grid, last))
+    (sink,) = open_mirrors(cfg, [trainer.seed], folder.name)
+    bar = Bar(f"{folder}/seed-{trainer.seed}", last, trainer.step)
+    with marking([record], identity), bar:
+        for loss in checkpointed(trainer, stops, checkpoint, identity, cfg.checkpoint_every):
+            if trainer.active:
+                row = measure(trainer, loss, trainer.step in probed)
+                record.log(row)
+                sink.log(flatten(row))
+                speed = trainer.step * cfg.optim.batch / trainer.seconds
+                bar.update(trainer.step, f"{speed:.0f} images/s, {row['test_accuracy']:.4f}")
+        summary = ending(record.rows(), trainer.first_non_finite, data, final(trainer)) | {
+            "steps": trainer.step,
+            "wall_s": round(trainer.seconds, 3),
+            "config_hash": identity,
+            "criteria_hash": criteria_hash(cfg.experiment),
+        }
+        record.finish(summary)
+        sink.finish(summary)
+
+
+def final(trainer: ImageTrainer) -> dict[str, float]:
+    """The last accuracy on every test image, not on the part that is evaluated on the way."""
+    return {"test_accuracy_all": float(trainer.evaluate()[0])} if trainer.active else {}
+
+
+if __name__ == "__main__":
+    main()

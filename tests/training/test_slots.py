@@ -1,0 +1,122 @@
+"""The loop: data order, independence of slots, divergence, resuming, grids of steps."""
+
+import pytest
+import torch
+
+from bnrepro.config import compose
+from bnrepro.data import synthetic
+from bnrepro.errors import UserError
+from bnrepro.models.mlp import Slot
+from bnrepro.training.slots import SlotTrainer, epoch_order, steps_of_grid
+
+DATA = synthetic(200, 80)
+CPU = torch.device("cpu")
+
+
+def trainer(slots, *overrides) -> SlotTrainer:
+    cfg = compose("mnist", ["optim.batch=20", *overrides])
+    cfg.model.hidden = [16, 12]
+    return SlotTrainer(cfg.model, cfg.optim, slots, DATA, CPU)
+
+
+def train(t: SlotTrainer, steps: int) -> torch.Tensor:
+    return torch.stack(list(t.run(range(1, steps + 1))))
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_slot_does_not_depend_on_its_neighbours(norm):
+    slots = [Slot(0, 0.5, 0.2), Slot(3, 0.5, 0.2), Slot(3, 0.1, 0.4)]
+    together = train(trainer(slots, f"model.norm={norm}"), 25)
+    for i, slot in enumerate(slots):
+        alone = train(trainer([slot], f"model.norm={norm}"), 25)
+        torch.testing.assert_close(together[:, i], alone[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_curve_bitwise():
+    slots = [Slot(0, 0.5, 0.2), Slot(1, 0.5, 0.2)]
+    assert torch.equal(train(trainer(slots), 12), train(trainer(slots), 12))
+
+
+def test_data_order_depends_on_the_seed_alone():
+    a, b = trainer([Slot(5, 0.1, 0.2)]), trainer([Slot(5, 9.0, 0.7)], "model.norm=batch")
+    c = trainer([Slot(6, 0.1, 0.2)])
+    for step in (0, 3, 17):
+        assert torch.equal(a._batch(step), b._batch(step))
+        assert not torch.equal(a._batch(step), c._batch(step))
+
+
+def test_an_epoch_shows_every_example_once():
+    t = trainer([Slot(5, 0.1, 0.2)])
+    seen = torch.cat([t._batch(step) for step in range(10)])
+    assert seen.sort().values.tolist() == list(range(200))
+    assert not torch.equal(epoch_order(5, 0, 200), epoch_order(5, 1, 200))
+
+
+def test_a_diverging_slot_is_marked_at_its_step_and_its_neighbour_goes_on():
+    slots = [Slot(0, 0.1, 0.2), Slot(0, 1e38, 0.2)]
+    pair, alone = (
+        trainer(slots, "model.activation=relu"),
+        trainer(slots[:1], "model.activation=relu"),
+    )
+    losses = torch.stack(list(pair.run(range(1, 11))))
+    calm = torch.stack(list(alone.run(range(1, 11))))
+    bad = pair.first_non_finite[1]
+    assert bad is not None
+    assert losses[: bad - 1, 1].isfinite().all()
+    assert not losses[bad - 1, 1].isfinite()
+    assert pair.active == [0]
+    torch.testing.assert_close(losses[:, 0], calm[:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_training_ends_when_every_slot_has_diverged():
+    t = trainer([Slot(0, 1e38, 0.2)], "model.activation=relu")
+    assert len(list(t.run(range(5, 500, 5)))) < 10
+    assert t.step < 50
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_restored_trainer_goes_on_bitwise(momentum):
+    options = (f"optim.momentum={momentum}", "model.norm=batch")
+    slots = [Slot(0, 0.3, 0.2), Slot(1, 0.3, 0.2)]
+    whole = train(trainer(slots, *options), 16)
+    first = trainer(slots, *options)
+    list(first.run([7]))
+    second = trainer(slots, *options)
+    second.load_state_dict(first.state_dict())
+    rest = torch.stack(list(second.run(range(8, 17))))
+    assert torch.equal(whole[7:], rest)
+
+
+def test_momentum_acts():
+    slots = [Slot(0, 0.3, 0.2)]
+    assert not torch.equal(train(trainer(slots), 6), train(trainer(slots, "optim.momentum=0.9"), 6))
+
+
+def test_measuring_accuracy_changes_nothing():
+    slots = [Slot(0, 0.3, 0.2)]
+    plain, watched = (trainer(slots, "model.norm=batch") for _ in range(2))
+    expected = train(plain, 10)
+    seen = []
+    for loss in watched.run(range(1, 11)):
+        watched.accuracy("moving")
+        watched.estimate_population()
+        seen.append(loss)
+    assert torch.equal(expected, torch.stack(seen))
+
+
+def test_a_batch_larger_than_the_data_set_is_an_error():
+    with pytest.raises(UserError, match=r"optim\.batch=300.*only 200"):
+        trainer([Slot(0, 0.1, 0.1)], "optim.batch=300")
+
+
+@pytest.mark.parametrize(
+    ("grid", "last", "expected"),
+    [
+        ([[100, 50]], 180, [50, 100, 150, 180]),
+        ([[10, 5], [30, 10]], 30, [5, 10, 20, 30]),
+        ([[10, 5], [30, 10]], 8, [5, 8]),
+        ([[10, 5], [30, 10]], 45, [5, 10, 20, 30, 40, 45]),
+    ],
+)
+def test_steps_of_grid(grid, last, expected):
+    assert steps_of_grid(grid, last) == expected
