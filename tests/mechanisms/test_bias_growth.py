@@ -1,0 +1,176 @@
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from bnrepro.analysis import bias_growth as analysis
+from bnrepro.analysis.sweep_evidence import SweepEvidence
+from bnrepro.claims import read_claims
+from bnrepro.config import ModelConfig, compose
+from bnrepro.data import synthetic
+from bnrepro.mechanisms.bias_growth import (
+    Arm,
+    ExactCell,
+    NormalizedMLP,
+    TrainingCell,
+    cells,
+    exact_rows,
+    layer_input,
+    settings,
+    training_rows,
+)
+from bnrepro.models.mlp import Slot, initial_weight
+from bnrepro.report import bias_growth as report
+from experiments.bias_growth import main
+
+MODEL = ModelConfig([7, 5], "sigmoid", "batch", "normal", 0.5, 1e-5, 0.1)
+ARMS = [Arm(t, g) for t in ("centre", "scale") for g in ("through", "outside")]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def cfg():
+    return compose("bias_growth", ["scale=smoke"])
+
+
+@pytest.fixture(scope="module")
+def data():
+    return synthetic(300, 20)
+
+
+@pytest.fixture
+def batch():
+    x = torch.randn(1, 12, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return x, torch.arange(12).view(1, 12) % 4
+
+
+def network(arm):
+    net = NormalizedMLP(arm, MODEL, [Slot(3, 0.1, 0.5)], 6, 4, dtype=torch.float64)
+    for name in net.hidden:
+        net.params[f"{name}.bias"] += 0.3
+    return net
+
+
+def reference_loss(net, x, labels):
+    """The same network by plain autograd, statistics detached where the arm says so."""
+    u = x
+    for name in net.hidden:
+        x = u @ net.params[f"{name}.weight"] + net.params[f"{name}.bias"]
+        seen = x if net.arm.gradient == "through" else x.detach()
+        x_hat = x - seen.mean(1, keepdim=True)
+        if net.arm.transform == "scale":
+            x_hat = x_hat / (seen.var(1, correction=0, keepdim=True) + net.eps).sqrt()
+        u = torch.sigmoid(x_hat)
+    logits = u @ net.params["output.weight"] + net.params["output.bias"]
+    return F.cross_entropy(logits[0], labels[0])
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=str)
+def test_gradients_equal_autograds(arm, batch):
+    net = network(arm)
+    losses, grads = net.gradients(*batch)
+    leaves = {k: v.detach().requires_grad_() for k, v in net.params.items()}
+    net.params = leaves
+    loss = reference_loss(net, *batch)
+    expected = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+    assert_close(losses[0], loss)
+    assert set(grads) == set(expected)
+    for name, grad in expected.items():
+        assert_close(grads[name], grad, rtol=1e-9, atol=1e-14)
+
+
+def test_only_the_gradient_differs_between_through_and_outside(batch):
+    losses = [
+        network(Arm("scale", gradient)).gradients(*batch)[0] for gradient in ("through", "outside")
+    ]
+    assert_close(losses[0], losses[1], rtol=0, atol=0)
+
+
+def test_statistics_are_held_between_refreshes(batch):
+    net = network(Arm("scale", "outside", every=3))
+    seen = []
+    for _ in range(4):
+        net.gradients(*batch)
+        seen.append(net.held["hidden1"][0].clone())
+        net.params["hidden1.bias"] += 1
+    assert_close(seen[2], seen[0], rtol=0, atol=0)
+    assert_close(seen[3], seen[0] + 3)
+
+
+def test_bias_moves_by_the_printed_step_at_every_step(cfg, data):
+    """Δb = −lr Σ ∂ℓ/∂x̂, with ∂ℓ/∂x̂ written out by hand; t steps make t times as much."""
+    rows = exact_rows(cfg, data, ExactCell(0, Arm("centre", "outside"), above=False))
+    u, labels = layer_input(settings(cfg, "sigmoid"), data, 0, cfg.exact_examples)
+    slot = Slot(0, 0, cfg.init_std)
+    top = initial_weight(settings(cfg, "sigmoid"), slot, "output", u.shape[1], 10).double()
+    z = torch.sigmoid(u - u.mean(0))
+    error = torch.softmax(z @ top, 1) - F.one_hot(labels, 10)
+    step = cfg.exact_lr * (error @ top.T * z * (1 - z)).sum(0) / len(u)
+    for row in rows:
+        assert row["bias"] == pytest.approx(row["t"] * float(step.square().mean().sqrt()), rel=1e-9)
+    assert [row["t"] for row in rows] == [1, 10, 20, 30, 40]
+    assert max(row["step_deviation"] for row in rows) < 1e-10
+    assert max(row["loss_deviation"] for row in rows) < 1e-10
+
+
+def test_gradient_through_the_mean_leaves_the_bias(cfg, data):
+    rows = exact_rows(cfg, data, ExactCell(0, Arm("centre", "through"), above=False))
+    assert max(row["bias"] for row in rows) < 1e-12
+    assert min(row["drive"] for row in rows) > 1e-4  # although ∂ℓ/∂x̂ does not vanish
+
+
+def test_layer_above_changes_the_step(cfg, data):
+    rows = exact_rows(cfg, data, ExactCell(0, Arm("centre", "outside"), above=True))
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["step_deviation"] > 1e-3
+
+
+def test_training_rows_describe_every_network_and_stop(cfg, data):
+    rows = list(training_rows(cfg, data, TrainingCell("relu", Arm("scale", "through")), CPU))
+    assert len(rows) == len(cfg.lr) * cfg.seeds * len(cfg.stops)
+    assert max(row["bias"] for row in rows) < 1e-5  # the gradient through the statistics is zero
+    outside = list(training_rows(cfg, data, TrainingCell("relu", Arm("scale", "outside")), CPU))
+    assert min(row["bias"] for row in outside) > 1e-4
+    assert outside[0]["drift"] * outside[0]["lr"] * 5 == pytest.approx(outside[0]["bias"], rel=1e-5)
+
+
+def test_diverged_networks_count_as_blown_up():
+    base = {"part": "training", "activation": "relu", "every": 1, "seed": 0, "lr": 1.0, "t": 5}
+    arms = [
+        ("scale", "through", 0.3),
+        ("scale", "outside", None),
+        ("centre", "through", 9.0),
+        ("centre", "outside", 9.0),
+    ]
+    rows = [base | {"transform": t, "gradient": g, "loss": loss} for t, g, loss in arms]
+    evidence = SweepEvidence(rows)
+    assert analysis.blown_up_rates(evidence, {"every": 1}) == [1.0]
+    assert analysis.extra_blown_up_rates(evidence, {}) == [1.0]  # centring: its BN blew up too
+    assert math.isclose(analysis.LIMIT, 4.605, abs_tol=1e-3)
+
+
+def test_command_records_judges_and_draws(run, tmp_path):
+    arguments = ["scale=smoke", f"results={tmp_path}"]
+    assert run(main, arguments) == 0
+    evidence = report.gather({"sweep": tmp_path / "bias_growth/smoke/sweep"})
+    cfg = compose("bias_growth", arguments)
+    assert {row["step"] for row in evidence.rows} == set(range(1, len(cells(cfg)) + 1))
+    report.write(evidence, tmp_path / "published")
+    again = report.read(tmp_path / "published")
+    for claim in read_claims("bias_growth"):
+        if "lr" not in claim:  # that rate is not among the smoke scale's
+            values = analysis.METRICS[claim["metric"]](again, claim)
+            assert len(values) == cfg.seeds
+            if claim["kind"] == "exact":
+                assert max(values) < claim["criterion"]["value"]
+    drawn = report.render(again, tmp_path / "figures")
+    assert {path.name for path in drawn} >= {"bias.png", "blow-up.png", "curves.png", "table.md"}
+    assert all(path.stat().st_size > 500 for path in drawn)
+    assert "blows up in" in report.answer(again)
+
+
+def test_unknown_activation_is_refused_in_one_line(run, tmp_path, capsys):
+    assert run(main, ["scale=smoke", "activations=[tanh]", f"results={tmp_path}"]) == 2
+    assert "activations=tanh: allowed are sigmoid, relu" in capsys.readouterr().err

@@ -1,0 +1,183 @@
+"""Section 3.2's experiment: its networks and measures against PyTorch, SciPy and a lone network."""
+
+import json
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from bnrepro.analysis.placement import METRICS, best_rate
+from bnrepro.analysis.sweep_evidence import SweepEvidence
+from bnrepro.claims import read_claims
+from bnrepro.config import compose
+from bnrepro.data import binarize, open_dataset
+from bnrepro.mechanisms.placement import ARMS, PlacedMLP, minibatches
+from bnrepro.mechanisms.placement_conv import ConvNets, exact_rows
+from bnrepro.mechanisms.placement_shape import density, distances, measure_shape
+from bnrepro.models.mlp import Slot
+from bnrepro.record import read_rows
+from bnrepro.seeding import stream
+from experiments.placement import main
+from scripts import render
+
+CPU = torch.device("cpu")
+SLOTS = [Slot(0, 0.3, 0.1), Slot(1, 1.0, 0.1)]
+
+
+@pytest.fixture(scope="module")
+def cfg():
+    return compose("placement", ["scale=smoke"])
+
+
+@pytest.fixture(scope="module")
+def data(cfg):
+    return open_dataset(cfg.data)
+
+
+def reference(net, arm, g, slot):
+    """The same network from PyTorch's own layers."""
+    layers = []
+    for name in net.names:
+        weight = net.params[f"{name}.weight"][slot]
+        bias = net.params.get(f"{name}.bias")
+        linear = nn.Linear(*weight.shape, bias=bias is not None)
+        linear.weight = nn.Parameter(weight.detach().T.clone())
+        if bias is not None:
+            linear.bias = nn.Parameter(bias[slot, 0].detach().clone())
+        if name == "output":
+            return nn.Sequential(*layers, linear)
+        if arm == "none":
+            layers += [linear, g]
+        elif arm == "preactivation":
+            layers += [linear, nn.BatchNorm1d(weight.shape[1]), g]
+        elif arm == "input":
+            layers += [nn.BatchNorm1d(weight.shape[0]), linear, g]
+        else:
+            layers += [linear, g, nn.BatchNorm1d(weight.shape[1])]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_a_step_of_every_arm_is_pytorchs(cfg, data, arm, activation):
+    net = PlacedMLP(cfg, arm, activation, SLOTS, [784, 20, 20, 20, 10], CPU)
+    x, labels = binarize(data.train_images[:120]).view(2, 60, -1), data.train_labels[:120]
+    labels = labels.view(2, 60)
+    g = nn.Sigmoid() if activation == "sigmoid" else nn.ReLU()
+    theirs = [reference(net, arm, g, slot) for slot in range(2)]
+    losses = net.train_step(x, labels, torch.tensor([[[0.3]], [[1.0]]]))
+    for slot, (model, lr) in enumerate(zip(theirs, (0.3, 1.0), strict=True)):
+        loss = nn.functional.cross_entropy(model(x[slot]), labels[slot])
+        assert losses[slot].item() == pytest.approx(loss.item(), abs=1e-5)
+        parameters = list(model.parameters())
+        for parameter, grad in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.data -= lr * grad
+        after = net.forward(x[slot])[0][slot]
+        assert torch.allclose(after, model(x[slot]), atol=2e-4)
+
+
+def test_arms_share_weights_and_each_has_three_bn_layers(cfg):
+    nets = {arm: PlacedMLP(cfg, arm, "relu", SLOTS, [784, 20, 20, 20, 10], CPU) for arm in ARMS}
+    for arm, net in nets.items():
+        assert torch.equal(net.params["hidden2.weight"], nets["none"].params["hidden2.weight"])
+        assert sum(key.endswith("gamma") for key in net.params) == (0 if arm == "none" else 3)
+        biases = {key for key in net.params if key.endswith("bias")}
+        assert ("hidden1.bias" in biases) == (arm != "preactivation")
+
+
+def test_a_slots_mini_batches_depend_on_its_seed_alone():
+    together = list(islice(minibatches([0, 1], 50, 20), 5))
+    alone = list(islice(minibatches([1], 50, 20), 5))
+    assert all(torch.equal(a[1], b[0]) for a, b in zip(together, alone, strict=True))
+    assert len(set(torch.cat(together[:2], 1)[0].tolist())) == 40  # an epoch never repeats
+
+
+def test_shape_agrees_with_scipy():
+    generator = stream(0, "shape")
+    values = torch.rand(1, 400, 3, generator=generator, dtype=torch.float64) ** 3
+    values[..., 1] = torch.relu(values[..., 1] - 0.3)  # many ties at zero
+    values[..., 2] = 5.0  # constant: no shape
+    columns = distances(measure_shape(values), None)
+    z = [stats.zscore(values[0, :, i].numpy()) for i in range(2)]
+    expected = {
+        "skewness": np.mean([stats.skew(v) for v in z]),
+        "absolute_skewness": np.mean([abs(stats.skew(v)) for v in z]),
+        "kurtosis": np.mean([stats.kurtosis(v) for v in z]),
+        "gaussian_distance": np.mean([stats.kstest(v, "norm").statistic for v in z]),
+        "zeros": float((values == 0).double().mean()),
+        "live": 2 / 3,
+    }
+    for name, value in expected.items():
+        assert float(columns[name]) == pytest.approx(value, abs=1e-9), name
+    assert columns["shape_change"].isnan().all()
+
+
+def test_shape_change_is_wasserstein_and_ignores_mean_and_scale():
+    a = torch.randn(1, 300, 1, generator=stream(1, "shape"), dtype=torch.float64)
+    b = torch.exp(torch.randn(1, 300, 1, generator=stream(2, "shape"), dtype=torch.float64))
+    first = measure_shape(a)
+    same = distances(measure_shape(3 * a + 7), first)["shape_change"]
+    other = distances(measure_shape(b), first)["shape_change"]
+    z = [stats.zscore(v[0, :, 0].numpy()) for v in (a, b)]
+    assert float(same) == pytest.approx(0, abs=1e-12)
+    assert float(other) == pytest.approx(stats.wasserstein_distance(*z), abs=1e-9)
+
+
+def test_density_integrates_to_the_share_within_its_range():
+    shape = measure_shape(torch.randn(1, 2000, 1, generator=stream(3, "shape")))
+    rows = list(density(shape, 0))
+    assert sum(row["density"] for row in rows) * (rows[1]["z"] - rows[0]["z"]) > 0.999
+    assert max(row["density"] for row in rows) == pytest.approx(0.4, abs=0.1)
+
+
+def test_bn_makes_the_bias_redundant_and_only_per_map_bn_commutes_with_shifts(cfg, data):
+    rows = exact_rows(cfg, data)
+    for row in rows:
+        if row["part"] == "bias":
+            assert row["gradient"] < 1e-14
+            assert row["output_change"] < 1e-12
+        if row["part"] == "shift":
+            commutes = row["kind"] == "map" or row["setting"] == "alike"
+            assert (row["change"] < 1e-12) == commutes
+        if row["part"] == "pairs":
+            per_map = 1 if row["kind"] == "map" else row["locations"]
+            assert row["numbers"] == 2 * row["maps"] * per_map
+    assert {row["part"] for row in rows} == {"bias", "shift", "pairs"}
+
+
+@pytest.mark.parametrize("kind", ["none", "map", "activation"])
+def test_a_convolutional_network_does_not_notice_its_neighbours(cfg, data, kind):
+    images = binarize(data.train_images[:30]).view(30, 1, 28, 28)
+    both = ConvNets(cfg, kind, 10, 28)(images)
+    alone = ConvNets(compose("placement", ["scale=smoke", "seeds=[1]"]), kind, 10, 28)(images)
+    assert both.shape == (30, 2, 10)
+    assert torch.allclose(both[:, 1], alone[:, 0], atol=1e-5)
+    assert not torch.allclose(both[:, 0], alone[:, 0], atol=1e-2)
+
+
+def test_the_best_rate_has_the_lowest_loss_and_never_diverged():
+    losses = [(0.1, 0, 0.5), (0.1, 1, 0.5), (0.3, 0, 0.2), (0.3, 1, 0.4), (1.0, 0, None)]
+    named = {"part": "accuracy", "activation": "relu", "arm": "none", "steps": 9}
+    rows = [{**named, "lr": lr, "seed": s, "training_loss": loss} for lr, s, loss in losses]
+    assert best_rate(SweepEvidence(rows), "relu", "none") == 0.3
+
+
+def test_smoke_run_and_figures(run, tmp_path):
+    arguments = ["scale=smoke", f"results={tmp_path}"]
+    assert run(main, arguments) == 0
+    folder = tmp_path / "placement/smoke/sweep"
+    assert json.loads((folder / "summary.json").read_text())["status"] == "ok"
+    evidence = SweepEvidence(read_rows(folder / "metrics.jsonl"))
+    assert {row["arm"] for row in evidence.where(part="accuracy")} == set(ARMS)
+    claims = read_claims("placement")
+    assert {claim["metric"] for claim in claims} == set(METRICS)
+    for claim in claims:
+        values = METRICS[claim["metric"]](evidence, claim)
+        assert values
+        assert None not in values
+    assert run(render.main, ["placement", *arguments]) == 0
+    figures = tmp_path / "placement/smoke/figures"
+    names = {"accuracy.png", "accuracy.svg", "shapes.png", "shapes.svg", "table.md"}
+    assert {path.name for path in figures.iterdir()} == names

@@ -1,0 +1,116 @@
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from bnrepro.analysis import scale_invariance as analysis
+from bnrepro.claims import read_claims
+from bnrepro.config import compose
+from bnrepro.data import synthetic
+from bnrepro.mechanisms.scale_invariance import (
+    ExactCell,
+    cells,
+    exact_rows,
+    layer,
+    measure,
+    normalized,
+    probe,
+    settings,
+)
+from bnrepro.models.mlp import Slot, SlotMLP
+from bnrepro.report import scale_invariance as report
+from experiments.scale_invariance import main
+
+
+@pytest.fixture(scope="module")
+def cfg():
+    return compose("scale_invariance", ["scale=smoke"])
+
+
+@pytest.fixture(scope="module")
+def data():
+    return synthetic(300, 20)
+
+
+@pytest.mark.parametrize("eps", [1e-5, 1e-3])
+def test_layer_and_jacobians_are_those_of_torchs_batch_norm(cfg, data, eps):
+    u, weight = layer(cfg, data, 0)
+
+    def reference(u, weight):
+        return F.batch_norm(u @ weight, None, None, training=True, eps=eps)
+
+    own = measure(normalized(eps), u, weight)
+    by_input, by_weight = torch.autograd.functional.jacobian(reference, (u, weight))
+    assert_close(own.output, reference(u, weight))
+    assert_close(own.by_input, by_input)
+    assert_close(own.by_weight, by_weight)
+    z = torch.sigmoid(own.output)
+    assert own.flow == pytest.approx(float(((z * (1 - z))[..., None, None] * by_input).norm()))
+
+
+def test_equations_hold_without_epsilon_and_their_form_with_it(cfg, data):
+    for eps in (0.0, 1e-3):
+        rows = exact_rows(cfg, data, ExactCell(1, eps))
+        assert sorted(row["a"] for row in rows) == [-1e4, -1, -1e-4, 1e-4, 1, 1e4]
+        assert max(row["prediction_error"] for row in rows) < 1e-12
+        largest = max(row["jacobian_error"] for row in rows)
+        assert (largest < 1e-12) == (eps == 0)
+        pulls = {row["a"]: row["pull"] for row in rows}
+        assert pulls[1e4] == pytest.approx(1e-4, rel=1e-2 if eps else 1e-9)
+
+
+def test_negative_scale_flips_the_sign(cfg, data):
+    u, weight = layer(cfg, data, 0)
+    assert_close(normalized(1e-3)(u, -2 * weight), -normalized(1e-3 / 4)(u, weight))
+
+
+def test_plain_layer_is_not_blind_to_scale(cfg, data):
+    rows = {row["a"]: row for row in exact_rows(cfg, data, ExactCell(0, None))}
+    assert rows[1e4]["output_error"] == pytest.approx(1e4 - 1)
+    assert rows[-1.0]["flow"] == pytest.approx(1.0)
+    assert rows[1e-4]["flow"] < 1e-3
+    assert "prediction_error" not in rows[1e4]
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_probe_measures_and_leaves_the_network_alone(cfg, norm):
+    slots = [Slot(seed, 0.5, 0.3) for seed in (0, 1)]
+    net = SlotMLP(settings(cfg, norm), slots, 9, 10, dtype=torch.float64)
+    before = {key: value.clone() for key, value in (net.params | net.moving).items()}
+    x = torch.rand(2, 40, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels = (torch.arange(80) % 10).view(2, 40)
+    values = probe(net, x, labels, torch.tensor([0.5, 0.5]), cfg)
+    for key, value in (net.params | net.moving).items():
+        assert_close(value, before[key], rtol=0, atol=0)
+    hidden = [net.params[f"hidden{i}.weight"][1] for i in (1, 2, 3)]
+    norm_1 = torch.cat([w.flatten() for w in hidden]).norm()
+    assert_close(values["weight"][1], norm_1)
+    assert_close(values["effective_rate"][1], 0.5 / norm_1**2, check_dtype=False)
+    ratio, cosine = values["gradient_ratio"], values["cosine"].abs().max()
+    assert (abs(2 * ratio - 1).max() < 0.01) == (norm == "batch")
+    assert (cosine < 1e-3) == (norm == "batch")
+
+
+def test_growth_is_that_of_the_second_half():
+    rows = [{"t": t, "weight": w} for t, w in ((1, 1.0), (50, 2.0), (70, 3.0), (100, 4.0))]
+    assert analysis.second_half_growth(rows) == pytest.approx(0.6931, abs=1e-4)
+    assert analysis.second_half_growth([*rows, {"t": 101, "weight": None}]) is None
+
+
+def test_command_records_judges_and_draws(run, tmp_path):
+    arguments = ["scale=smoke", f"results={tmp_path}"]
+    assert run(main, arguments) == 0
+    evidence = report.gather({"sweep": tmp_path / "scale_invariance/smoke/sweep"})
+    cfg = compose("scale_invariance", arguments)
+    assert {row["step"] for row in evidence.rows} == set(range(1, len(cells(cfg)) + 1))
+    report.write(evidence, tmp_path / "published")
+    again = report.read(tmp_path / "published")
+    for claim in read_claims("scale_invariance"):
+        values = analysis.METRICS[claim["metric"]](again, claim)
+        assert len(values) == cfg.seeds
+        if claim["kind"] == "exact":
+            assert max(values) < claim["criterion"]["value"]
+    drawn = report.render(again, tmp_path / "figures")
+    assert {path.name for path in drawn} >= {"layer.png", "training.png", "table.md"}
+    assert all(path.stat().st_size > 500 for path in drawn)
+    assert "eight decades" in report.answer(again)
