@@ -1,0 +1,98 @@
+"""The metrics of Section 2's claims: a value a seed."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+
+Values = list[float | None]  # None: not finite
+LIMIT = 2 * math.log(10)  # twice the loss of guessing one of ten classes: blown up
+
+
+def seeds(evidence: SweepEvidence) -> list[int]:
+    return sorted({row["seed"] for row in evidence.rows})
+
+
+def unique(rows: Iterable[Row], key: str) -> list[Any]:
+    """The values of a column, in the order they were measured."""
+    return list(dict.fromkeys(row[key] for row in rows))
+
+
+def exact(evidence: SweepEvidence, **wanted: Any) -> list[Row]:
+    """Rows of the runs in which b alone is trained, unless `above` says otherwise."""
+    return evidence.where(**{"part": "exact", "above": False, **wanted})
+
+
+def last_rows(evidence: SweepEvidence, **wanted: Any) -> list[Row]:
+    """Each trained network's last row."""
+    last: dict[tuple[Any, ...], Row] = {}
+    for row in evidence.where(part="training", **wanted):
+        key = tuple(row[k] for k in ("activation", "transform", "gradient", "every", "lr", "seed"))
+        last[key] = row
+    return list(last.values())
+
+
+def blown_up(row: Row) -> bool:
+    """Whether a network's last row says that it blew up."""
+    return row["loss"] is None or row["loss"] > LIMIT
+
+
+def step_deviation(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+    return _worst(evidence, "outside", lambda row: row["step_deviation"])
+
+
+def output_deviation(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+    return _worst(evidence, "outside", lambda r: max(r["output_deviation"], r["loss_deviation"]))
+
+
+def step_through(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+    return _worst(evidence, "through", lambda row: row["step_ratio"])
+
+
+def _worst(evidence: SweepEvidence, gradient: str, value: Callable[[Row], float]) -> Values:
+    by_seed = (exact(evidence, seed=seed, gradient=gradient) for seed in seeds(evidence))
+    return [max(map(value, rows)) for rows in by_seed]
+
+
+def log_bias_growth(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+    values: Values = []
+    cell = {key: claim[key] for key in ("activation", "transform", "lr")}
+    for seed in seeds(evidence):
+        rows = evidence.where(part="training", gradient="outside", every=1, seed=seed, **cell)
+        half = [row for row in rows if row["t"] <= rows[-1]["t"] / 2][-1]
+        pair = rows[-1]["bias"], half["bias"]
+        values.append(None if None in pair else math.log(pair[0] / pair[1]))
+    return values
+
+
+def blown_up_rates(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+    return [_count(evidence, seed, "scale", every=claim["every"]) for seed in seeds(evidence)]
+
+
+def extra_blown_up_rates(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+    return [
+        _count(evidence, seed, "scale") - _count(evidence, seed, "centre")
+        for seed in seeds(evidence)
+    ]
+
+
+def _count(evidence: SweepEvidence, seed: int, transform: str, **wanted: Any) -> float:
+    """Cells that blow up while the gradient through the same statistics stays bounded."""
+    through = last_rows(evidence, gradient="through", transform=transform, seed=seed)
+    bounded = {(row["activation"], row["lr"]) for row in through if not blown_up(row)}
+    outside = last_rows(evidence, gradient="outside", transform=transform, seed=seed, **wanted)
+    return float(sum(blown_up(r) and (r["activation"], r["lr"]) in bounded for r in outside))
+
+
+METRICS = {
+    f.__name__: f
+    for f in (
+        step_deviation,
+        output_deviation,
+        step_through,
+        log_bias_growth,
+        blown_up_rates,
+        extra_blown_up_rates,
+    )
+}

@@ -1,0 +1,204 @@
+"""Evidence: what figures, tables and verdicts are made of.
+
+It is gathered from run records, or read back from the files that `make publish` committed; both
+give the same three tables, so a figure does not know which it shows.
+
+    runs      a row a run: variant, seed, status, settings, final and best metrics, drift
+    curves    a row a run and evaluated step: accuracy, loss, norms, saturation, layer summaries
+    units     percentiles of the plotted units of the last hidden layer, first seed
+"""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from bnrepro.analysis.drift import (
+    SHEET_RANKS,
+    TYPICAL_RANK,
+    at_rank,
+    layer_drift,
+    series,
+    units_by_drift,
+)
+from bnrepro.analysis.steps import Curve
+from bnrepro.errors import UserError
+from bnrepro.record import read_rows, read_summary, write_atomically
+
+HASHES = ("commit", "config_hash", "criteria_hash", "data_checksum")  # text, even when all digits
+Row = dict[str, Any]
+
+
+@dataclass
+class Evidence:
+    runs: list[Row] = field(default_factory=list)
+    curves: list[Row] = field(default_factory=list)
+    units: list[Row] = field(default_factory=list)
+
+    @property
+    def variants(self) -> list[str]:
+        return list(dict.fromkeys(run["variant"] for run in self.runs))
+
+    def seeds(self, variant: str) -> list[int]:
+        return sorted(run["seed"] for run in self.runs if run["variant"] == variant)
+
+    def run(self, variant: str, seed: int) -> Row:
+        return next(r for r in self.runs if (r["variant"], r["seed"]) == (variant, seed))
+
+    def rows(self, variant: str, seed: int) -> list[Row]:
+        return [r for r in self.curves if (r["variant"], r["seed"]) == (variant, seed)]
+
+    def accuracy(self, variant: str, seed: int, axis: str = "step") -> Curve:
+        rows = self.rows(variant, seed)
+        return [(r[axis], r["test_accuracy"]) for r in rows if r["test_accuracy"] is not None]
+
+
+def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> Evidence:
+    """Evidence of finished runs: a folder a variant, all its seeds or those asked for."""
+    evidence = Evidence()
+    for variant, folder in folders.items():
+        found = sorted(folder.glob("seed-*"), key=lambda p: int(p.name.split("-")[1]))
+        runs = [f for f in found if seeds is None or int(f.name.split("-")[1]) in seeds]
+        finished = [f for f in runs if (read_summary(f) or {}).get("status") in ("ok", "diverged")]
+        for i, run in enumerate(finished):
+            _add_run(evidence, variant, run, with_units=i == 0)
+    return evidence
+
+
+def _add_run(evidence: Evidence, variant: str, folder: Path, with_units: bool) -> None:
+    rows = read_rows(folder / "metrics.jsonl")
+    seed = int(folder.name.split("-")[1])
+    key = {"variant": variant, "seed": seed}
+    probed = [r for r in rows if r.get("percentiles")]
+    layers = list(probed[0]["percentiles"][modes(probed[0])[0]]) if probed else []
+    evidence.runs.append(key | _run_row(folder) | _drifts(probed, layers))
+    evidence.curves.extend(key | _curve_row(row, layers) for row in rows)
+    if with_units and layers:
+        evidence.units.extend(key | row for row in _unit_rows(probed, layers[-1]))
+
+
+def _run_row(folder: Path) -> Row:
+    summary = read_summary(folder) or {}
+    meta = json.loads((folder / "meta.json").read_text())
+    cfg = OmegaConf.load(folder / "config.yaml")
+    final, best = summary["final"] or {}, summary["best"]
+    return {
+        **{k: summary[k] for k in ("status", "outcome", "first_non_finite_step", "steps")},
+        "final_test_accuracy": final.get("test_accuracy"),
+        "final_test_accuracy_population": final.get("test_accuracy_population"),
+        "final_test_accuracy_all": final.get("test_accuracy_all"),
+        "final_train_loss": final.get("train_loss"),
+        "best_test_accuracy": best["test_accuracy"],
+        "best_step": best["step"],
+        "wall_s": summary["wall_s"],
+        "trained_together": len(meta["group"]),
+        "lr": cfg.optim.lr,
+        "init": OmegaConf.select(cfg, "model.init"),
+        "init_std": OmegaConf.select(cfg, "model.init_std"),
+        "batch": cfg.optim.batch,
+        "data": meta["data"]["name"],
+        "data_checksum": meta["data"]["checksum"],
+        "config_hash": summary["config_hash"],
+        "criteria_hash": summary["criteria_hash"],
+        "commit": meta["commit"],
+        "dirty": meta["dirty"],
+        "hardware": meta["hardware"],
+        "threads": meta["threads"],
+        "torch": meta["versions"]["torch"],
+    }
+
+
+def modes(row: Row) -> list[str]:
+    """The statistics that BN normalised with where percentiles were taken: training, inference."""
+    return list(row.get("percentiles", ()))
+
+
+def _drifts(probed: list[Row], layers: list[str]) -> Row:
+    return {
+        f"drift_{name}_{mode}_{layer}": round(value, 6)
+        for mode in (modes(probed[0]) if probed else ())
+        for layer in layers
+        for name, value in layer_drift(probed, mode, layer).items()
+        if np.isfinite(value)
+    }
+
+
+def _curve_row(row: Row, layers: list[str]) -> Row:
+    plain = {k: v for k, v in row.items() if not isinstance(v, dict)}
+    for name in ("grad_norm", "saturated"):
+        plain |= {f"{name}_{layer}": value for layer, value in row.get(name, {}).items()}
+    for mode in modes(row):
+        for layer in layers:
+            if layer not in row["percentiles"][mode]:
+                continue  # not finite
+            low, middle, high = np.array(row["percentiles"][mode][layer])
+            plain[f"median_{mode}_{layer}"] = round(float(middle.mean()), 5)
+            plain[f"spread_{mode}_{layer}"] = round(float((high - low).mean()), 5)
+    return plain
+
+
+def _unit_rows(probed: list[Row], layer: str) -> Iterable[Row]:
+    """The typical unit and the sheet's, ranked by drift in the first mode recorded."""
+    order = units_by_drift(probed, modes(probed[0])[0], layer)
+    for rank in sorted({TYPICAL_RANK, *SHEET_RANKS}):
+        unit = at_rank(order, rank)
+        for mode in modes(probed[0]):
+            steps, values = series(probed, mode, layer)
+            for step, (p15, p50, p85) in zip(steps.tolist(), values[:, :, unit], strict=True):
+                point = {"p15": float(p15), "p50": float(p50), "p85": float(p85)}
+                yield {
+                    "mode": mode,
+                    "layer": layer,
+                    "rank": rank,
+                    "unit": unit,
+                    "step": step,
+                } | point
+
+
+def write(evidence: Evidence, folder: Path) -> None:
+    """Write the three tables as `make publish` commits them."""
+    write_atomically(folder / "runs.csv", to_csv(evidence.runs))
+    for name in ("curves", "units"):
+        packed = gzip.compress(to_csv(getattr(evidence, name)).encode(), mtime=0)
+        (folder / f"{name}.csv.gz").write_bytes(packed)
+
+
+def read(folder: Path) -> Evidence:
+    """Read what `write` wrote. Raises a UserError when nothing was published there."""
+    if not (folder / "runs.csv").exists():
+        raise UserError(f"{folder}: no published evidence; run the experiment and `make publish`")
+    packed = [(folder / f"{name}.csv.gz").read_bytes() for name in ("curves", "units")]
+    texts = [(folder / "runs.csv").read_text(), *(gzip.decompress(p).decode() for p in packed)]
+    return Evidence(*(from_csv(text) for text in texts))
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    columns = dict.fromkeys(key for row in rows for key in row)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def from_csv(text: str) -> list[Row]:
+    rows = csv.DictReader(io.StringIO(text))
+    return [{k: v if k in HASHES else _parse(v) for k, v in row.items()} for row in rows]
+
+
+def _parse(text: str) -> Any:
+    if text in ("", "True", "False"):
+        return {"": None, "True": True, "False": False}[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,58 @@
+"""Evidence of a sweep: its rows, and where they come from."""
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bnrepro.analysis.evidence import from_csv, to_csv
+from bnrepro.errors import UserError
+from bnrepro.record import read_rows, read_summary, write_atomically
+
+SWEEP = "sweep"  # the one variant of an experiment that is a sweep
+Row = dict[str, Any]
+
+
+@dataclass
+class SweepEvidence:
+    rows: list[Row] = field(default_factory=list)
+    provenance: Row = field(default_factory=dict)
+
+    @property
+    def variants(self) -> list[str]:
+        return [SWEEP] if self.rows else []
+
+    def where(self, **wanted: Any) -> list[Row]:
+        """The rows whose columns have these values."""
+        return [r for r in self.rows if all(r.get(k) == v for k, v in wanted.items())]
+
+
+def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> SweepEvidence:
+    """Evidence of the finished sweep in the folder; its seeds are part of its config."""
+    folder = folders[SWEEP]
+    summary = read_summary(folder)
+    if summary is None or summary["status"] != "ok":
+        return SweepEvidence()
+    meta = json.loads((folder / "meta.json").read_text())
+    provenance = {k: meta[k] for k in ("commit", "dirty", "hardware", "threads")}
+    data = {"data": meta["data"]["name"], "data_checksum": meta["data"]["checksum"]}
+    hashes = {k: summary[k] for k in ("config_hash", "criteria_hash", "wall_s")}
+    torch = {"torch": meta["versions"]["torch"]}
+    return SweepEvidence(read_rows(folder / "metrics.jsonl"), provenance | data | hashes | torch)
+
+
+def write(evidence: SweepEvidence, folder: Path) -> None:
+    """Write rows.csv.gz and provenance.json as `make publish` commits them."""
+    write_atomically(folder / "provenance.json", json.dumps(evidence.provenance, indent=1) + "\n")
+    packed = gzip.compress(to_csv(evidence.rows).encode(), mtime=0)
+    (folder / "rows.csv.gz").write_bytes(packed)
+
+
+def read(folder: Path) -> SweepEvidence:
+    """Read what `write` wrote. Raises a UserError when nothing was published there."""
+    if not (folder / "rows.csv.gz").exists():
+        raise UserError(f"{folder}: no published evidence; run the experiment and `make publish`")
+    rows = from_csv(gzip.decompress((folder / "rows.csv.gz").read_bytes()).decode())
+    return SweepEvidence(rows, json.loads((folder / "provenance.json").read_text()))

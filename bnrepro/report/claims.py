@@ -1,0 +1,124 @@
+"""The report: every claim beside the paper's value, what was measured, and the verdict."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bnrepro.analysis.statistics import exponential
+from bnrepro.analysis.verdicts import Verdict
+from bnrepro.report.markdown import markdown
+
+RATIOS = {  # metrics that are logarithms of a ratio, and how the ratio reads
+    "log_steps_ratio": "{} times fewer steps",
+    "log_seconds_ratio": "{} times less time",
+    "log_median_drift": "{} times the drift",
+    "log_spread_drift": "{} times the drift",
+    "log_bias_growth": "{} times the bias of halfway",
+    "log_growth": "{} times the growth",
+    "log_gaussian_distance": "{} times the distance of u",
+    "log_skewness": "{} times the skewness of u",
+    "log_shape_change": "{} times the change of u",
+}
+POINTS = ("final_accuracy_gain", "moving_gap", "factor_gain", "accuracy_gain", "share_gain")
+PERCENTAGES = dict.fromkeys(POINTS, "{} percentage points")
+
+
+def measured(verdict: Verdict) -> str:
+    """The interval in the claim's own unit."""
+    interval, metric = verdict.interval, verdict.claim["metric"]
+    if interval is None:
+        return verdict.why or _extremes(verdict)
+    if metric in RATIOS:
+        return RATIOS[metric].format(exponential(interval).text(2))
+    if metric in PERCENTAGES:
+        return PERCENTAGES[metric].format(interval.times(100).text(2))
+    return interval.text(4)
+
+
+def _extremes(verdict: Verdict) -> str:
+    """For a criterion on every value: the value that comes nearest to breaking it."""
+    known = [v for v in verdict.values if v is not None]
+    below = verdict.claim["criterion"]["op"] == "<"
+    word, worst = ("at most", max(known)) if below else ("at least", min(known))
+    return f"{word} {worst:.3g} over {len(known)} values"
+
+
+def worded(verdict: Verdict) -> str:
+    """The verdict with its scale: a reduced scale shows a direction, never a reproduction."""
+    if verdict.verdict == "not run":
+        return "not run"
+    if verdict.claim["kind"] == "exact":
+        return verdict.verdict  # an identity has no scale
+    reduced = verdict.verdict == "holds" and verdict.scale != "paper"
+    return f"{'direction holds' if reduced else verdict.verdict} at scale {verdict.scale}"
+
+
+def claims_table(verdicts: Sequence[Verdict]) -> str:
+    rows = [["section", "claim", "the paper", "measured, mean [95 % interval]", "verdict"]]
+    for v in verdicts:
+        claim = v.claim
+        text = f"{claim['claim'].strip()} (`{claim['id']}`)"
+        rows.append([claim["section"], text, claim["paper"], measured(v), f"**{worded(v)}**"])
+    header = markdown(rows).splitlines()
+    header[1] = "| --- | --- | --- | --- | --- |"
+    return "\n".join(header) + "\n"
+
+
+def counts_table(verdicts: Sequence[Verdict]) -> str:
+    """How the claims of each experiment came out, for a page that has no room for all of them."""
+    words = ("holds", "fails", "inconclusive", "not run")
+    rows = [["experiment", "claims", *words, "which do not hold"]]
+    for experiment in dict.fromkeys(v.claim["experiment"] for v in verdicts):
+        own = [v for v in verdicts if v.claim["experiment"] == experiment]
+        counts = [str(sum(v.verdict == word for v in own)) for word in words]
+        scale = own[0].scale
+        failing = ", ".join(f"`{v.claim['id']}`" for v in own if v.verdict != "holds") or "–"
+        rows.append([f"`{experiment}`, scale {scale}", str(len(own)), *counts, failing])
+    return markdown(rows)
+
+
+def report_text(verdicts: Sequence[Verdict]) -> str:
+    """results/REPORT.md."""
+    parts = [
+        "# Report",
+        "Written by `make report` from the committed evidence under `results/`. Criteria stand in "
+        "[configs/claims.yaml](../configs/claims.yaml) and were committed before the runs they "
+        "judge; intervals are over seeds, paired where two arms are compared, and conditional on "
+        "the one test set.",
+        claims_table(verdicts),
+        "## Every seed",
+        _values_table(verdicts),
+        "## Where a claim does not hold, and why",
+        "\n".join(
+            f"- `{v.claim['id']}` ({worded(v)}): {v.claim['reason'].strip()}"
+            for v in verdicts
+            if v.verdict in ("fails", "inconclusive") and "reason" in v.claim
+        ),
+        "## What a verdict would not show",
+        "\n".join(f"- `{v.claim['id']}`: {v.claim['not_shown'].strip()}" for v in verdicts),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _values_table(verdicts: Sequence[Verdict]) -> str:
+    rows = [["claim", "metric", "criterion", "n", "values by seed"]]
+    for v in verdicts:
+        claim = v.claim
+        values = ", ".join("never" if x is None else f"{x:.4g}" for x in v.values) or "–"
+        criterion = "{over} {op} {value}".format(**claim["criterion"])
+        arms = f", {claim['arm']} against {claim['against']}" if "arm" in claim else ""
+        name = f"`{claim['metric']}`{arms}"
+        rows.append([f"`{claim['id']}`", name, criterion, str(claim["n"]), values])
+    return markdown(rows)
+
+
+def as_json(verdict: Verdict) -> dict[str, Any]:
+    """A line of results/claims.json."""
+    interval = verdict.interval
+    return {
+        **{k: verdict.claim[k] for k in ("id", "section", "experiment", "metric", "kind", "n")},
+        "scale": verdict.scale,
+        "verdict": verdict.verdict,
+        "values": verdict.values,
+        "interval": interval._asdict() if interval else None,
+        "why": verdict.why,
+    }

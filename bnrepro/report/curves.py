@@ -1,0 +1,35 @@
+"""Accuracy over steps, one look for every experiment."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from bnrepro.analysis.evidence import Evidence
+from bnrepro.analysis.statistics import t_interval
+from bnrepro.report.style import arm
+
+
+def mean_and_interval(
+    axis: Axes, evidence: Evidence, variant: str
+) -> tuple[list[float], list[float]]:
+    """Every seed faint, their mean and its 95 % interval; returns the mean curve."""
+    label, colour, dash = arm(variant)
+    curves = [c for s in evidence.seeds(variant) if (c := evidence.accuracy(variant, s))]
+    if not curves:  # diverged before the first evaluation
+        return [], []
+    for curve in curves:
+        axis.plot(*zip(*curve, strict=True), color=colour, alpha=0.18, linewidth=0.6)
+    common = [dict(curve) for curve in curves]
+    steps = sorted(set.intersection(*(set(c) for c in common)))
+    intervals = [t_interval([c[step] for c in common]) for step in steps]
+    means = [i.mean for i in intervals]
+    axis.plot(steps, means, color=colour, linestyle=dash, linewidth=1.8, label=label)
+    if len(curves) > 1:
+        bounds = np.array([(i.low, i.high) for i in intervals], dtype=float)
+        axis.fill_between(steps, *bounds.T, color=colour, alpha=0.2, linewidth=0)
+    return steps, means
+
+
+def thousands() -> FuncFormatter:
+    """10000 as 10K, the paper's way of writing steps."""
+    return FuncFormatter(lambda step, _: f"{step / 1000:g}K" if step >= 1000 else f"{step:g}")

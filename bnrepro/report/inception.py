@@ -1,0 +1,128 @@
+"""Figures 2 and 3: accuracy over steps for all arms, and steps to the plain network's best."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bnrepro.analysis.evidence import Evidence, gather, read, write
+from bnrepro.analysis.statistics import t_interval
+from bnrepro.analysis.steps import speed_up, steps_to
+from bnrepro.report.curves import mean_and_interval, thousands
+from bnrepro.report.markdown import Table, markdown
+from bnrepro.report.style import RC, arm, save
+
+__all__ = ["gather", "read", "render", "summary", "write"]
+
+PLAIN = "inception"
+
+
+class Printed(NamedTuple):
+    """A line of the paper's Figure 3."""
+
+    steps: str
+    accuracy: str
+
+
+PAPER = {
+    "inception": Printed("31.0·10⁶", "72.2 %"),
+    "bn_baseline": Printed("13.3·10⁶", "72.7 %"),
+    "bn_x5": Printed("2.1·10⁶", "73.0 %"),
+    "bn_x30": Printed("2.7·10⁶", "74.8 %"),
+    "bn_x5_sigmoid": Printed("never", "69.8 %"),
+    "inception_x5": Printed("–", "diverges"),
+    "inception_sigmoid": Printed("–", "chance"),
+}
+
+
+def render(evidence: Evidence, folder: Path) -> list[Path]:
+    """Figure 2 and the table beside the paper's Figure 3, written into a folder."""
+    paths = save(figure_2(evidence), folder, "figure-2")
+    table = folder / "table.md"
+    table.write_text(markdown(figure_3(evidence)))
+    return [*paths, table]
+
+
+def summary(evidence: Evidence) -> list[Table]:
+    return [figure_3(evidence)]
+
+
+def figure_2(evidence: Evidence) -> Figure:
+    """Accuracy over steps; a marker where an arm's mean curve meets Inception's best."""
+    with plt.rc_context(RC):
+        figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
+        for variant in ordered(evidence):
+            steps, means = mean_and_interval(axis, evidence, variant)
+            if PLAIN in evidence.variants:
+                _mark_match(axis, variant, list(zip(steps, means, strict=True)), target(evidence))
+        axis.set_xlim(left=0)
+        axis.xaxis.set_major_formatter(thousands())
+        axis.set_xlabel("training step of 32 examples")
+        axis.set_ylabel("test accuracy")
+        axis.set_title(
+            "mean over seeds, 95 % interval, each seed faint; ◆ steps to match Inception"
+        )
+        axis.legend(loc="lower right", fontsize=9, handlelength=3.2)
+    return figure
+
+
+def _mark_match(
+    axis: Axes, variant: str, curve: list[tuple[float, float]], accuracy: float
+) -> None:
+    reached = steps_to(curve, accuracy)
+    if reached is not None:
+        axis.plot(reached, accuracy, "D", color=arm(variant).colour, ms=7, mec="white", zorder=5)
+
+
+def target(evidence: Evidence) -> float:
+    """The best of Inception's mean curve."""
+    curves = [dict(evidence.accuracy(PLAIN, s)) for s in evidence.seeds(PLAIN)]
+    common = set.intersection(*(set(c) for c in curves))
+    return max(t_interval([c[step] for c in curves]).mean for step in common)
+
+
+def ordered(evidence: Evidence) -> list[str]:
+    return [variant for variant in PAPER if variant in evidence.variants]
+
+
+def figure_3(evidence: Evidence) -> list[list[str]]:
+    """One row an arm, beside the paper's: header first. A control shows how it ended."""
+    header = ["arm", "steps to Inception's best", "times fewer", "in seconds", "max. accuracy",
+              "outcome by seed", "paper: steps", "paper: max."]  # fmt: skip
+    return [header, *(_row(evidence, variant) for variant in ordered(evidence))]
+
+
+def _row(evidence: Evidence, variant: str) -> list[str]:
+    printed, seeds = PAPER[variant], evidence.seeds(variant)
+    best = [evidence.run(variant, s)["best_test_accuracy"] for s in seeds]
+    known = [100 * b for b in best if b is not None]
+    accuracy = f"{t_interval(known).text(2)} %" if known else "–"
+    outcomes = ", ".join(_outcome(evidence, variant, s) for s in seeds)
+    return [arm(variant).label, *_speed(evidence, variant), accuracy, outcomes, *printed]
+
+
+def _outcome(evidence: Evidence, variant: str, seed: int) -> str:
+    run = evidence.run(variant, seed)
+    step = run["first_non_finite_step"]
+    return str(run["outcome"]) if step is None else f"non-finite at step {step:,}"
+
+
+def _speed(evidence: Evidence, variant: str) -> list[str]:
+    """Steps to each seed's own target, and the ratios in steps and in seconds."""
+    seeds = sorted(set(evidence.seeds(variant)) & set(evidence.seeds(PLAIN)))
+    if not seeds:
+        return ["–"] * 3
+    plain = {a: [evidence.accuracy(PLAIN, s, a) for s in seeds] for a in ("step", "wall_s")}
+    mine = {a: [evidence.accuracy(variant, s, a) for s in seeds] for a in ("step", "wall_s")}
+    if not all(mine["step"]):
+        return ["never", "–", "–"]
+    ratios = [speed_up(plain[axis], mine[axis]).text() for axis in ("step", "wall_s")]
+    targets = [max(accuracy for _, accuracy in curve) for curve in plain["step"]]
+    reached = [steps_to(c, t) for c, t in zip(mine["step"], targets, strict=True)]
+    shown = [
+        f"> {curve[-1][0]:,.0f}" if r is None else f"{r:,.0f}"
+        for r, curve in zip(reached, mine["step"], strict=True)
+    ]
+    return [", ".join(shown), *ratios]

@@ -1,0 +1,65 @@
+"""One look for all figures: a colour and a line style for each arm, the same everywhere.
+
+Colours differ in lightness and lines in dash, so that figures read in black and white.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+mpl.use("Agg")
+
+Dash = str | tuple[int, tuple[int, ...]]
+
+
+class Arm(NamedTuple):
+    label: str
+    colour: str
+    dash: Dash
+
+
+ARMS = {
+    "baseline": Arm("without BN", "#b23a00", (0, (5, 2))),
+    "bn": Arm("with BN", "#00335c", "-"),
+    "baseline_tuned": Arm("without BN, Glorot, own best rate", "#e8a33d", (0, (1, 1))),
+    "centre_through": Arm("centring, gradient through the mean", "#6fa8d0", (0, (7, 1, 1, 1))),
+    "centre_outside": Arm("centring outside the step", "#e39a5b", (0, (1, 1))),
+    "scale_outside": Arm("centring and scaling outside the step", "#8c1d04", (0, (5, 2))),
+    "random": Arm("random Gaussian matrix", "#8a8a8a", (0, (1, 2))),
+    "centre": Arm("centring alone", "#7fb3d5", (0, (7, 1, 1, 1))),
+    "inception": Arm("Inception", "#b23a00", (0, (5, 2))),
+    "bn_baseline": Arm("BN-Baseline", "#7d7d7d", (0, (3, 1, 1, 1))),
+    "bn_x5": Arm("BN-x5", "#00335c", "-"),
+    "bn_x30": Arm("BN-x30", "#3f8fc4", (0, (7, 1, 1, 1))),
+    "bn_x5_sigmoid": Arm("BN-x5-Sigmoid", "#5b8c2a", (0, (1, 1))),
+    "inception_x5": Arm("Inception, 5 times the rate", "#e8a33d", (0, (2, 2))),
+    "inception_sigmoid": Arm("Inception with sigmoid", "#d77fa1", (0, (1, 2))),
+    "whiten": Arm("full whitening", "#5b8c2a", (0, (3, 1, 1, 1))),
+}
+RC: dict[Any, Any] = {
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "legend.frameon": False,
+    "svg.hashsalt": "bnrepro",  # the same figure gives the same file
+}
+
+
+def arm(variant: str) -> Arm:
+    return ARMS.get(variant, Arm(variant, "#555555", "-"))
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write PNG and SVG without a date, so that an unchanged figure is an unchanged file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
+    metadata: list[dict[str, Any]] = [{"Software": None}, {"Date": None, "Creator": None}]
+    for path, entry in zip(paths, metadata, strict=True):
+        figure.savefig(path, metadata=entry, bbox_inches="tight")
+    return paths

@@ -1,0 +1,127 @@
+"""How fast is the slot trainer? Compared in one run, on this machine, with what a user would write.
+
+    make bench
+
+For each arm, microseconds per seed-step, the variants taking turns so that drift of the machine's
+speed hits all of them alike; the median over rounds is printed.
+
+- `eager`: torch.nn modules, autograd, torch.optim.SGD and a shuffling DataLoader, a seed at a time;
+- `eager, batches ready`: the same without the DataLoader;
+- `slots`: this project's trainer, all seeds at once, sampling of mini-batches included;
+- `products`: only the matrix products of a training step, batched over the seeds.
+"""
+
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from bnrepro.app import set_up_torch
+from bnrepro.config import MnistConfig, compose
+from bnrepro.data import Dataset, binarize
+from bnrepro.data.synthetic import synthetic
+from bnrepro.models.mlp import Slot
+from bnrepro.record import hardware
+from bnrepro.training.slots import SlotTrainer
+
+SEEDS, STEPS, ROUNDS = 5, 200, 7
+
+
+def main() -> None:
+    console = Console()
+    table = Table(title="MNIST training step, µs per seed-step (median of rounds)")
+    for column in ("arm", "eager", "eager, batches ready", "slots", "products", "speed-up"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for variant in ("baseline", "bn"):
+        cfg = compose("mnist", [f"variant={variant}", "data=synthetic"])
+        device = set_up_torch(cfg)
+        times = measure(contestants(cfg, synthetic(12_000, 1_000)))
+        ratio = f"{times[0] / times[2]:.2f}×"
+        table.add_row(variant, *(f"{t:.0f}" for t in times), ratio)
+    console.print(table)
+    console.print(f"{hardware(device)}, {torch.get_num_threads()} threads, {SEEDS} seeds")
+
+
+def contestants(cfg: MnistConfig, data: Dataset) -> list[Callable[[], object]]:
+    """Callables that each train (or multiply) for STEPS steps, scaled to one seed by `measure`."""
+    x, labels = binarize(data.train_images), data.train_labels
+    loader = endless(DataLoader(TensorDataset(x, labels), cfg.optim.batch, shuffle=True))
+    ready = (x[: cfg.optim.batch], labels[: cfg.optim.batch])
+    slots = [Slot(seed, cfg.optim.lr, cfg.model.init_std) for seed in range(SEEDS)]
+    trainer = SlotTrainer(cfg.model, cfg.optim, slots, data, torch.device("cpu"))
+    return [
+        eager(cfg, lambda: next(loader)),
+        eager(cfg, lambda: ready),
+        lambda: next(trainer.run([trainer.step + STEPS])),
+        products(cfg),
+    ]
+
+
+def measure(runs: list[Callable[[], object]]) -> list[float]:
+    """Median µs per seed-step; the first two train one seed, the others SEEDS of them."""
+    seeds = [1, 1, SEEDS, SEEDS]
+    times: list[list[float]] = [[] for _ in runs]
+    for run in runs:
+        run()
+    for _ in range(ROUNDS):
+        for run, seen in zip(runs, times, strict=True):
+            start = time.perf_counter()
+            run()
+            seen.append(time.perf_counter() - start)
+    return [statistics.median(t) / STEPS / n * 1e6 for t, n in zip(times, seeds, strict=True)]
+
+
+def endless(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+    while True:
+        yield from loader
+
+
+def eager(cfg: MnistConfig, batch: Callable[[], tuple[Tensor, Tensor]]) -> Callable[[], None]:
+    """The network of 4.1 as torch's own modules, trained in the usual loop."""
+    layers: list[nn.Module] = []
+    width = 784
+    for units in cfg.model.hidden:
+        plain = cfg.model.norm == "none"
+        layers += [nn.Linear(width, units, bias=plain)]
+        layers += [] if plain else [nn.BatchNorm1d(units)]
+        layers += [nn.Sigmoid()]
+        width = units
+    model = nn.Sequential(*layers, nn.Linear(width, 10))
+    optimiser = torch.optim.SGD(model.parameters(), lr=cfg.optim.lr)
+
+    def run() -> None:
+        for _ in range(STEPS):
+            x, labels = batch()
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(model(x), labels).backward()
+            optimiser.step()
+
+    return run
+
+
+def products(cfg: MnistConfig) -> Callable[[], None]:
+    """The matrix products of one training step of SEEDS networks, forward and backward."""
+    widths = [784, *cfg.model.hidden, 10]
+    weights = [torch.randn(SEEDS, a, b) for a, b in itertools.pairwise(widths)]
+    values = [torch.rand(SEEDS, cfg.optim.batch, w) for w in widths]
+
+    def run() -> None:
+        for _ in range(STEPS):
+            for u, weight in zip(values, weights, strict=False):
+                torch.bmm(u, weight)
+            for i in reversed(range(len(weights))):
+                torch.bmm(values[i].mT, values[i + 1])
+                if i:
+                    torch.bmm(values[i + 1], weights[i].mT)
+
+    return run
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Fetch data sets into the cache: `python -m scripts.fetch mnist fashion_mnist`.
+
+Prints which sources it tried, what it got and from where: seconds per set on a good line, at once
+when the cache has it. Ends with status 2 when a set cannot be had.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from bnrepro.data import load
+from bnrepro.errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m scripts.fetch", description="fetch data sets")
+    parser.add_argument("names", nargs="+", help="mnist, fashion_mnist, mnist-5k")
+    parser.add_argument("--cache", type=Path, default=Path("data"), help="default: data")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    return max(fetch(name, options.cache) for name in options.names)
+
+
+def fetch(name: str, cache: Path) -> int:
+    """Fetch one set, while `load` logs the outcome; an error leaves the others their turn."""
+    try:
+        load(name, cache=cache)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""From runs to committed evidence: results/<experiment>/<scale>/.
+
+    python -m scripts.publish mnist [scale=paper]
+
+Only finished runs of clean commits and unmodified named configs on the real data set are
+published, never a smoke run. Commit what it writes.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bnrepro.app import guard
+from bnrepro.config import ROOT, compose, variants
+from bnrepro.data import open_dataset
+from bnrepro.errors import UserError
+from bnrepro.identity import config_hash, group_folder
+from bnrepro.report import reporter
+
+
+def main() -> None:
+    experiment, *overrides = sys.argv[1:]
+    if any(not o.startswith("scale=") for o in overrides):
+        raise UserError("publish takes a scale only: evidence comes from unmodified named configs")
+    cfgs = {v: compose(experiment, [*overrides, f"variant={v}"]) for v in variants(experiment)}
+    scale = next(iter(cfgs.values())).scale
+    if scale == "smoke":
+        raise UserError("scale=smoke is for tests: it is never published")
+    folders, hashes = expected(cfgs)
+    report = reporter(experiment)
+    evidence = report.gather(folders)
+    for row in provenance(evidence):
+        check(row, hashes, cfgs)
+    missing = set(folders) - set(evidence.variants)
+    if missing:
+        raise UserError(f"{experiment}: no finished run of {', '.join(sorted(missing))}")
+    target = ROOT / "results" / experiment / scale
+    report.write(evidence, target)
+    for path in report.render(report.read(target), target):
+        print(path.relative_to(ROOT))
+
+
+def expected(cfgs: Mapping[str, Any]) -> tuple[dict[str, Path], dict[str, str]]:
+    """The folder and the config hash that each arm's runs must have."""
+    data = open_dataset(next(iter(cfgs.values())).data)
+    folders = {v: group_folder(cfg, data.name) for v, cfg in cfgs.items()}
+    return folders, {v: config_hash(cfg, data.checksum) for v, cfg in cfgs.items()}
+
+
+def provenance(evidence: Any) -> list[dict[str, Any]]:
+    if hasattr(evidence, "winners"):
+        return [{"variant": v, **row} for v, row in evidence.winners.items()]
+    if hasattr(evidence, "provenance"):
+        return [{"variant": v, **evidence.provenance} for v in evidence.variants]
+    return list(evidence.runs)
+
+
+def check(row: Mapping[str, Any], hashes: Mapping[str, str], cfgs: Mapping[str, Any]) -> None:
+    """Raise a UserError unless the run may stand as evidence."""
+    variant = row["variant"]
+    where = f"{variant}, seed {row.get('seed', 'all')}"
+    if row["commit"] is None or row["dirty"]:
+        raise UserError(f"{where}: made from uncommitted code; commit, then run it again")
+    if row["config_hash"] != hashes[variant]:
+        raise UserError(f"{where}: made with another config than the named one; run it again")
+    if row["data"] != cfgs[variant].data.name:
+        raise UserError(f"{where}: made with {row['data']}, not {cfgs[variant].data.name}")
+
+
+if __name__ == "__main__":
+    guard(main)

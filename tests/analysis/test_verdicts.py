@@ -1,0 +1,130 @@
+"""Verdicts on made-up evidence: each word comes up when it should, and only then."""
+
+import math
+
+import pytest
+
+from bnrepro.analysis import evidence as store
+from bnrepro.analysis.evidence import Evidence
+from bnrepro.analysis.mnist import METRICS
+from bnrepro.analysis.verdicts import judge
+from bnrepro.claims import criteria_hash, read_claims
+from bnrepro.config import ROOT
+from bnrepro.report.claims import measured, worded
+
+
+def made_up(gains: list[float], reached: bool = True) -> Evidence:
+    evidence = Evidence()
+    for seed, gain in enumerate(gains):
+        for variant, accuracy in (("baseline", 0.9), ("bn", 0.9 + gain)):
+            drift = 0.1 if variant == "bn" else 0.4
+            evidence.runs.append(
+                {
+                    "variant": variant,
+                    "seed": seed,
+                    "final_test_accuracy": accuracy,
+                    "drift_relative_training_hidden3": drift,
+                    "drift_spread_training_hidden3": drift,
+                }
+            )
+            early = 0.91 if variant == "bn" and reached else 0.5
+            for step, value in ((100, early), (400, accuracy)):
+                row = {"variant": variant, "seed": seed, "step": step, "test_accuracy": value}
+                evidence.curves.append(row)
+    return evidence
+
+
+def claim(metric: str, op: str = ">", n: int = 3, over: str = "interval") -> dict:
+    return {
+        "id": "x", "section": "4", "claim": "c", "paper": "p", "experiment": "mnist",
+        "metric": metric, "arm": "bn", "against": "baseline", "n": n, "kind": "statistical",
+        "criterion": {"over": over, "op": op, "value": 0}, "not_shown": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("gains", "word"),
+    [
+        ([0.010, 0.011, 0.012], "holds"),
+        ([-0.010, -0.011, -0.012], "fails"),
+        ([0.010, -0.011, 0.012], "inconclusive"),
+    ],
+)
+def test_the_interval_decides(gains, word):
+    verdict = judge(claim("final_accuracy_gain"), made_up(gains), "paper")
+    assert verdict.verdict == word
+    assert verdict.values == pytest.approx(gains)
+
+
+def test_fewer_seeds_than_fixed_decide_nothing():
+    verdict = judge(claim("final_accuracy_gain", n=5), made_up([0.01] * 3), "paper")
+    assert verdict.verdict == "inconclusive"
+    assert "3 seeds where 5" in verdict.why
+
+
+def test_no_evidence_is_not_run():
+    assert worded(judge(claim("final_accuracy_gain"), None, "paper")) == "not run"
+
+
+def test_speed_and_its_censoring():
+    verdict = judge(claim("log_steps_ratio"), made_up([0.01, 0.02, 0.03]), "paper")
+    assert verdict.values == pytest.approx([math.log(4)] * 3)
+    assert measured(verdict).startswith("4.00")
+    never = judge(claim("log_steps_ratio"), made_up([-0.2] * 3, reached=False), "paper")
+    assert never.verdict == "fails"
+    assert never.interval is None
+    assert "never reached" in measured(never)
+
+
+def test_drift_is_a_ratio():
+    verdict = judge(claim("log_median_drift", op="<"), made_up([0.0] * 3), "paper")
+    assert verdict.verdict == "holds"
+    assert measured(verdict) == "0.25 [0.25, 0.25] times the drift"
+
+
+def test_a_criterion_on_every_value_fails_with_one():
+    good, bad = made_up([0.1, 0.2]), made_up([0.1, -0.1])
+    every = claim("final_accuracy_gain", over="every", n=2)
+    assert judge(every, good, "paper").verdict == "holds"
+    assert judge(every, bad, "paper").verdict == "fails"
+
+
+def test_a_reduced_scale_shows_a_direction_only():
+    verdict = judge(claim("final_accuracy_gain"), made_up([0.010, 0.011, 0.012]), "small")
+    assert worded(verdict) == "direction holds at scale small"
+
+
+def test_every_claim_is_whole_and_its_metric_exists():
+    claims = read_claims()
+    assert len({c["id"] for c in claims}) == len(claims)
+    for c in claims:
+        keys = {"section", "claim", "paper", "experiment", "metric", "criterion", "n", "kind"}
+        assert keys | {"not_shown"} <= set(c)
+        assert set(c["criterion"]) == {"over", "op", "value"}
+        assert c["criterion"]["over"] in ("interval", "every")
+        assert c["kind"] in ("exact", "statistical", "interpretation")
+        assert (ROOT / f"configs/{c['experiment']}.yaml").exists()
+    assert {c["metric"] for c in read_claims("mnist")} <= set(METRICS)
+
+
+def test_the_criteria_hash_follows_the_criteria(monkeypatch):
+    before = criteria_hash("mnist")
+    changed = [{**c, "claim": "other words"} for c in read_claims("mnist")]
+    monkeypatch.setattr("bnrepro.claims.read_claims", lambda _: changed)
+    assert criteria_hash("mnist") == before
+    changed[0]["criterion"] = {"over": "interval", "op": ">", "value": 1}
+    assert criteria_hash("mnist") != before
+
+
+def test_evidence_survives_its_files(tmp_path):
+    evidence = made_up([0.01, 0.02])
+    evidence.runs[0] |= {"dirty": False, "first_non_finite_step": None, "commit": "00e5"}
+    store.write(evidence, tmp_path)
+    back = store.read(tmp_path)
+    assert back.runs[0]["dirty"] is False
+    assert back.runs[0]["commit"] == "00e5"  # not the number 0
+    assert back.runs[0]["first_non_finite_step"] is None
+    assert [r["final_test_accuracy"] for r in back.runs] == [
+        r["final_test_accuracy"] for r in evidence.runs
+    ]
+    assert back.accuracy("bn", 1) == evidence.accuracy("bn", 1)

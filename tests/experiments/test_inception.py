@@ -1,0 +1,135 @@
+"""`experiments.inception` end to end at scale=smoke; the arms differ as the paper lists."""
+
+import json
+
+import pytest
+import torch
+
+from bnrepro.config import compose, variants
+from bnrepro.data import synthetic
+from bnrepro.identity import numbers
+from bnrepro.record import read_rows
+from bnrepro.training.images import ImageTrainer, learning_rate, sgd, total_steps
+from experiments.inception import main
+from scripts import render
+from tests.test_config import differences
+
+SMOKE = ["scale=smoke", "wandb.mode=disabled"]
+ARMS = {v: compose("inception", [f"variant={v}"]) for v in variants("inception")}
+PAIRS = [
+    ("inception", "bn_baseline", {"model.norm"}),
+    ("inception", "inception_x5", {"optim.multiplier"}),
+    ("inception", "inception_sigmoid", {"model.activation"}),
+    ("bn_x5", "bn_x30", {"optim.multiplier"}),
+    ("bn_x5", "bn_x5_sigmoid", {"model.activation"}),
+    (
+        "bn_baseline",
+        "bn_x5",
+        {
+            "optim.multiplier",  # (1) of Section 4.2.1
+            "model.dropout",  # (2)
+            "optim.weight_decay_divisor",  # (3)
+            "optim.decay",  # (4)
+            "model.lrn",  # (5)
+            "pictures.shuffle",  # (6)
+            "pictures.photometric",  # (7)
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "keys"), PAIRS)
+def test_the_arms_differ_exactly_as_the_paper_lists(one, other, keys):
+    assert differences(numbers(ARMS[one]), numbers(ARMS[other])) == keys
+
+
+def test_the_seven_arms_and_their_rates():
+    assert len(ARMS) == 7
+    rates = {v: learning_rate(c, 0) / c.optim.lr for v, c in ARMS.items()}
+    assert rates == pytest.approx(
+        {"inception": 1, "bn_baseline": 1, "bn_x5": 5, "bn_x30": 30, "bn_x5_sigmoid": 5,
+         "inception_x5": 5, "inception_sigmoid": 1}
+    )  # fmt: skip
+
+
+def test_the_rate_decays_to_its_end_share_and_faster_from_x5_on():
+    plain, fast = ARMS["inception"], ARMS["bn_x5"]
+    assert total_steps(plain) == fast.budget.fast * total_steps(fast)
+    for cfg in (plain, fast):
+        share = learning_rate(cfg, total_steps(cfg)) / learning_rate(cfg, 0)
+        assert share == pytest.approx(cfg.budget.end_share)
+
+
+def smoke_trainer(variant: str, *overrides: str) -> ImageTrainer:
+    cfg = compose("inception", ["scale=smoke", f"variant={variant}", *overrides])
+    return ImageTrainer(cfg, 0, synthetic(200, 60), torch.device("cpu"))
+
+
+def test_l2_acts_on_weights_alone_and_is_divided():
+    for variant, decay in (("bn_baseline", 2e-4), ("bn_x5", 4e-5)):
+        trainer = smoke_trainer(variant)
+        weights, others = sgd(trainer.cfg, trainer.network).param_groups
+        assert weights["weight_decay"] == pytest.approx(decay)
+        assert others["weight_decay"] == 0
+        assert {p.dim() for p in others["params"]} == {1}
+        assert min(p.dim() for p in weights["params"]) == 2
+
+
+def test_a_restored_trainer_goes_on_bitwise_with_dropout_and_augmentation():
+    whole = [float(x) for x in smoke_trainer("inception").run([2, 4, 6])]
+    first, second = smoke_trainer("inception"), smoke_trainer("inception")
+    list(first.run([2]))
+    second.load_state_dict(first.state_dict())
+    assert [float(x) for x in second.run([4, 6])] == whole[1:]
+
+
+def test_divergence_is_latched_at_its_step():
+    trainer = smoke_trainer("inception", "optim.lr=1e30")
+    losses = [float(x) for x in trainer.run([1, 2, 3, 4, 5, 6, 7, 8])]
+    bad = trainer.first_non_finite
+    assert bad is not None
+    assert trainer.active == []
+    assert all(torch.isfinite(torch.tensor(losses[: bad - 1])))
+    assert len(losses) == bad
+
+
+def test_both_data_order_and_weights_are_the_arms_own_nowhere():
+    plain, normalised = smoke_trainer("inception"), smoke_trainer("bn_baseline")
+    assert torch.equal(plain._batch()[0], normalised._batch()[0])
+    assert torch.equal(plain.network.classifier.weight, normalised.network.classifier.weight)
+
+
+@pytest.mark.parametrize("variant", ARMS)
+def test_every_arm_runs_end_to_end(variant, run, tmp_path):
+    assert run(main, [*SMOKE, f"variant={variant}", f"results={tmp_path}"]) == 0
+    folder = tmp_path / "inception/smoke" / variant / "seed-0"
+    summary = json.loads((folder / "summary.json").read_text())
+    rows = read_rows(folder / "metrics.jsonl")
+    assert summary["status"] == "ok"
+    assert rows[-1]["step"] == summary["steps"] == total_steps(ARMS_SMOKE[variant])
+    assert 0 <= summary["final"]["test_accuracy_all"] <= 1
+    probed = [r for r in rows if "percentiles" in r]
+    assert set(probed[-1]["histogram"]) == {"conv1", "3a", "4a", "5b"}
+
+
+ARMS_SMOKE = {v: compose("inception", ["scale=smoke", f"variant={v}"]) for v in ARMS}
+
+
+def test_a_diverging_control_is_a_result(run, tmp_path):
+    arguments = [*SMOKE, "variant=inception_x5", "optim.lr=1e30", f"results={tmp_path}"]
+    assert run(main, arguments) == 0
+    (path,) = tmp_path.rglob("summary.json")
+    summary = json.loads(path.read_text())
+    assert (summary["status"], summary["outcome"]) == ("diverged", "non-finite")
+    assert summary["first_non_finite_step"] >= 1
+
+
+def test_figures_2_and_3_come_from_the_runs(run, tmp_path, capsys):
+    for variant in ("inception", "bn_x5"):
+        run(main, [*SMOKE, f"variant={variant}", f"results={tmp_path}"])
+    assert run(render.main, ["inception", *SMOKE, f"results={tmp_path}"]) == 0
+    folder = tmp_path / "inception/smoke/figures"
+    assert (folder / "figure-2.png").stat().st_size > 1000
+    table = (folder / "table.md").read_text()
+    assert "BN-x5" in table
+    assert "31.0·10⁶" in table

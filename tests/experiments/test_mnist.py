@@ -1,0 +1,220 @@
+"""`experiments.mnist` end to end at scale=smoke: records, killing and resuming, bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bnrepro.config import ROOT, variants
+from bnrepro.errors import UserError
+from bnrepro.record import locked, read_rows
+from experiments.mnist import main
+from scripts import render
+
+SMOKE = ["scale=smoke", "wandb.mode=disabled"]
+
+
+def rows_without_time(folder: Path) -> list[dict]:
+    return [
+        {k: v for k, v in r.items() if k != "wall_s"} for r in read_rows(folder / "metrics.jsonl")
+    ]
+
+
+@pytest.mark.parametrize("variant", variants("mnist"))
+def test_every_arm_runs_end_to_end(variant, run, tmp_path):
+    assert run(main, [*SMOKE, f"variant={variant}", f"results={tmp_path}"]) == 0
+    for seed in (0, 1):
+        folder = tmp_path / "mnist/smoke" / variant / f"seed-{seed}"
+        summary = json.loads((folder / "summary.json").read_text())
+        meta = json.loads((folder / "meta.json").read_text())
+        rows = read_rows(folder / "metrics.jsonl")
+        assert (summary["status"], summary["steps"]) == ("ok", 60)
+        assert summary["final"]["test_accuracy"] == rows[-1]["test_accuracy"]
+        assert summary["best"]["test_accuracy"] == max(r["test_accuracy"] for r in rows)
+        assert [r["step"] for r in rows] == [5, 10, 15, 20, 40, 60]
+        assert meta["data"]["name"] == "synthetic"
+        assert meta["group"] == [0, 1]
+        assert (folder / "config.yaml").exists()
+        probed = [r for r in rows if "percentiles" in r]
+        assert [r["step"] for r in probed] == [10, 20, 40, 60]
+        low, middle, high = probed[-1]["percentiles"]["inference"]["hidden3"]
+        assert len(middle) == 100
+        assert all(a <= b <= c for a, b, c in zip(low, middle, high, strict=True))
+
+
+def test_bn_learns_the_smoke_set(run, tmp_path):
+    assert run(main, [*SMOKE, "variant=bn", f"results={tmp_path}"]) == 0
+    summary = json.loads((tmp_path / "mnist/smoke/bn/seed-0/summary.json").read_text())
+    assert summary["outcome"] == "trained"
+    assert summary["final"]["test_accuracy"] > 0.5
+    assert summary["final"]["test_accuracy_population"] > 0.5
+
+
+def test_a_finished_run_is_not_run_again_and_more_seeds_join(run, tmp_path):
+    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
+    run(main, [*arguments, "seeds=1"])
+    folder = tmp_path / "mnist/smoke/bn"
+    before = (folder / "seed-0/metrics.jsonl").stat().st_mtime_ns
+    assert run(main, [*arguments, "seeds=2"]) == 0
+    assert (folder / "seed-0/metrics.jsonl").stat().st_mtime_ns == before
+    assert json.loads((folder / "seed-1/meta.json").read_text())["group"] == [1]
+    assert run(main, [*arguments, "seeds=1", "force=true"]) == 0
+    assert (folder / "seed-0/metrics.jsonl").stat().st_mtime_ns > before
+
+
+def test_divergence_is_a_result(run, tmp_path):
+    overrides = ["optim.lr=1e38", "model.activation=relu", "seeds=1"]
+    assert run(main, [*SMOKE, *overrides, f"results={tmp_path}"]) == 0
+    (path,) = tmp_path.glob("mnist/smoke/baseline-*/seed-0/summary.json")
+    summary = json.loads(path.read_text())
+    assert (summary["status"], summary["outcome"]) == ("diverged", "non-finite")
+    assert 1 <= summary["first_non_finite_step"] <= 10
+    assert summary["final"] is None
+
+
+KILLED = """
+import os, signal
+from bnrepro import record
+from bnrepro.training import checkpoint
+import experiments.mnist as experiment
+
+calls = 0
+def dying(function):
+    def call(*args, **kwargs):
+        global calls
+        calls += 1
+        if calls == {count}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+    return call
+
+{patch}
+experiment.main()
+"""
+PATCHES = {
+    "row": "record.Record.log = dying(record.Record.log)",
+    "checkpoint": "checkpoint.torch.save = dying(checkpoint.torch.save)",
+    "sync": "checkpoint.os.fsync = dying(checkpoint.os.fsync)",
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    results = tmp_path_factory.mktemp("undisturbed")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.mnist",
+        *SMOKE,
+        "variant=bn",
+        f"results={results}",
+    ]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    return results / "mnist/smoke/bn"
+
+
+@pytest.mark.parametrize(
+    ("what", "count"), [("row", 1), ("row", 6), ("row", 11), ("checkpoint", 2), ("sync", 8)]
+)
+def test_a_killed_run_resumes_to_the_same_curve(what, count, undisturbed, run, tmp_path):
+    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
+    program = KILLED.format(patch=PATCHES[what], count=count)
+    died = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert run(main, arguments) == 0
+    for seed in (0, 1):
+        resumed = tmp_path / f"mnist/smoke/bn/seed-{seed}"
+        assert rows_without_time(resumed) == rows_without_time(undisturbed / f"seed-{seed}")
+
+
+def test_an_interrupt_says_so_and_can_be_resumed(run, tmp_path, monkeypatch, capsys):
+    import experiments.mnist as experiment
+
+    monkeypatch.setattr(experiment, "flatten", lambda row: (_ for _ in ()).throw(KeyboardInterrupt))
+    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
+    assert run(main, arguments) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    path = tmp_path / "mnist/smoke/bn/seed-0/summary.json"
+    assert json.loads(path.read_text())["status"] == "interrupted"
+    monkeypatch.undo()
+    assert run(main, arguments) == 0
+    assert json.loads(path.read_text())["status"] == "ok"
+
+
+def expect_error(run, arguments, capsys, *words):
+    assert run(main, arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len([line for line in lines if line.startswith("error:")]) == 1
+    for word in words:
+        assert word in lines[-1]
+
+
+def test_bad_overrides_end_before_any_work(run, tmp_path, capsys):
+    where = f"results={tmp_path / 'r'}"
+    expect_error(run, [*SMOKE, "optim.lrr=1", where], capsys, "optim.lrr", "did you mean lr?")
+    expect_error(run, [*SMOKE, "optim.batch=5000", where], capsys, "optim.batch=5000", "1200")
+    expect_error(run, [*SMOKE, "device=warp", where], capsys, "device=warp")
+    assert not list(tmp_path.rglob("metrics.jsonl"))
+
+
+def test_an_unusable_results_folder(run, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    expect_error(run, [*SMOKE, f"results={tmp_path / 'file'}"], capsys, "cannot be written")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_second_process_on_the_same_run(run, tmp_path, capsys):
+    folder = tmp_path / "mnist/smoke/baseline/seed-1"
+    with locked([folder]):
+        expect_error(run, [*SMOKE, f"results={tmp_path}"], capsys, "another process", "seed-1")
+    assert run(main, [*SMOKE, f"results={tmp_path}"]) == 0
+
+
+def test_a_disk_that_fills_up_keeps_what_was_recorded(run, tmp_path, monkeypatch, capsys):
+    import bnrepro.training.checkpoint as checkpoint
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.torch, "save", full)
+    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
+    expect_error(run, arguments, capsys, "No space left", "run the same command again")
+    folder = tmp_path / "mnist/smoke/bn/seed-0"
+    assert [r["step"] for r in read_rows(folder / "metrics.jsonl")] == [5, 10, 15, 20]
+    assert json.loads((folder / "summary.json").read_text())["status"] == "crashed"
+    monkeypatch.undo()
+    assert run(main, arguments) == 0
+
+
+def test_the_record_of_another_config_is_not_overwritten(run, tmp_path, capsys):
+    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
+    run(main, arguments)
+    path = tmp_path / "mnist/smoke/bn/seed-0/summary.json"
+    old = json.loads(path.read_text()) | {"config_hash": "0123456789ab"}
+    path.write_text(json.dumps(old))
+    expect_error(run, arguments, capsys, "another config", "force=true")
+    assert json.loads(path.read_text()) == old
+
+
+def test_rendering_shows_what_ran(run, tmp_path, capsys):
+    arguments = [*SMOKE, f"results={tmp_path}"]
+    with pytest.raises(UserError, match="no finished run"):
+        run(render.main, ["mnist", *arguments])
+    for variant in ("baseline", "bn"):
+        run(main, [*arguments, f"variant={variant}"])
+    assert run(render.main, ["mnist", *arguments]) == 0
+    printed = capsys.readouterr().out
+    for name in ("figure-1.png", "figure-1.svg", "units.png", "table.md"):
+        assert name in printed
+        assert (tmp_path / "mnist/smoke/figures" / name).stat().st_size > 500

@@ -1,0 +1,85 @@
+"""Publishing and documents: what may become evidence, and where its numbers go."""
+
+import json
+
+import pytest
+
+from bnrepro.config import compose
+from bnrepro.errors import UserError
+from bnrepro.report.markdown import markdown
+from bnrepro.report.mnist_table import lines, summarise
+from bnrepro.report.readme import fill
+from experiments.mnist import main as train
+from scripts import publish
+
+GOOD = {"variant": "bn", "seed": 0, "commit": "abc", "dirty": False, "config_hash": "h",
+        "data": "mnist"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"dirty": True}, "uncommitted"),
+        ({"commit": None}, "uncommitted"),
+        ({"config_hash": "other"}, "another config"),
+        ({"data": "mnist-5k"}, "mnist-5k, not mnist"),
+    ],
+)
+def test_only_clean_named_runs_become_evidence(change, words):
+    cfgs = {"bn": compose("mnist", ["variant=bn"])}
+    publish.check(GOOD, {"bn": "h"}, cfgs)
+    with pytest.raises(UserError, match=words):
+        publish.check(GOOD | change, {"bn": "h"}, cfgs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["mnist", "scale=smoke"], "never published"), (["mnist", "optim.lr=3"], "a scale only")],
+)
+def test_smoke_and_overridden_runs_are_never_published(arguments, words, run):
+    with pytest.raises(UserError, match=words):
+        run(publish.main, arguments)
+
+
+def test_blocks_are_replaced_and_the_rest_stays():
+    text = "a\n<!-- begin x -->\nold\n<!-- end x -->\nb\n"
+    once = fill(text, {"x": "new\nlines"})
+    assert once == "a\n<!-- begin x -->\nnew\nlines\n<!-- end x -->\nb\n"
+    assert fill(once, {"x": "new\nlines"}) == once
+
+
+def test_a_block_without_a_place_is_an_error():
+    with pytest.raises(UserError, match="exactly one pair"):
+        fill("nothing", {"x": "new"})
+
+
+def test_a_missing_seed_is_never_averaged_away():
+    steps = next(line for line in lines() if line.label == "steps to 95%")
+    assert summarise(steps, [100.0, 300.0]).startswith("200 [")
+    assert summarise(steps, [100.0, None]) == "reached by 1 of 2"
+    assert summarise(steps, [None, None]) == "never"
+
+
+def test_markdown_is_a_table():
+    assert markdown([["a", "b"], ["1", "2"]]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |\n"
+
+
+def test_verify_compares_with_the_committed_values(run, tmp_path, monkeypatch, capsys):
+    from bnrepro.report import mnist
+    from scripts import verify
+
+    for variant in ("baseline", "bn"):
+        smoke = ["scale=smoke", "wandb.mode=disabled", f"variant={variant}"]
+        run(train, [*smoke, f"results={tmp_path}"])
+    folder = tmp_path / "mnist/smoke"
+    evidence = mnist.gather({v: folder / v for v in ("baseline", "bn")})
+    monkeypatch.setattr(mnist, "read", lambda _: evidence)
+    arguments = ["mnist", "scale=smoke", f"results={tmp_path}"]
+    assert run(verify.main, arguments) == 0
+    path = folder / "bn/seed-1/summary.json"
+    summary = json.loads(path.read_text())
+    summary["final"]["test_accuracy"] += 0.1
+    path.write_text(json.dumps(summary))
+    with pytest.raises(UserError, match="1 of 4 runs differ"):
+        run(verify.main, arguments)
+    assert "NO" in capsys.readouterr().out
