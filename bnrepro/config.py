@@ -125,11 +125,11 @@ SCHEMAS: dict[str, type[RunConfig]] = {"mnist": MnistConfig, "mnist_grid": Mnist
 
 
 def register() -> None:
-    from bnrepro.inception_config import InceptionConfig  # both build on the classes above
+    from bnrepro.inception_config import INCEPTIONS  # both build on the classes above
     from bnrepro.mechanism_config import MECHANISMS
 
     store = ConfigStore.instance()
-    for name, schema in {**SCHEMAS, "inception": InceptionConfig, **MECHANISMS}.items():
+    for name, schema in {**SCHEMAS, **INCEPTIONS, **MECHANISMS}.items():
         store.store(name=f"{name}_schema", node=schema)
     OmegaConf.register_new_resolver("configs", lambda name: str(ROOT / "configs" / name))
 

@@ -11,7 +11,12 @@ from bnrepro.config import compose
 
 # What leaves a run's numbers as they are, and so stays out of its identity.
 NEUTRAL = ("experiment", "variant", "scale", "seeds", "device", "threads", "results", "force")
-NEUTRAL_NESTED = {"data": ("root", "cache"), "wandb": None, "checkpoint_every": None}
+NEUTRAL_NESTED = {
+    "data": ("root", "cache"),
+    "wandb": None,
+    "checkpoint_every": None,
+    "grid": ("jobs",),
+}
 
 
 def numbers(cfg: Any) -> dict[str, Any]:
@@ -21,7 +26,7 @@ def numbers(cfg: Any) -> dict[str, Any]:
     for key, inner in NEUTRAL_NESTED.items():
         if inner is None:
             kept.pop(key, None)
-        else:
+        elif key in kept:
             kept[key] = {k: v for k, v in kept[key].items() if k not in inner}
     return kept
 

@@ -49,10 +49,41 @@ class PictureConfig:
 
 
 @dataclass
+class InceptionEvalConfig(EvalConfig):
+    test_examples: int = MISSING  # of the test images, on the way; all of them at the end
+
+
+@dataclass
 class InceptionConfig(RunConfig):
     model: NetworkConfig = field(default_factory=NetworkConfig)
     optim: RateConfig = field(default_factory=RateConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     pictures: PictureConfig = field(default_factory=PictureConfig)
-    eval: EvalConfig = field(default_factory=EvalConfig)
+    eval: InceptionEvalConfig = field(default_factory=InceptionEvalConfig)
     checkpoint_every: int = MISSING  # steps
+
+
+@dataclass
+class SearchConfig:
+    """Values of one key, a run each; see configs/inception_grid.yaml for the rule."""
+
+    key: str = MISSING  # optim.lr | budget.fast | optim.multiplier
+    values: list[float] = MISSING
+    factor: float = MISSING  # a grid extended at its edge grows by it; 1: never extended
+    max_extensions: int = MISSING
+    finalists: int | None = MISSING  # best values, run anew with the whole budget; null: one round
+    short: float = MISSING  # share of the budget in the first of two rounds
+    jobs: int = MISSING  # runs side by side
+
+
+@dataclass
+class InceptionGridConfig(InceptionConfig):
+    """The search for the base rate and the speed of its decay at a reduced scale."""
+
+    grid: SearchConfig = field(default_factory=SearchConfig)
+
+
+INCEPTIONS: dict[str, type[RunConfig]] = {
+    "inception": InceptionConfig,
+    "inception_grid": InceptionGridConfig,
+}

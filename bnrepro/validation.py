@@ -11,6 +11,10 @@ CHOICES = {
     "model.activation": ("sigmoid", "relu"),
     "model.norm": ("none", "batch"),
     "model.init": ("normal", "glorot"),
+    "model.stem": ("imagenet", "tiny", "small"),
+    "model.engine": ("torch", "paper"),
+    "optim.decay": ("plain", "fast"),
+    "pictures.shuffle": ("full", "shards", "fixed"),
     "wandb.mode": ("auto", "online", "offline", "disabled"),
 }
 CHOICES_EACH = {"activations": ("sigmoid", "relu")}  # keys whose value is a list
@@ -25,13 +29,29 @@ POSITIVE = (
     "duration.examples",
     "duration.epochs",
     "eval.probe_examples",
+    "eval.test_examples",
+    "budget.steps",
+    "budget.fast",
+    "optim.multiplier",
+    "optim.weight_decay_divisor",
+    "model.width",
+    "pictures.shards",
+    "grid.finalists",
+    "grid.jobs",
+    "grid.short",
     "checkpoint_every",
     "threads",
     "model.init_std",
-    "grid.finalists",
 )
-NOT_NEGATIVE = ("model.eps", "data.validation", "grid.max_extensions")
-UNIT_INTERVAL = ("optim.momentum", "model.bn_momentum")
+NOT_NEGATIVE = (
+    "model.eps",
+    "data.validation",
+    "grid.max_extensions",
+    "optim.weight_decay",
+    "pictures.shift",
+    "pictures.photometric",
+)
+UNIT_INTERVAL = ("optim.momentum", "model.bn_momentum", "model.dropout", "budget.end_share")
 
 
 def seed_list(seeds: object) -> list[int]:

@@ -11,6 +11,8 @@ is recorded and the command ends well.
 import logging
 from pathlib import Path
 
+import torch
+
 from bnrepro.app import application, set_up_torch
 from bnrepro.claims import criteria_hash
 from bnrepro.data import Dataset, open_dataset
@@ -19,7 +21,7 @@ from bnrepro.inception_config import InceptionConfig
 from bnrepro.mirror import flatten, open_mirrors
 from bnrepro.probes.images import measure
 from bnrepro.record import Record, is_finished, locked, meta
-from bnrepro.training.group import Bar, checkpointed, ending, marking, resume
+from bnrepro.training.group import Bar, chance_accuracy, checkpointed, ending, marking, resume
 from bnrepro.training.images import ImageTrainer, total_steps
 from bnrepro.training.slots import steps_of_grid
 from bnrepro.validation import seed_list
@@ -36,12 +38,24 @@ def main(cfg: InceptionConfig) -> None:
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
     log.info("%s: data %s from %s", folder, data.name, data.source)
     for seed in seed_list(cfg.seeds):
-        with locked([folder / f"seed-{seed}"]):
-            if is_finished(folder / f"seed-{seed}", identity, cfg.force):
-                log.info("%s: seed %d stands already", folder, seed)
-            else:
-                trainer = ImageTrainer(cfg, seed, data, device)
-                train(cfg, trainer, data, folder, identity)
+        run(cfg, seed, data, device, folder, identity)
+
+
+def run(
+    cfg: InceptionConfig,
+    seed: int,
+    data: Dataset,
+    device: torch.device,
+    folder: Path,
+    identity: str,
+) -> None:
+    """One seed's run, unless it stands already."""
+    with locked([folder / f"seed-{seed}"]):
+        if is_finished(folder / f"seed-{seed}", identity, cfg.force):
+            log.info("%s: seed %d stands already", folder, seed)
+        else:
+            trainer = ImageTrainer(cfg, seed, data, device)
+            train(cfg, trainer, data, folder, identity)
 
 
 def train(
@@ -65,8 +79,10 @@ def train(
                 sink.log(flatten(row))
                 speed = trainer.step * cfg.optim.batch / trainer.seconds
                 bar.update(trainer.step, f"{speed:.0f} images/s, {row['test_accuracy']:.4f}")
-        summary = ending(record.rows(), trainer.first_non_finite, data, final(trainer)) | {
+        chance = chance_accuracy(data, cfg.eval.test_examples)
+        summary = ending(record.rows(), trainer.first_non_finite, chance, final(trainer)) | {
             "steps": trainer.step,
+            "non_finite_parameters": trainer.non_finite_share(),
             "wall_s": round(trainer.seconds, 3),
             "config_hash": identity,
             "criteria_hash": criteria_hash(cfg.experiment),

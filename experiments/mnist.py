@@ -22,7 +22,7 @@ from bnrepro.models.mlp import Slot
 from bnrepro.probes.slots import measure
 from bnrepro.probes.values import finite
 from bnrepro.record import Record, is_finished, locked, meta
-from bnrepro.training.group import Bar, checkpointed, ending, marking, resume
+from bnrepro.training.group import Bar, chance_accuracy, checkpointed, ending, marking, resume
 from bnrepro.training.slots import SlotTrainer, steps_of_grid
 from bnrepro.validation import seed_list
 from bnrepro.wandb_sink import check
@@ -98,7 +98,7 @@ def summaries(
         ending(
             record.rows(),
             trainer.first_non_finite[i],
-            data,
+            chance_accuracy(data),
             {"test_accuracy_population": finite(population[i])},
         )
         | shared

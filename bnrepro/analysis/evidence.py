@@ -78,13 +78,14 @@ def _add_run(evidence: Evidence, variant: str, folder: Path, with_units: bool) -
     key = {"variant": variant, "seed": seed}
     probed = [r for r in rows if r.get("percentiles")]
     layers = list(probed[0]["percentiles"][modes(probed[0])[0]]) if probed else []
-    evidence.runs.append(key | _run_row(folder) | _drifts(probed, layers))
+    evidence.runs.append(key | run_row(folder) | _drifts(probed, layers))
     evidence.curves.extend(key | _curve_row(row, layers) for row in rows)
     if with_units and layers:
         evidence.units.extend(key | row for row in _unit_rows(probed, layers[-1]))
 
 
-def _run_row(folder: Path) -> Row:
+def run_row(folder: Path) -> Row:
+    """How a finished run was made and how it ended, from its summary, meta data and config."""
     summary = read_summary(folder) or {}
     meta = json.loads((folder / "meta.json").read_text())
     cfg = OmegaConf.load(folder / "config.yaml")
@@ -97,6 +98,8 @@ def _run_row(folder: Path) -> Row:
         "final_train_loss": final.get("train_loss"),
         "best_test_accuracy": best["test_accuracy"],
         "best_step": best["step"],
+        "chance_accuracy": summary.get("chance_accuracy"),
+        "non_finite_parameters": summary.get("non_finite_parameters"),
         "wall_s": summary["wall_s"],
         "trained_together": len(meta["group"]),
         "lr": cfg.optim.lr,

@@ -44,4 +44,4 @@ def speed_up(against: Sequence[Curve], arm: Sequence[Curve], share: float = 1.0)
         reached, mine = steps_to(plain, target), steps_to(other, target)
         assert reached is not None
         logs.append(None if mine is None else math.log(reached / mine))
-    return SpeedUp(logs, [curve[-1][0] for curve in arm])
+    return SpeedUp(logs, [curve[-1][0] if curve else 0 for curve in arm])

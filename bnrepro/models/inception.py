@@ -57,7 +57,7 @@ class Stem:
 STEMS = {
     "imagenet": Stem(7, 2, (True, True)),  # 224 → 112 → 56 → 28, the paper's
     "tiny": Stem(7, 1, (True, False)),  # 64 → 64 → 32 → 32
-    "small": Stem(3, 1, (True, False)),
+    "small": Stem(3, 1, (True, False)),  # 28 → 28 → 14 → 14
 }
 
 

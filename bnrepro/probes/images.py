@@ -10,12 +10,10 @@ from bnrepro.probes.activations import histogram, percentiles, saturated_share
 from bnrepro.probes.values import finite
 from bnrepro.training.images import ImageTrainer, learning_rate
 
-EVALUATED = 2000  # test images on the way; all of them at the end
-
 
 def measure(trainer: ImageTrainer, loss: Tensor, probed: bool) -> dict[str, Any]:
     """The row of the present step; when `probed`, with the distribution of activation inputs."""
-    accuracy, test_loss = trainer.evaluate(EVALUATED)
+    accuracy, test_loss = trainer.evaluate(trainer.cfg.eval.test_examples)
     examples = trainer.step * trainer.cfg.optim.batch
     row: dict[str, Any] = {
         "step": trainer.step,

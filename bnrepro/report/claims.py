@@ -9,6 +9,7 @@ from bnrepro.report.markdown import markdown
 
 RATIOS = {  # metrics that are logarithms of a ratio, and how the ratio reads
     "log_steps_ratio": "{} times fewer steps",
+    "log_steps_ratio_to_plain": "{} times fewer steps",
     "log_seconds_ratio": "{} times less time",
     "log_median_drift": "{} times the drift",
     "log_spread_drift": "{} times the drift",
@@ -18,7 +19,14 @@ RATIOS = {  # metrics that are logarithms of a ratio, and how the ratio reads
     "log_skewness": "{} times the skewness of u",
     "log_shape_change": "{} times the change of u",
 }
-POINTS = ("final_accuracy_gain", "moving_gap", "factor_gain", "accuracy_gain", "share_gain")
+POINTS = (
+    "final_accuracy_gain",
+    "max_accuracy_gain",
+    "moving_gap",
+    "factor_gain",
+    "accuracy_gain",
+    "share_gain",
+)
 PERCENTAGES = dict.fromkeys(POINTS, "{} percentage points")
 
 

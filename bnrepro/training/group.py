@@ -60,26 +60,30 @@ def marking(records: Sequence[Record], identity: str) -> Iterator[None]:
         raise
 
 
-def chance_accuracy(data: Dataset) -> float:
-    """Accuracy of always naming the commonest class, plus three standard errors."""
+def chance_accuracy(data: Dataset, evaluated: int | None = None) -> float:
+    """Accuracy of always naming the commonest class, plus three standard errors of the number of
+    test images that are evaluated (None: all)."""
     share = float(data.test_labels.bincount().max()) / len(data.test_labels)
-    return share + 3 * (share * (1 - share) / len(data.test_labels)) ** 0.5
+    count = min(evaluated or len(data.test_labels), len(data.test_labels))
+    return share + 3 * (share * (1 - share) / count) ** 0.5
 
 
-def outcome(first_non_finite: int | None, best_accuracy: float | None, data: Dataset) -> str:
+def outcome(first_non_finite: int | None, best_accuracy: float | None, chance: float) -> str:
     if first_non_finite is not None:
         return "non-finite"
-    better = best_accuracy is not None and best_accuracy > chance_accuracy(data)
-    return "trained" if better else "collapsed"
+    return "trained" if best_accuracy is not None and best_accuracy > chance else "collapsed"
 
 
 def ending(
     rows: Sequence[dict[str, Any]],
     first_non_finite: int | None,
-    data: Dataset,
+    chance: float,
     more: dict[str, Any],
 ) -> dict[str, Any]:
-    """How a run ended, from its rows: the last row's scalars with `more`, and the best accuracy."""
+    """How a run ended, from its rows: the last row's scalars with `more`, and the best accuracy.
+
+    A run that never exceeds the accuracy `chance` has collapsed.
+    """
     best = max(rows, key=lambda row: row["test_accuracy"], default=None)
     accuracy, step = (best["test_accuracy"], best["step"]) if best else (None, None)
     final = None
@@ -87,7 +91,8 @@ def ending(
         final = {k: v for k, v in rows[-1].items() if not isinstance(v, dict)} | more
     return {
         "status": "ok" if first_non_finite is None else "diverged",
-        "outcome": outcome(first_non_finite, accuracy, data),
+        "outcome": outcome(first_non_finite, accuracy, chance),
+        "chance_accuracy": round(chance, 6),
         "first_non_finite_step": first_non_finite,
         "final": final,
         "best": {"test_accuracy": accuracy, "step": step},

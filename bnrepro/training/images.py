@@ -124,6 +124,11 @@ class ImageTrainer:
         bad = ~loss.isfinite() & (self._bad_step == 0)
         self._bad_step += bad * self.step
 
+    def non_finite_share(self) -> float:
+        """Share of the parameters that are not finite numbers."""
+        bad = [(~p.isfinite()).sum() for p in self.network.parameters()]
+        return float(sum(bad)) / sum(p.numel() for p in self.network.parameters())
+
     def _batch(self) -> tuple[Tensor, Draws]:
         size, p = len(self.images), self.cfg.pictures
         epoch, place = divmod(self.step, size // self.cfg.optim.batch)

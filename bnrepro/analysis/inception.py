@@ -1,0 +1,55 @@
+"""The metrics of Section 4.2's claims: a value a seed; where two arms are compared, paired."""
+
+import math
+
+from bnrepro.analysis.evidence import Evidence
+from bnrepro.analysis.paired import Claim, Values, log_steps_ratio, paired, paired_seeds
+from bnrepro.analysis.steps import steps_to
+
+PLAIN = "inception"  # the arm whose best accuracy is the target of all
+
+
+def max_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
+    """Best evaluated test accuracy of `arm` minus that of `against`."""
+    return paired(evidence, claim, "best_test_accuracy", lambda a, b: a - b)
+
+
+def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
+    """ln(steps_against / steps_arm) to the best accuracy of the plain network for that seed."""
+    values: Values = []
+    for seed in paired_seeds(evidence, claim):
+        target = max(accuracy for _, accuracy in evidence.accuracy(PLAIN, seed))
+        arm, against = (
+            steps_to(evidence.accuracy(claim[v], seed), target) for v in ("arm", "against")
+        )
+        values.append(None if arm is None or against is None else math.log(against / arm))
+    return values
+
+
+def non_finite_parameters(evidence: Evidence, claim: Claim) -> Values:
+    """Share of the arm's parameters that are not finite when its run ends."""
+    arm = claim["arm"]
+    return [evidence.run(arm, seed)["non_finite_parameters"] for seed in evidence.seeds(arm)]
+
+
+def above_chance(evidence: Evidence, claim: Claim) -> Values:
+    """Best evaluated accuracy minus the chance bound: the share of the commonest class (1/C where
+    classes are equally common) plus three standard errors of the images evaluated. −1 for a run
+    that lost its finite numbers before the first evaluation."""
+    runs = [evidence.run(claim["arm"], seed) for seed in evidence.seeds(claim["arm"])]
+    best = [run["best_test_accuracy"] for run in runs]
+    return [
+        -1.0 if b is None else b - r["chance_accuracy"] for b, r in zip(best, runs, strict=True)
+    ]
+
+
+METRICS = {
+    f.__name__: f
+    for f in (
+        log_steps_ratio,
+        log_steps_ratio_to_plain,
+        max_accuracy_gain,
+        non_finite_parameters,
+        above_chance,
+    )
+}
