@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bnrepro.config import HYDRA_VERSION, ROOT
+from bnrepro.config import HYDRA_VERSION, ROOT, register
 from bnrepro.errors import UserError
 from bnrepro.validation import validate
 
@@ -33,6 +33,7 @@ def application(experiment: str) -> Callable[[Callable[[Any], None]], Callable[[
         def command() -> None:
             logging.basicConfig(level=logging.INFO, format="%(message)s")
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to guard() instead of being printed
+            register()
             main = hydra.main(
                 version_base=HYDRA_VERSION,
                 config_path=str(ROOT / "configs"),

@@ -6,6 +6,7 @@ overrides, and checked against the dataclasses below. An unknown key or a wrong 
 """
 
 import contextlib
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -124,17 +125,19 @@ class MnistGridConfig(MnistConfig):
 SCHEMAS: dict[str, type[RunConfig]] = {"mnist": MnistConfig, "mnist_grid": MnistGridConfig}
 
 
+@functools.cache
 def register() -> None:
+    """Tell Hydra the schemas, once a process and before anything is composed."""
     from bnrepro.inception_config import INCEPTIONS  # both build on the classes above
     from bnrepro.mechanism_config import MECHANISMS
 
     store = ConfigStore.instance()
     for name, schema in {**SCHEMAS, **INCEPTIONS, **MECHANISMS}.items():
         store.store(name=f"{name}_schema", node=schema)
-    OmegaConf.register_new_resolver("configs", lambda name: str(ROOT / "configs" / name))
-
-
-register()
+    # a launcher's workers get the parent's resolvers before they come here
+    OmegaConf.register_new_resolver(
+        "configs", lambda name: str(ROOT / "configs" / name), replace=True
+    )
 
 
 def compose(experiment: str, overrides: list[str]) -> Any:
@@ -145,6 +148,7 @@ def compose(experiment: str, overrides: list[str]) -> Any:
 
 
 def _initialised() -> Any:
+    register()
     if GlobalHydra.instance().is_initialized():
         return contextlib.nullcontext()
     return hydra.initialize_config_dir(str(ROOT / "configs"), version_base=HYDRA_VERSION)
