@@ -6,6 +6,8 @@
 `fixed`    mini-batches composed once; only their order changes, so the same examples always meet
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -30,3 +32,21 @@ def epoch_batches(
     visits = torch.randperm(len(parts), generator=generator).tolist()
     shuffled = [parts[i][torch.randperm(len(parts[i]), generator=generator)] for i in visits]
     return torch.cat(shuffled)[: count * batch].view(count, batch)
+
+
+@dataclass(frozen=True)
+class Order:
+    """Where each step stands in the endless sequence of one seed's epochs."""
+
+    mode: str  # full | shards | fixed
+    seed: int
+    size: int  # training examples
+    batch: int  # examples a step
+    shards: int = 1
+
+    def place(self, step: int) -> tuple[int, int]:
+        """The epoch of a step (from 0) and the number of its mini-batch in it."""
+        return divmod(step, self.size // self.batch)
+
+    def batches(self, epoch: int) -> Tensor:
+        return epoch_batches(self.mode, self.seed, epoch, self.size, self.batch, self.shards)

@@ -18,7 +18,7 @@ def measure(trainer: ImageTrainer, loss: Tensor, probed: bool) -> dict[str, Any]
     row: dict[str, Any] = {
         "step": trainer.step,
         "examples": examples,
-        "epoch": round(examples / len(trainer.images), 4),
+        "epoch": round(examples / trainer.source.train_size, 4),
         "wall_s": round(trainer.seconds, 3),
         "learning_rate": finite(learning_rate(trainer.cfg, trainer.step)),
         "train_loss": finite(loss),

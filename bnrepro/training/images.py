@@ -1,4 +1,4 @@
-"""The training loop of Section 4.2: one network on images held on the training device.
+"""The training loop of Section 4.2: one network on a source of images.
 
     trainer = ImageTrainer(cfg, seed, data, device)
     for losses in trainer.run(stops):      # yields at the steps where something is to be recorded
@@ -15,14 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from bnrepro.data import Dataset
-from bnrepro.data.augment import Augmentation, Draws, augment, draw
-from bnrepro.data.order import epoch_batches
+from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
 from bnrepro.inception_config import InceptionConfig
 from bnrepro.models.inception import Inception, InceptionSpec, initialise
 from bnrepro.seeding import stream
-
-CHUNK = 500  # images a forward pass when evaluating
 
 
 def total_steps(cfg: InceptionConfig) -> int:
@@ -37,13 +34,11 @@ def learning_rate(cfg: InceptionConfig, step: int) -> float:
     return start * cfg.budget.end_share ** (step / total_steps(cfg))
 
 
-def build(cfg: InceptionConfig, data: Dataset, seed: int) -> Inception:
+def build(cfg: InceptionConfig, source: ImageSource, seed: int) -> Inception:
     """The arm's network with the seed's weights."""
-    shape = data.train_images.shape
-    channels = shape[1] if len(shape) == 4 else 1
     spec = InceptionSpec(
-        classes=data.num_classes,
-        channels=channels,
+        classes=source.num_classes,
+        channels=source.channels,
         **{name: getattr(cfg.model, name) for name in cfg.model.__dataclass_fields__},
     )
     network = Inception(spec)
@@ -66,25 +61,19 @@ class ImageTrainer:
     def __init__(
         self, cfg: InceptionConfig, seed: int, data: Dataset, device: torch.device
     ) -> None:
-        if cfg.optim.batch > len(data.train_images):
+        if cfg.optim.batch > len(data.train_labels):
             raise UserError(
                 f"optim.batch={cfg.optim.batch}: the data set {data.name} has only "
-                f"{len(data.train_images)} training examples"
+                f"{len(data.train_labels)} training examples"
             )
-        self.cfg, self.seed, self.device, self.data = cfg, seed, device, data
-        self.images, self.labels = _on(device, data.train_images), data.train_labels.to(device)
-        self.test_images, self.test_labels = (
-            _on(device, data.test_images), data.test_labels.to(device),
-        )  # fmt: skip
-        p = cfg.pictures
-        self.augmentation = Augmentation(p.shift, p.mirror, p.photometric)
-        network = build(cfg, data, seed).to(device)
+        self.cfg, self.seed, self.device = cfg, seed, device
+        self.source = open_source(data, cfg.pictures, cfg.optim.batch, seed, device)
+        network = build(cfg, self.source, seed).to(device)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = sgd(cfg, self.network)
         self.step, self.seconds = 0, 0.0
         self.first_non_finite: int | None = None
         self._bad_step = torch.zeros((), dtype=torch.int64, device=device)
-        self._epoch, self._order, self._draws = -1, torch.empty(0), draw(self.augmentation, 0, 0, 0)
 
     @property
     def active(self) -> list[int]:
@@ -105,14 +94,12 @@ class ImageTrainer:
             self.network.train()
 
     def _train_step(self) -> Tensor:
-        index, draws = self._batch()
+        x, labels = self.source.batch(self.step)
         torch.manual_seed(stream(self.seed, "dropout", self.step).initial_seed())
-        x = augment(_scaled(self.images[index]), draws, index, self.augmentation)
-        x = x.contiguous(memory_format=torch.channels_last)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.cfg, self.step)
         self.optimiser.zero_grad()
-        loss = nn.functional.cross_entropy(self.network(_centred(x)), self.labels[index])
+        loss = nn.functional.cross_entropy(self.network(_centred(x)), labels)
         loss.backward()
         self.optimiser.step()
         self.step += 1
@@ -129,32 +116,23 @@ class ImageTrainer:
         bad = [(~p.isfinite()).sum() for p in self.network.parameters()]
         return float(sum(bad)) / sum(p.numel() for p in self.network.parameters())
 
-    def _batch(self) -> tuple[Tensor, Draws]:
-        size, p = len(self.images), self.cfg.pictures
-        epoch, place = divmod(self.step, size // self.cfg.optim.batch)
-        if epoch != self._epoch:
-            order = epoch_batches(p.shuffle, self.seed, epoch, size, self.cfg.optim.batch, p.shards)
-            self._order = order.to(self.device)
-            self._draws = draw(self.augmentation, self.seed, epoch, size).to(self.device)
-            self._epoch = epoch
-        return self._order[place], self._draws
-
     @torch.no_grad()
     def evaluate(self, count: int | None = None) -> tuple[Tensor, Tensor]:
         """Accuracy and mean loss on the first `count` test images (None: all), moving averages."""
         self.network.eval()
-        images, labels = self.test_images[:count], self.test_labels[:count]
         right, loss = (torch.zeros((), device=self.device) for _ in range(2))
-        for x, y in zip(images.split(CHUNK), labels.split(CHUNK), strict=True):
-            logits = self.network(_centred(_scaled(x)))
-            right += (logits.argmax(1) == y).sum()
-            loss += nn.functional.cross_entropy(logits, y, reduction="sum")
-        return right / len(images), loss / len(images)
+        seen = 0
+        for x, labels in self.source.test_batches(count):
+            logits = self.network(_centred(x))
+            right += (logits.argmax(1) == labels).sum()
+            loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
+            seen += len(labels)
+        return right / seen, loss / seen
 
     def probe_images(self) -> Tensor:
         """The fixed training images on which activation inputs are measured, as the network sees
         them at inference."""
-        return _centred(_scaled(self.images[: self.cfg.eval.probe_examples]))
+        return _centred(self.source.probe_images(self.cfg.eval.probe_examples))
 
     def state_dict(self) -> dict[str, Any]:
         """All the next step depends on; every random stream is keyed by seed and step or epoch."""
@@ -172,15 +150,6 @@ class ImageTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self._bad_step.copy_(state["bad_step"])
         self.first_non_finite = int(self._bad_step) or None
-
-
-def _on(device: torch.device, images: Tensor) -> Tensor:
-    """uint8 images (N, C, H, W) on the device; grey ones get their channel."""
-    return (images if images.dim() == 4 else images.unsqueeze(1)).to(device)
-
-
-def _scaled(images: Tensor) -> Tensor:
-    return images.float() / 255
 
 
 def _centred(x: Tensor) -> Tensor:

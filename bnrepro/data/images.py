@@ -1,0 +1,48 @@
+"""Where a training loop's images come from: the one thing a loop knows about its data.
+
+    source = open_source(data, cfg.pictures, cfg.optim.batch, seed, device)
+    x, labels = source.batch(step)          # any step, in any order: batches are keyed by seed
+
+Images are float32 in [0, 1], (B, C, H, W), channels_last, on the training device.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from bnrepro.data.augment import Augmentation
+from bnrepro.data.dataset import Dataset
+from bnrepro.data.memory import MemorySource
+from bnrepro.data.order import Order
+from bnrepro.inception_config import PictureConfig
+
+
+class ImageSource(Protocol):
+    """One seed's mini-batches of a data set, and its test images."""
+
+    train_size: int
+    num_classes: int
+    channels: int
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The distorted images and the labels of the step's mini-batch."""
+        ...
+
+    def test_batches(self, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `count` test images (None: all) and their labels, in chunks, undistorted."""
+        ...
+
+    def probe_images(self, count: int) -> Tensor:
+        """The first `count` training images, undistorted."""
+        ...
+
+
+def open_source(
+    data: Dataset, pictures: PictureConfig, batch: int, seed: int, device: torch.device
+) -> ImageSource:
+    """The images of a data set, shuffled and distorted as configured."""
+    augmentation = Augmentation(pictures.shift, pictures.mirror, pictures.photometric)
+    order = Order(pictures.shuffle, seed, len(data.train_labels), batch, pictures.shards)
+    return MemorySource(data, order, augmentation, device)
