@@ -77,9 +77,14 @@ inception: .venv/ready ## Figures 2, 3: the Inception arms and controls of a sca
 	$(LINES) $(PY) -m experiments.inception -m $(call ARMS,inception) $(SIDE_BY_SIDE) $(OVERRIDES)
 	$(PY) -m scripts.render inception $(OVERRIDES)
 
+.PHONY: inception-grid
+inception-grid: .venv/ready ## the search for base rate and decay speed that Figure 2 stands on
+	$(LINES) $(PY) -m experiments.inception_grid -m $(if $(findstring variant=,$(ARGS)),,variant=rate,fast,multiplier) $(OVERRIDES)
+	$(PY) -m scripts.render inception_grid $(OVERRIDES)
+
 .PHONY: smoke
 smoke: .venv/ready ## everything end to end in seconds, on synthetic images
-	$(MAKE) -j2 mnist mnist-grid inception inference placement jacobian whitening bias-growth scale-invariance SCALE=smoke ARGS="wandb.mode=disabled $(ARGS)"
+	$(MAKE) -j2 mnist mnist-grid inception inception-grid inference placement jacobian whitening bias-growth scale-invariance SCALE=smoke ARGS="wandb.mode=disabled $(ARGS)"
 
 .PHONY: publish
 publish: .venv/ready ## runs to committed evidence: EXPERIMENT=mnist [SCALE=paper]

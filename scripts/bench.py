@@ -1,4 +1,4 @@
-"""How fast is the slot trainer? Compared in one run, on this machine, with what a user would write.
+"""How fast are the trainers? Compared in one run, on this machine, with what a user would write.
 
     make bench
 
@@ -9,12 +9,14 @@ speed hits all of them alike; the median over rounds is printed.
 - `eager, batches ready`: the same without the DataLoader;
 - `slots`: this project's trainer, all seeds at once, sampling of mini-batches included;
 - `products`: only the matrix products of a training step, batched over the seeds.
+
+The Inception step follows: scripts/bench_inception.py.
 """
 
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from rich.console import Console
@@ -29,6 +31,7 @@ from bnrepro.data.synthetic import synthetic
 from bnrepro.models.mlp import Slot
 from bnrepro.record import hardware
 from bnrepro.training.slots import SlotTrainer
+from scripts.bench_inception import endless, inception_table
 
 SEEDS, STEPS, ROUNDS = 5, 200, 7
 
@@ -45,6 +48,7 @@ def main() -> None:
         ratio = f"{times[0] / times[2]:.2f}×"
         table.add_row(variant, *(f"{t:.0f}" for t in times), ratio)
     console.print(table)
+    console.print(inception_table())
     console.print(f"{hardware(device)}, {torch.get_num_threads()} threads, {SEEDS} seeds")
 
 
@@ -75,11 +79,6 @@ def measure(runs: list[Callable[[], object]]) -> list[float]:
             run()
             seen.append(time.perf_counter() - start)
     return [statistics.median(t) / STEPS / n * 1e6 for t, n in zip(times, seeds, strict=True)]
-
-
-def endless(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
-    while True:
-        yield from loader
 
 
 def eager(cfg: MnistConfig, batch: Callable[[], tuple[Tensor, Tensor]]) -> Callable[[], None]:

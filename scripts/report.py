@@ -11,8 +11,14 @@ from bnrepro.claims import read_claims
 from bnrepro.config import ROOT
 from bnrepro.record import write_atomically
 from bnrepro.report import reporter
-from bnrepro.report.claims import as_json, claims_table, counts_table, report_text
-from bnrepro.report.readme import QUESTIONS, fill, mechanism_block, mnist_blocks
+from bnrepro.report.claims import as_json, counts_table, report_text
+from bnrepro.report.readme import (
+    QUESTIONS,
+    fill,
+    inception_blocks,
+    mechanism_block,
+    mnist_blocks,
+)
 
 SCALES = ("paper", "gpu", "small")  # the most telling evidence first
 
@@ -26,10 +32,11 @@ def main() -> None:
 def documents() -> dict[str, str]:
     """Every file that this script keeps, as it should read."""
     verdicts = all_verdicts()
-    mnist = [v for v in verdicts if v.claim["experiment"] == "mnist"]
-    blocks = {"claims": claims_table(mnist), "counts": counts_table(verdicts)}
+    blocks = {"counts": counts_table(verdicts)}
     if (ROOT / "results/mnist/paper/runs.csv").exists():
         blocks |= mnist_blocks(reporter("mnist").read(ROOT / "results/mnist/paper"))
+    if (ROOT / "results/inception/small/runs.csv").exists():
+        blocks |= inception_blocks(reporter("inception").read(ROOT / "results/inception/small"))
     blocks["mechanisms"] = mechanism_block(mechanism_answers())
     return {
         "results/REPORT.md": report_text(verdicts),

@@ -8,11 +8,13 @@ from bnrepro.app import explain
 from bnrepro.config import ROOT, SCHEMAS, compose, variants
 from bnrepro.errors import UserError
 from bnrepro.identity import config_hash, folder_name, numbers
+from bnrepro.inception_config import INCEPTIONS
+from bnrepro.mechanism_config import MECHANISMS
 from bnrepro.validation import seed_list, validate
 
 SHIPPED = [
     (experiment, path.parent.name, path.stem)
-    for experiment in SCHEMAS
+    for experiment in {**SCHEMAS, **INCEPTIONS, **MECHANISMS}
     for path in sorted((ROOT / "configs" / experiment).glob("*/*.yaml"))
 ]
 
@@ -126,3 +128,14 @@ def test_the_tuned_settings_are_the_grids_winners():
         assert cfg.optim.lr == chosen[arm]["lr"]
         if cfg.model.init == "normal":
             assert cfg.model.init_std == chosen[arm]["std"]
+
+
+def test_the_small_scales_rate_and_decay_are_the_searches_winners():
+    winners = ROOT / "results/inception_grid/small/winners.json"
+    if not winners.exists():
+        pytest.skip("the searches are not published yet")
+    chosen = json.loads(winners.read_text())
+    cfg = compose("inception", ["scale=small"])
+    assert cfg.optim.lr == chosen["rate"]["value"]
+    assert cfg.budget.fast == chosen["fast"]["value"]
+    assert not chosen["rate"]["at_edge"]

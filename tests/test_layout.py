@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bnrepro.config import ROOT, SCHEMAS
+from bnrepro.inception_config import INCEPTIONS
 from bnrepro.mechanism_config import MECHANISMS
 
-EXPERIMENTS = [*SCHEMAS, *MECHANISMS]
+EXPERIMENTS = [*SCHEMAS, *INCEPTIONS, *MECHANISMS]
 FORBIDDEN = {  # a package, and what it must not import
     "bnrepro/training": ("bnrepro.analysis", "bnrepro.report"),
     "bnrepro/models": ("bnrepro.analysis", "bnrepro.report", "bnrepro.training"),

@@ -5,7 +5,8 @@ give the same three tables, so a figure does not know which it shows.
 
     runs      a row a run: variant, seed, status, settings, final and best metrics, drift
     curves    a row a run and evaluated step: accuracy, loss, norms, saturation, layer summaries
-    units     percentiles of the plotted units of the last hidden layer, first seed
+    units     percentiles of the plotted units, first seed: the typical one of every probed layer,
+              and of the last layer those of the sheet
 """
 
 import csv
@@ -81,7 +82,9 @@ def _add_run(evidence: Evidence, variant: str, folder: Path, with_units: bool) -
     evidence.runs.append(key | run_row(folder) | _drifts(probed, layers))
     evidence.curves.extend(key | _curve_row(row, layers) for row in rows)
     if with_units and layers:
-        evidence.units.extend(key | row for row in _unit_rows(probed, layers[-1]))
+        for layer in layers:
+            ranks = {TYPICAL_RANK, *(SHEET_RANKS if layer == layers[-1] else ())}
+            evidence.units.extend(key | row for row in _unit_rows(probed, layer, sorted(ranks)))
 
 
 def run_row(folder: Path) -> Row:
@@ -147,10 +150,10 @@ def _curve_row(row: Row, layers: list[str]) -> Row:
     return plain
 
 
-def _unit_rows(probed: list[Row], layer: str) -> Iterable[Row]:
-    """The typical unit and the sheet's, ranked by drift in the first mode recorded."""
+def _unit_rows(probed: list[Row], layer: str, ranks: Sequence[int]) -> Iterable[Row]:
+    """The units of the given ranks by drift in the first mode recorded."""
     order = units_by_drift(probed, modes(probed[0])[0], layer)
-    for rank in sorted({TYPICAL_RANK, *SHEET_RANKS}):
+    for rank in ranks:
         unit = at_rank(order, rank)
         for mode in modes(probed[0]):
             steps, values = series(probed, mode, layer)

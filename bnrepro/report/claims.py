@@ -113,8 +113,8 @@ def _values_table(verdicts: Sequence[Verdict]) -> str:
         claim = v.claim
         values = ", ".join("never" if x is None else f"{x:.4g}" for x in v.values) or "–"
         criterion = "{over} {op} {value}".format(**claim["criterion"])
-        arms = f", {claim['arm']} against {claim['against']}" if "arm" in claim else ""
-        name = f"`{claim['metric']}`{arms}"
+        arms = " against ".join(claim[key] for key in ("arm", "against") if key in claim)
+        name = f"`{claim['metric']}`" + (f", {arms}" if arms else "")
         rows.append([f"`{claim['id']}`", name, criterion, str(claim["n"]), values])
     return markdown(rows)
 

@@ -1,5 +1,8 @@
 """Accuracy over steps, one look for every experiment."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
@@ -28,6 +31,19 @@ def mean_and_interval(
         bounds = np.array([(i.low, i.high) for i in intervals], dtype=float)
         axis.fill_between(steps, *bounds.T, color=colour, alpha=0.2, linewidth=0)
     return steps, means
+
+
+def percentile_lines(axis: Axes, rows: Sequence[Mapping[str, Any]], variant: str) -> None:
+    """The {15, 50, 85}th percentiles of one unit's input over training, in the arm's colour."""
+    colour, steps = arm(variant).colour, [r["step"] for r in rows]
+    axis.fill_between(
+        steps, [r["p15"] for r in rows], [r["p85"] for r in rows], color=colour, alpha=0.15
+    )
+    for name, dash in (("p15", ":"), ("p50", "-"), ("p85", "--")):
+        label = f"{name[1:]}th percentile"
+        axis.plot(steps, [r[name] for r in rows], color=colour, linestyle=dash, label=label)
+    axis.set_xlim(left=0)
+    axis.xaxis.set_major_formatter(thousands())
 
 
 def thousands() -> FuncFormatter:

@@ -1,4 +1,5 @@
-"""Figures 2 and 3: accuracy over steps for all arms, and steps to the plain network's best."""
+"""Figures 2 and 3: accuracy over steps for all arms, and steps to the plain network's best; and the
+inputs of chosen layers' nonlinearities over training."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,16 +8,20 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bnrepro.analysis.drift import TYPICAL_RANK
 from bnrepro.analysis.evidence import Evidence, gather, read, write
+from bnrepro.analysis.inception import PLAIN
 from bnrepro.analysis.statistics import t_interval
 from bnrepro.analysis.steps import speed_up, steps_to
-from bnrepro.report.curves import mean_and_interval, thousands
+from bnrepro.report.curves import mean_and_interval, percentile_lines, thousands
 from bnrepro.report.markdown import Table, markdown
+from bnrepro.report.speed import speed_rows
 from bnrepro.report.style import RC, arm, save
 
 __all__ = ["gather", "read", "render", "summary", "write"]
 
-PLAIN = "inception"
+PAIRS = [(v, PLAIN) for v in ("bn_baseline", "bn_x5", "bn_x30", "bn_x5_sigmoid")]
+INPUT_ARMS = ("inception", "bn_baseline", "bn_x5")  # the columns of the figure of inputs
 
 
 class Printed(NamedTuple):
@@ -38,15 +43,38 @@ PAPER = {
 
 
 def render(evidence: Evidence, folder: Path) -> list[Path]:
-    """Figure 2 and the table beside the paper's Figure 3, written into a folder."""
-    paths = save(figure_2(evidence), folder, "figure-2")
+    """The figures and the tables, written into a folder."""
+    paths = save(figure_2(evidence), folder, "figure-2") + save(inputs(evidence), folder, "inputs")
     table = folder / "table.md"
-    table.write_text(markdown(figure_3(evidence)))
+    table.write_text("\n".join(markdown(rows) for rows in summary(evidence)))
     return [*paths, table]
 
 
 def summary(evidence: Evidence) -> list[Table]:
-    return [figure_3(evidence)]
+    """Figure 3 beside the paper's, and the ratios to shares of the target."""
+    return [figure_3(evidence), speed_rows(evidence, PAIRS)]
+
+
+def inputs(evidence: Evidence) -> Figure:
+    """Percentiles of the typical feature map's inputs, a row a layer, a column an arm."""
+    layers = list(dict.fromkeys(row["layer"] for row in evidence.units))
+    arms = [v for v in INPUT_ARMS if v in evidence.variants]
+    size = (3.6 * max(1, len(arms)), 2.1 * max(1, len(layers)))
+    with plt.rc_context(RC | {"font.size": 9}):
+        figure, axes = plt.subplots(
+            max(1, len(layers)), max(1, len(arms)), figsize=size, sharex="col", sharey="row",
+            squeeze=False, layout="constrained",
+        )  # fmt: skip
+        for i, layer in enumerate(layers):
+            for axis, variant in zip(axes[i], arms, strict=True):
+                key = (variant, layer, TYPICAL_RANK)
+                rows = [r for r in evidence.units if (r["variant"], r["layer"], r["rank"]) == key]
+                percentile_lines(axis, rows, variant)
+                axis.set_title(f"{arm(variant).label}, {layer}", fontsize=9)
+        figure.supxlabel("training step of 32 examples")
+        figure.supylabel("input to the nonlinearity: 15th, 50th, 85th percentile")
+        figure.suptitle("The feature map of middle drift in each layer, first seed, at inference")
+    return figure
 
 
 def figure_2(evidence: Evidence) -> Figure:

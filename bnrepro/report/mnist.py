@@ -5,7 +5,8 @@ from pathlib import Path
 from bnrepro.analysis.evidence import Evidence, gather, read, write
 from bnrepro.report.markdown import Table
 from bnrepro.report.mnist_figures import FIGURES
-from bnrepro.report.mnist_table import speed_rows, summary_rows, table
+from bnrepro.report.mnist_table import PAIRS, summary_rows, table
+from bnrepro.report.speed import speed_rows
 from bnrepro.report.style import save
 
 __all__ = ["gather", "read", "render", "summary", "write"]
@@ -20,4 +21,4 @@ def render(evidence: Evidence, folder: Path) -> list[Path]:
 
 def summary(evidence: Evidence) -> list[Table]:
     """The tables a terminal shows."""
-    return [summary_rows(evidence), speed_rows(evidence)]
+    return [summary_rows(evidence), speed_rows(evidence, PAIRS)]

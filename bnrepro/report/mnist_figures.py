@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bnrepro.analysis.drift import TYPICAL_RANK
 from bnrepro.analysis.evidence import Evidence
-from bnrepro.report.curves import mean_and_interval, thousands
+from bnrepro.report.curves import mean_and_interval, percentile_lines, thousands
 from bnrepro.report.style import RC, arm
 
 PAPER_ACCURACY = (0.7, 1.0)  # the axis of Figure 1(a)
@@ -61,22 +61,11 @@ def accuracy_panel(axis: Axes, evidence: Evidence) -> None:
     axis.legend(loc="lower right", fontsize=8, handlelength=3.2, ncols=3, columnspacing=1)
 
 
-def unit_panel(
-    axis: Axes, evidence: Evidence, variant: str, rank: int, mode: str = "training"
-) -> None:
-    """The {15, 50, 85}th percentiles of one unit's input over training."""
-    rows = [
-        r for r in evidence.units if (r["variant"], r["rank"], r["mode"]) == (variant, rank, mode)
-    ]
-    colour, steps = arm(variant).colour, [r["step"] for r in rows]
-    axis.fill_between(
-        steps, [r["p15"] for r in rows], [r["p85"] for r in rows], color=colour, alpha=0.15
-    )
-    for name, dash in (("p15", ":"), ("p50", "-"), ("p85", "--")):
-        label = f"{name[1:]}th percentile"
-        axis.plot(steps, [r[name] for r in rows], color=colour, linestyle=dash, label=label)
-    axis.set_xlim(left=0)
-    axis.xaxis.set_major_formatter(thousands())
+def unit_panel(axis: Axes, evidence: Evidence, variant: str, rank: int) -> None:
+    """The {15, 50, 85}th percentiles of the input of one unit of the last hidden layer."""
+    key = (variant, rank, "training", evidence.units[-1]["layer"])
+    rows = [r for r in evidence.units if (r["variant"], r["rank"], r["mode"], r["layer"]) == key]
+    percentile_lines(axis, rows, variant)
     for limit in PAPER_INPUT:
         axis.axhline(limit, color="#888888", linewidth=0.6, linestyle=(0, (2, 4)))
 

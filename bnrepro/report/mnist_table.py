@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from bnrepro.analysis.evidence import Evidence
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.steps import SpeedUp, speed_up, steps_to
+from bnrepro.analysis.steps import steps_to
 from bnrepro.report.markdown import markdown
+from bnrepro.report.speed import speed_rows
 from bnrepro.report.style import arm
 
 ACCURACY_AT = (1000, 5000, 10000, 20000, 50000)
 TARGETS = (0.90, 0.95, 0.97)
-SHARES = (1.0, 0.98, 0.95, 0.90)
 PAIRS = (("bn", "baseline"), ("bn", "baseline_tuned"))
 LAST = "hidden3"
 
@@ -110,28 +110,8 @@ def seed_rows(evidence: Evidence, variant: str) -> list[list[str]]:
     return [header, *body]
 
 
-def speed_rows(evidence: Evidence) -> list[list[str]]:
-    """How many times fewer steps (and seconds) BN needs to each seed's own target."""
-    header = ["times fewer, geometric mean", "pair", "in steps", "in seconds"]
-    rows = []
-    for fast, plain in PAIRS:
-        if {fast, plain} <= set(evidence.variants):
-            for share in SHARES:
-                target = "the plain arm's best accuracy"
-                target = target if share == 1 else f"{share:.0%} of {target}"
-                ratios = (speed(evidence, fast, plain, share, axis) for axis in ("step", "wall_s"))
-                rows.append([f"to {target}", f"{fast} : {plain}", *(r.text() for r in ratios)])
-    return [header, *rows]
-
-
-def speed(evidence: Evidence, fast: str, plain: str, share: float, axis: str) -> SpeedUp:
-    seeds = sorted(set(evidence.seeds(fast)) & set(evidence.seeds(plain)))
-    against, arm_curves = ([evidence.accuracy(v, s, axis) for s in seeds] for v in (plain, fast))
-    return speed_up(against, arm_curves, share)
-
-
 def table(evidence: Evidence) -> str:
     """All of it as Markdown: arms side by side, speed, then every seed."""
-    parts = [markdown(summary_rows(evidence)), markdown(speed_rows(evidence))]
+    parts = [markdown(summary_rows(evidence)), markdown(speed_rows(evidence, PAIRS))]
     parts += [markdown(seed_rows(evidence, variant)) for variant in evidence.variants]
     return "\n".join(parts)

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 
 from bnrepro.analysis.evidence import Evidence
 from bnrepro.errors import UserError
+from bnrepro.report.inception import figure_3
 from bnrepro.report.markdown import markdown
-from bnrepro.report.mnist_table import speed_rows, summary_rows
+from bnrepro.report.mnist_table import PAIRS, summary_rows
+from bnrepro.report.speed import speed_rows
 
 SHOWN = (
     "test accuracy at step 1,000",
@@ -41,9 +43,23 @@ def mnist_blocks(evidence: Evidence) -> dict[str, str]:
     return {
         "mnist-cost": _cost(evidence),
         "mnist-table": markdown([header, *chosen]),
-        "mnist-speed": markdown(speed_rows(evidence)),
+        "mnist-speed": markdown(speed_rows(evidence, PAIRS)),
         "mnist-settings": markdown(_settings(evidence)),
     }
+
+
+def inception_blocks(evidence: Evidence) -> dict[str, str]:
+    """What the README says of Figures 2 and 3."""
+    seconds = sum(run["wall_s"] for run in evidence.runs)
+    hardware = sorted({run["hardware"] for run in evidence.runs})
+    settings = {(run["lr"], run["data"]) for run in evidence.runs}
+    (lr, data), *_ = sorted(settings)
+    cost = (
+        f"{len(evidence.variants)} arms × {len(evidence.seeds('inception'))} seeds on {data}, base "
+        f"rate {lr:g}: {seconds / 3600:.1f} hours of one core, two runs side by side, evaluation "
+        f"not counted, on {' and '.join(hardware)}."
+    )
+    return {"inception-cost": cost, "inception-table": markdown(figure_3(evidence))}
 
 
 QUESTIONS = {  # the experiments on Sections 1 to 3: place in the paper, question, first figure

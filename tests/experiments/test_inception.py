@@ -12,6 +12,7 @@ from bnrepro.record import read_rows
 from bnrepro.training.images import ImageTrainer, learning_rate, sgd, total_steps
 from experiments.inception import main
 from scripts import render
+from tests.experiments.killed import rows_without_time, run_and_die
 from tests.test_config import differences
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
@@ -83,6 +84,16 @@ def test_a_restored_trainer_goes_on_bitwise_with_dropout_and_augmentation():
     assert [float(x) for x in second.run([4, 6])] == whole[1:]
 
 
+@pytest.mark.parametrize(("what", "count"), [("row", 3), ("sync", 4)])
+def test_a_killed_run_resumes_to_the_same_curve(what, count, run, tmp_path):
+    whole, resumed = ([*SMOKE, f"results={tmp_path / name}"] for name in ("whole", "resumed"))
+    assert run(main, whole) == 0
+    run_and_die("inception", what, count, resumed)
+    assert run(main, resumed) == 0
+    one, other = (tmp_path / n / "inception/smoke/inception/seed-0" for n in ("whole", "resumed"))
+    assert rows_without_time(one) == rows_without_time(other)
+
+
 def test_divergence_is_latched_at_its_step():
     trainer = smoke_trainer("inception", "optim.lr=1e30")
     losses = [float(x) for x in trainer.run([1, 2, 3, 4, 5, 6, 7, 8])]
@@ -123,6 +134,7 @@ def test_a_diverging_control_is_a_result(run, tmp_path):
     summary = json.loads(path.read_text())
     assert (summary["status"], summary["outcome"]) == ("diverged", "non-finite")
     assert summary["first_non_finite_step"] >= 1
+    assert summary["non_finite_parameters"] > 0.5
 
 
 def test_figures_2_and_3_come_from_the_runs(run, tmp_path, capsys):
@@ -130,7 +142,8 @@ def test_figures_2_and_3_come_from_the_runs(run, tmp_path, capsys):
         run(main, [*SMOKE, f"variant={variant}", f"results={tmp_path}"])
     assert run(render.main, ["inception", *SMOKE, f"results={tmp_path}"]) == 0
     folder = tmp_path / "inception/smoke/figures"
-    assert (folder / "figure-2.png").stat().st_size > 1000
+    for name in ("figure-2.png", "inputs.png"):
+        assert (folder / name).stat().st_size > 10_000
     table = (folder / "table.md").read_text()
     assert "BN-x5" in table
     assert "31.0·10⁶" in table

@@ -1,27 +1,17 @@
 """`experiments.mnist` end to end at scale=smoke: records, killing and resuming, bad input."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from bnrepro.config import ROOT, variants
+from bnrepro.config import variants
 from bnrepro.errors import UserError
 from bnrepro.record import locked, read_rows
 from experiments.mnist import main
 from scripts import render
+from tests.experiments.killed import rows_without_time, run_and_die, undisturbed_run
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
-
-
-def rows_without_time(folder: Path) -> list[dict]:
-    return [
-        {k: v for k, v in r.items() if k != "wall_s"} for r in read_rows(folder / "metrics.jsonl")
-    ]
 
 
 @pytest.mark.parametrize("variant", variants("mnist"))
@@ -76,45 +66,10 @@ def test_divergence_is_a_result(run, tmp_path):
     assert summary["final"] is None
 
 
-KILLED = """
-import os, signal
-from bnrepro import record
-from bnrepro.training import checkpoint
-import experiments.mnist as experiment
-
-calls = 0
-def dying(function):
-    def call(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == {count}:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*args, **kwargs)
-    return call
-
-{patch}
-experiment.main()
-"""
-PATCHES = {
-    "row": "record.Record.log = dying(record.Record.log)",
-    "checkpoint": "checkpoint.torch.save = dying(checkpoint.torch.save)",
-    "sync": "checkpoint.os.fsync = dying(checkpoint.os.fsync)",
-}
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     results = tmp_path_factory.mktemp("undisturbed")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.mnist",
-        *SMOKE,
-        "variant=bn",
-        f"results={results}",
-    ]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    undisturbed_run("mnist", [*SMOKE, "variant=bn", f"results={results}"])
     return results / "mnist/smoke/bn"
 
 
@@ -123,15 +78,7 @@ def undisturbed(tmp_path_factory):
 )
 def test_a_killed_run_resumes_to_the_same_curve(what, count, undisturbed, run, tmp_path):
     arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
-    program = KILLED.format(patch=PATCHES[what], count=count)
-    died = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=False,
-    )
-    assert died.returncode == -signal.SIGKILL
+    run_and_die("mnist", what, count, arguments)
     assert run(main, arguments) == 0
     for seed in (0, 1):
         resumed = tmp_path / f"mnist/smoke/bn/seed-{seed}"

@@ -3,7 +3,7 @@
 import pytest
 
 from bnrepro.config import GridConfig
-from bnrepro.training.grid import Cell, best, extend, score, top
+from bnrepro.training.grid import Cell, best, beyond, extend, score, top
 
 GRID = GridConfig(lr=[], std=[], lr_factor=3.1623, std_factor=10, max_extensions=1, finalists=1)
 
@@ -44,3 +44,11 @@ def test_of_equals_the_lower_rate_wins():
         Cell(0.1, 1),
         Cell(1, 1),
     ]
+
+
+def test_a_grid_of_one_value_grows_beyond_its_edges_alone():
+    axis = [0.01, 0.02, 0.04]
+    assert beyond(0.04, axis, 2) == [0.08]
+    assert beyond(0.01, axis, 2) == [0.005]
+    assert beyond(0.02, axis, 2) == beyond(0.04, axis, 1) == []
+    assert top({0.1: 0.5, 0.2: 0.5, 0.3: 0.4}, 2) == [0.1, 0.2]

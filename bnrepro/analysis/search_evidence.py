@@ -1,0 +1,129 @@
+"""Evidence of the searches for Section 4.2's settings: a row a run, its curve, and what was chosen.
+
+cells    a row a run: search (`variant`), round, value, seed, how it ended
+curves   accuracy over steps of every run
+winners  of each search: the value chosen, with where it was trained
+"""
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bnrepro.analysis.evidence import Row, from_csv, run_row, to_csv
+from bnrepro.analysis.steps import Curve
+from bnrepro.errors import UserError
+from bnrepro.record import read_rows, read_summary, write_atomically
+
+ORDER = ("rate", "fast", "multiplier")  # what is chosen later rests on what was chosen before
+PROVENANCE = ("commit", "dirty", "hardware", "data", "data_checksum")
+KEPT = (
+    "outcome",
+    "first_non_finite_step",
+    "steps",
+    "final_test_accuracy_all",
+    "best_test_accuracy",
+    "best_step",
+    "wall_s",
+    "lr",
+    "torch",
+    *PROVENANCE,
+)
+
+
+@dataclass
+class SearchEvidence:
+    cells: list[Row] = field(default_factory=list)
+    curves: list[Row] = field(default_factory=list)
+    winners: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def variants(self) -> list[str]:
+        return list(dict.fromkeys(cell["variant"] for cell in self.cells))
+
+    def last_round(self, search: str) -> list[Row]:
+        """The runs with the whole budget: the finalists, or all where there is one round."""
+        own = [cell for cell in self.cells if cell["variant"] == search]
+        finals = [cell for cell in own if cell["round"].startswith("finalist")]
+        return finals or own
+
+    def curve(self, cell: Row) -> Curve:
+        key = [cell[name] for name in ("variant", "round", "value", "seed")]
+        rows = [r for r in self.curves if [r["variant"], r["round"], r["value"], r["seed"]] == key]
+        return [(r["step"], r["test_accuracy"]) for r in rows if r["test_accuracy"] is not None]
+
+
+def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> SearchEvidence:
+    """Evidence of the finished searches among the folders, one a variant."""
+    evidence, summaries = SearchEvidence(), {v: read_summary(f) for v, f in folders.items()}
+    for variant in sorted(folders, key=ORDER.index):
+        summary = summaries[variant]
+        if summary is not None and summary["status"] == "ok":
+            for run in sorted(folders[variant].glob("*/*/seed-*"), key=_place):
+                _add(evidence, variant, run)
+            _choose(evidence, variant, summary)
+    return evidence
+
+
+def _place(run: Path) -> tuple[str, float, int]:
+    return run.parts[-3], float(run.parts[-2]), int(run.name.split("-")[1])
+
+
+def _add(evidence: SearchEvidence, variant: str, run: Path) -> None:
+    name, value, seed = _place(run)
+    key = {"variant": variant, "round": name, "value": value, "seed": seed}
+    row = run_row(run)
+    evidence.cells.append(key | {k: row[k] for k in KEPT})
+    for r in read_rows(run / "metrics.jsonl"):
+        point = {k: r[k] for k in ("step", "test_accuracy", "train_loss", "wall_s")}
+        evidence.curves.append(key | point)
+
+
+def _choose(evidence: SearchEvidence, search: str, summary: Row) -> None:
+    """The search's winner by the rule of configs/inception_grid.yaml; `multiplier` has none."""
+    own = [cell for cell in evidence.cells if cell["variant"] == search]
+    commits = list(dict.fromkeys(cell["commit"] for cell in own))
+    chosen = {"rate": summary["best"]["value"], "fast": chosen_speed(evidence)}.get(search)
+    evidence.winners[search] = {
+        "value": chosen,
+        "at_edge": summary["at_edge"] if search == "rate" else None,
+        "config_hash": summary["config_hash"],
+        **{k: own[0][k] for k in PROVENANCE},
+        "commit": " ".join(commits) if all(commits) else None,
+        "dirty": any(cell["dirty"] is not False for cell in own),
+    }
+
+
+def plain_target(evidence: SearchEvidence) -> float | None:
+    """The best accuracy of the plain network at its winning rate with the whole budget."""
+    finals = evidence.last_round("rate")
+    rate = evidence.winners.get("rate", {}).get("value")
+    best = [c["best_test_accuracy"] for c in finals if c["value"] == rate]
+    return max(best) if best else None
+
+
+def chosen_speed(evidence: SearchEvidence) -> float | None:
+    """The largest speed of decay with which BN-x5 still reaches the plain network's best."""
+    target = plain_target(evidence)
+    cells = [cell for cell in evidence.cells if cell["variant"] == "fast"]
+    if target is None or not cells:
+        return None
+    reached = [c["value"] for c in cells if (c["best_test_accuracy"] or 0) >= target]
+    return max(reached, default=min(c["value"] for c in cells))
+
+
+def write(evidence: SearchEvidence, folder: Path) -> None:
+    write_atomically(folder / "cells.csv", to_csv(evidence.cells))
+    packed = gzip.compress(to_csv(evidence.curves).encode(), mtime=0)
+    (folder / "curves.csv.gz").write_bytes(packed)
+    write_atomically(folder / "winners.json", json.dumps(evidence.winners, indent=1) + "\n")
+
+
+def read(folder: Path) -> SearchEvidence:
+    """Read what `write` wrote. Raises a UserError when nothing was published there."""
+    if not (folder / "cells.csv").exists():
+        raise UserError(f"{folder}: no published evidence; run the experiment and `make publish`")
+    curves = gzip.decompress((folder / "curves.csv.gz").read_bytes()).decode()
+    winners = json.loads((folder / "winners.json").read_text())
+    return SearchEvidence(from_csv((folder / "cells.csv").read_text()), from_csv(curves), winners)

@@ -1,0 +1,72 @@
+"""The metrics of Section 4.2's claims on made-up evidence."""
+
+import math
+
+import pytest
+
+from bnrepro.analysis.evidence import Evidence
+from bnrepro.analysis.inception import METRICS
+from bnrepro.claims import read_claims
+
+CURVES = {  # accuracy at steps 100, 200, 400
+    "inception": (0.3, 0.5, 0.8),
+    "bn_x5": (0.6, 0.8, 0.9),
+    "bn_x30": (0.5, 0.7, 0.95),
+    "inception_sigmoid": (0.1, 0.11, 0.1),
+}
+
+
+def made_up() -> Evidence:
+    evidence = Evidence()
+    for variant, accuracies in CURVES.items():
+        evidence.runs.append(
+            {
+                "variant": variant,
+                "seed": 0,
+                "best_test_accuracy": max(accuracies),
+                "chance_accuracy": 0.12,
+                "non_finite_parameters": 0.0,
+            }
+        )
+        for step, accuracy in zip((100, 200, 400), accuracies, strict=True):
+            row = {"variant": variant, "seed": 0, "step": step, "test_accuracy": accuracy}
+            evidence.curves.append(row)
+    evidence.runs.append(
+        {
+            "variant": "inception_x5",
+            "seed": 0,
+            "best_test_accuracy": None,
+            "chance_accuracy": 0.12,
+            "non_finite_parameters": 0.75,
+        }
+    )
+    return evidence
+
+
+@pytest.mark.parametrize(
+    ("metric", "arm", "against", "value"),
+    [
+        ("log_steps_ratio", "bn_x5", "inception", math.log(2)),
+        ("log_steps_ratio_to_plain", "bn_x5", "bn_x30", math.log(2)),
+        ("log_steps_ratio_to_plain", "inception_sigmoid", "inception", None),
+        ("max_accuracy_gain", "bn_x30", "bn_x5", 0.05),
+        ("above_chance", "bn_x5", None, 0.78),
+        ("above_chance", "inception_sigmoid", None, -0.01),
+        ("above_chance", "inception_x5", None, -1.0),
+        ("non_finite_parameters", "inception_x5", None, 0.75),
+        ("non_finite_parameters", "inception_sigmoid", None, 0.0),
+    ],
+)
+def test_a_metric_is_what_its_words_say(metric, arm, against, value):
+    values = METRICS[metric](made_up(), {"arm": arm, "against": against})
+    assert values == [value if value is None else pytest.approx(value)]
+
+
+def test_every_claim_names_a_metric_and_arms_that_exist():
+    from bnrepro.config import variants
+
+    claims = read_claims("inception")
+    assert len(claims) == 14
+    for claim in claims:
+        assert claim["metric"] in METRICS
+        assert {claim["arm"], claim.get("against", "inception")} <= set(variants("inception"))
