@@ -5,8 +5,8 @@ ARGS ?=
 SCALE ?=
 EXPERIMENT ?= mnist
 OVERRIDES := $(if $(SCALE),scale=$(SCALE)) $(ARGS)
-# every arm, unless ARGS names one
-ARMS = $(if $(findstring variant=,$(ARGS)),,variant=$(shell ls configs/$(1)/variant | sed 's/\.yaml//' | paste -sd,))
+# every arm, unless ARGS names one; a sweep has none
+ARMS = $(if $(findstring variant=,$(ARGS)),,$(patsubst %,variant=%,$(shell ls configs/$(1)/variant 2>/dev/null | sed 's/\.yaml//' | paste -sd,)))
 # Side by side: two arms at a time, the cores shared out. It pays where arms are many; progress is
 # then lines instead of bars.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
@@ -17,7 +17,7 @@ LINES := TTY_COMPATIBLE=0
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
 .venv/ready: requirements.lock
 	test -x $(PY) || $(PYTHON) -m venv .venv

@@ -26,9 +26,9 @@ def application(experiment: str) -> Callable[[Callable[[Any], None]], Callable[[
     def decorate(task: Callable[[Any], None]) -> Callable[[], None]:
         @functools.wraps(task)
         def job(node: DictConfig) -> None:
-            cfg = OmegaConf.to_object(node)
-            validate(cfg)
-            task(cfg)
+            guard(
+                functools.partial(_checked, task, node)
+            )  # here: Hydra would add a line of its own
 
         def command() -> None:
             logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -44,6 +44,12 @@ def application(experiment: str) -> Callable[[Callable[[Any], None]], Callable[[
         return command
 
     return decorate
+
+
+def _checked(task: Callable[[Any], None], node: DictConfig) -> None:
+    cfg = OmegaConf.to_object(node)
+    validate(cfg)
+    task(cfg)
 
 
 def guard(command: Callable[[], object]) -> None:

@@ -16,6 +16,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, OmegaConf
 
+from bnrepro.errors import UserError
+
 ROOT = Path(__file__).resolve().parent.parent
 HYDRA_VERSION = "1.3"
 
@@ -58,8 +60,12 @@ class DurationConfig:
         if self.steps is not None:
             return self.steps
         if self.examples is not None:
-            return self.examples // batch
-        return round(cast(float, self.epochs) * (train_size // batch))
+            steps = self.examples // batch
+        else:
+            steps = round(cast(float, self.epochs) * (train_size // batch))
+        if steps < 1:
+            raise UserError(f"duration: shorter than one step of {batch} examples")
+        return steps
 
 
 @dataclass

@@ -8,9 +8,11 @@ from typing import Any, cast
 from omegaconf import OmegaConf
 
 from bnrepro.config import compose
+from bnrepro.validation import seed_list
 
 # What leaves a run's numbers as they are, and so stays out of its identity.
 NEUTRAL = ("experiment", "variant", "scale", "seeds", "device", "threads", "results", "force")
+FOLDER_PER_SEED = ("mnist", "inception")  # the others keep all seeds in one record, a sweep
 NEUTRAL_NESTED = {
     "data": ("root", "cache"),
     "wandb": None,
@@ -45,9 +47,15 @@ def folder_name(cfg: Any, data_name: str) -> str:
     """The variant's name; a short hash follows when the config is not the named one's."""
     named = compose(cfg.experiment, [f"variant={cfg.variant}", f"scale={cfg.scale}"])
     name = cfg.variant
-    if numbers(cfg) != numbers(named):
-        name += f"-{digest(numbers(cfg), 6)}"
+    if _content(cfg) != _content(named):
+        name += f"-{digest(_content(cfg), 6)}"
     return name if data_name == cfg.data.name else f"{name}-{data_name}"
+
+
+def _content(cfg: Any) -> dict[str, Any]:
+    """What a record's folder stands for: the numbers, and of a sweep which seeds it holds."""
+    seeds = {} if cfg.experiment in FOLDER_PER_SEED else {"seeds": seed_list(cfg.seeds)}
+    return numbers(cfg) | seeds
 
 
 def group_folder(cfg: Any, data_name: str) -> Path:

@@ -34,7 +34,7 @@ LIBRARIES = ("torch", "numpy", "hydra-core", "wandb", "matplotlib", "scipy")
 
 
 class Record:
-    """One run's folder: opened by `Record.open`, written row by row, closed by `finish`."""
+    """One run's folder: opened by `begin`, written row by row, closed by `finish`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,6 +42,8 @@ class Record:
 
     def begin(self, cfg: Any, meta: Mapping[str, Any], resume_step: int) -> None:
         """Write config and meta; keep the rows up to the checkpoint's step and drop later ones."""
+        if resume_step > 0:
+            meta = {**meta, **_code_of_both(self.read_meta(), meta)}
         write_atomically(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(cfg)))
         write_atomically(self.folder / "meta.json", json.dumps(meta, indent=1) + "\n")
         kept = [r for r in read_rows(self.metrics) if r["step"] <= resume_step]
@@ -85,14 +87,15 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def write_atomically(path: Path, content: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside, sync, rename: a reader sees the old file or the new one, never half of one."""
+    data = content.encode() if isinstance(content, str) else content
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".part")
         try:
-            with temporary.open("w") as file:
-                file.write(content)
+            with temporary.open("wb") as file:
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -157,6 +160,15 @@ def meta(device: torch.device, data: Mapping[str, Any], group: Sequence[int]) ->
         "data": dict(data),
         "group": list(group),
     }
+
+
+def _code_of_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Commit and dirty flag of a resumed run, which the code of two processes has made."""
+    known = [m for m in (before, now) if "commit" in m]
+    if any(m["commit"] is None for m in known):
+        return {"commit": None, "dirty": None}
+    commits = dict.fromkeys(c for m in known for c in m["commit"].split())
+    return {"commit": " ".join(commits), "dirty": any(m["dirty"] for m in known)} if known else {}
 
 
 def _module() -> str:

@@ -1,7 +1,7 @@
 """What a config must satisfy beyond its types; each failure names the key and what is allowed."""
 
 import functools
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from bnrepro.config import DurationConfig
@@ -28,6 +28,9 @@ POSITIVE = (
     "duration.steps",
     "duration.examples",
     "duration.epochs",
+    "grid.full.steps",
+    "grid.full.examples",
+    "grid.full.epochs",
     "eval.probe_examples",
     "eval.test_examples",
     "budget.steps",
@@ -43,6 +46,8 @@ POSITIVE = (
     "threads",
     "model.init_std",
 )
+POSITIVE_EACH = ("model.hidden", "grid.lr", "grid.std", "grid.values")  # keys whose value is a list
+NOT_EMPTY = ("model.hidden", "grid.lr", "grid.values")
 NOT_NEGATIVE = (
     "model.eps",
     "data.validation",
@@ -71,6 +76,7 @@ def _get(cfg: object, key: str) -> Any:
 
 def validate(cfg: Any) -> None:
     """Raise a UserError that names the first key whose value makes no sense."""
+    _validate_keys(cfg)
     seed_list(cfg.seeds)
     for key, allowed in CHOICES.items():
         if (value := _get(cfg, key)) is not None and value not in allowed:
@@ -88,21 +94,38 @@ def validate(cfg: Any) -> None:
     for key in UNIT_INTERVAL:
         if (value := _get(cfg, key)) is not None and not 0 <= value <= 1:
             raise UserError(f"{key}={value}: must lie between 0 and 1")
-    _validate_duration(_get(cfg, "duration"))
+    for key in ("duration", "grid.full"):
+        _validate_duration(key, _get(cfg, key))
+    for key in POSITIVE_EACH:
+        if any(not value > 0 for value in _get(cfg, key) or []):
+            raise UserError(f"{key}={_get(cfg, key)}: each must be greater than 0")
+    for key in NOT_EMPTY:
+        if _get(cfg, key) == []:
+            raise UserError(f"{key}=[]: name at least one")
     _validate_batch(cfg)
     for key in ("eval.grid", "eval.probe_grid"):
         _validate_grid(key, _get(cfg, key))
 
 
-def _validate_duration(duration: DurationConfig | None) -> None:
+def _validate_keys(node: Any, prefix: str = "") -> None:
+    """Refuse what `+key=value` adds to a config: nothing would read it."""
+    allowed = [f.name for f in fields(node)]
+    for name, value in vars(node).items():
+        if name not in allowed:
+            raise UserError(f"{prefix}{name}: no such key; allowed here are {', '.join(allowed)}")
+        if is_dataclass(value):
+            _validate_keys(value, f"{prefix}{name}.")
+
+
+def _validate_duration(key: str, duration: DurationConfig | None) -> None:
     if duration is None:
         return
     given = {f.name: getattr(duration, f.name) for f in fields(duration)}
     given = {unit: value for unit, value in given.items() if value is not None}
     if len(given) != 1:
-        listed = ", ".join(f"duration.{u}={v}" for u, v in given.items()) or "no unit"
+        listed = ", ".join(f"{key}.{u}={v}" for u, v in given.items()) or "no unit"
         raise UserError(
-            f"duration: exactly one of steps, examples, epochs must be set, found {listed}; "
+            f"{key}: exactly one of steps, examples, epochs must be set, found {listed}; "
             "set the others to null"
         )
 

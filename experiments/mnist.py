@@ -54,8 +54,8 @@ def train(
     """Train all slots to the end, leaving one run record a seed."""
     seeds = [slot.seed for slot in trainer.slots]
     checkpoint = folder / f"checkpoint-seeds-{'-'.join(map(str, seeds))}.pt"
-    resume(trainer, checkpoint, identity, cfg.force)
     records = [Record(folder / f"seed-{s}") for s in seeds]
+    resume(trainer, checkpoint, identity, cfg.force, records, seeds)
     opening = meta(trainer.device, data.identity(), seeds)
     for record in records:
         record.begin(cfg, opening, trainer.step)

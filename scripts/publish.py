@@ -7,7 +7,7 @@ published, never a smoke run. Commit what it writes.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from bnrepro.data import open_dataset
 from bnrepro.errors import UserError
 from bnrepro.identity import config_hash, group_folder
 from bnrepro.report import reporter
+from bnrepro.validation import seed_list
 
 
 def main() -> None:
@@ -24,17 +25,17 @@ def main() -> None:
     if any(not o.startswith("scale=") for o in overrides):
         raise UserError("publish takes a scale only: evidence comes from unmodified named configs")
     cfgs = {v: compose(experiment, [*overrides, f"variant={v}"]) for v in variants(experiment)}
-    scale = next(iter(cfgs.values())).scale
+    named = next(iter(cfgs.values()))
+    scale, seeds = named.scale, seed_list(named.seeds)
     if scale == "smoke":
         raise UserError("scale=smoke is for tests: it is never published")
     folders, hashes = expected(cfgs)
     report = reporter(experiment)
-    evidence = report.gather(folders)
+    evidence = report.gather(folders, seeds)
     for row in provenance(evidence):
         check(row, hashes, cfgs)
-    missing = set(folders) - set(evidence.variants)
-    if missing:
-        raise UserError(f"{experiment}: no finished run of {', '.join(sorted(missing))}")
+    if missing := lacking(evidence, list(folders), seeds):
+        raise UserError(f"{experiment}: no finished run of {', '.join(missing)}")
     target = ROOT / "results" / experiment / scale
     report.write(evidence, target)
     for path in report.render(report.read(target), target):
@@ -54,6 +55,14 @@ def provenance(evidence: Any) -> list[dict[str, Any]]:
     if hasattr(evidence, "provenance"):
         return [{"variant": v, **evidence.provenance} for v in evidence.variants]
     return list(evidence.runs)
+
+
+def lacking(evidence: Any, variants: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    """The arms, or the seeds of arms, that evidence must have and has not."""
+    if not hasattr(evidence, "runs"):
+        return [v for v in variants if v not in evidence.variants]
+    found = {(row["variant"], row["seed"]) for row in evidence.runs}
+    return [f"{v} seed {s}" for v in variants for s in seeds if (v, s) not in found]
 
 
 def check(row: Mapping[str, Any], hashes: Mapping[str, str], cfgs: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from bnrepro.data import open_dataset
 from bnrepro.errors import UserError
 from bnrepro.identity import group_folder
 from bnrepro.report import reporter
-from bnrepro.validation import seed_list
+from bnrepro.validation import seed_list, validate
 from scripts.render import show
 
 TOLERANCE = 0.005  # of accuracy, about five standard deviations between seeds
@@ -24,6 +24,8 @@ TOLERANCE = 0.005  # of accuracy, about five standard deviations between seeds
 def main() -> None:
     experiment, *overrides = (a for a in sys.argv[1:] if not a.startswith("variant="))
     cfgs = {v: compose(experiment, [*overrides, f"variant={v}"]) for v in variants(experiment)}
+    for cfg in cfgs.values():
+        validate(cfg)
     first = next(iter(cfgs.values()))
     report, data = reporter(experiment), open_dataset(first.data)
     committed = report.read(ROOT / "results" / experiment / first.scale)
@@ -35,16 +37,26 @@ def main() -> None:
     folders = {v: group_folder(cfg, data.name) for v, cfg in cfgs.items()}
     here = report.gather(folders, seed_list(first.seeds))
     rows = [["run", "committed", "here", "difference", "reproduced"]]
+    theirs = {(r["variant"], r["seed"]): r["final_test_accuracy"] for r in committed.runs}
     for run in here.runs:
-        theirs = committed.run(run["variant"], run["seed"])["final_test_accuracy"]
-        gap = run["final_test_accuracy"] - theirs
-        verdict = "yes" if abs(gap) <= TOLERANCE else "NO"
-        values = (f"{theirs:.4f}", f"{run['final_test_accuracy']:.4f}", f"{gap:+.4f}", verdict)
-        rows.append([f"{run['variant']} seed {run['seed']}", *values])
+        key = (run["variant"], run["seed"])
+        if key not in theirs:
+            raise UserError(f"{run['variant']} seed {run['seed']}: no committed value to compare")
+        rows.append([f"{key[0]} seed {key[1]}", *compare(theirs[key], run["final_test_accuracy"])])
     show(rows, f"{experiment}, scale {first.scale}: last test accuracy")
     failed = sum(row[-1] == "NO" for row in rows)
     if failed or len(rows) == 1:
         raise UserError(f"{failed} of {len(rows) - 1} runs differ by more than {TOLERANCE}")
+
+
+def compare(committed: float | None, here: float | None) -> list[str]:
+    """Both accuracies, their difference and whether it is small; a diverged run has none."""
+    if committed is None or here is None:
+        shown = ["diverged" if v is None else f"{v:.4f}" for v in (committed, here)]
+        return [*shown, "–", "yes" if committed is here else "NO"]
+    gap = here - committed
+    close = "yes" if abs(gap) <= TOLERANCE else "NO"
+    return [f"{committed:.4f}", f"{here:.4f}", f"{gap:+.4f}", close]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bnrepro.app import explain
-from bnrepro.config import ROOT, SCHEMAS, compose, variants
+from bnrepro.config import ROOT, SCHEMAS, DurationConfig, compose, variants
 from bnrepro.errors import UserError
 from bnrepro.identity import config_hash, folder_name, numbers
 from bnrepro.inception_config import INCEPTIONS
@@ -68,6 +68,10 @@ def test_the_paper_scale_is_the_papers():
         (["optim.momentum=2"], ["optim.momentum=2", "between 0 and 1"]),
         (["eval.grid=[[10,0]]"], ["eval.grid", "until, every"]),
         (["wandb.mode=on"], ["wandb.mode", "offline"]),
+        (["+foo=1"], ["foo", "no such key", "optim"]),
+        (["+optim.decay=1"], ["optim.decay", "no such key", "momentum"]),
+        (["model.hidden=[]"], ["model.hidden=[]", "at least one"]),
+        (["model.hidden=[100,0]"], ["model.hidden=[100, 0]", "greater than 0"]),
     ],
 )
 def test_a_mistake_is_one_line_that_names_key_and_remedy(overrides, words):
@@ -94,6 +98,39 @@ def test_the_folder_is_the_variants_name_until_something_that_counts_is_overridd
     changed = folder_name(compose("mnist", ["variant=bn", "optim.lr=0.123"]), "mnist")
     assert changed.startswith("bn-")
     assert changed != folder_name(compose("mnist", ["variant=bn", "optim.lr=0.124"]), "mnist")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["grid.lr=[]"], ["grid.lr=[]", "at least one"]),
+        (["grid.lr=[0.1,-1]"], ["grid.lr", "greater than 0"]),
+        (["grid.full.steps=null"], ["grid.full", "exactly one"]),
+        (["grid.full.steps=0"], ["grid.full.steps=0", "greater than 0"]),
+    ],
+)
+def test_mistakes_in_a_grid(overrides, words):
+    with pytest.raises(UserError) as caught:
+        validate(compose("mnist_grid", overrides))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_duration_below_one_step_is_an_error():
+    assert DurationConfig(examples=60).in_steps(60, 600) == 1
+    for short in (DurationConfig(examples=59), DurationConfig(epochs=0.01)):
+        with pytest.raises(UserError, match="shorter than one step of 60 examples"):
+            short.in_steps(60, 600)
+
+
+@pytest.mark.parametrize("sweep", ["mnist_grid", "placement"])
+def test_a_sweep_with_other_seeds_is_another_record(sweep):
+    named = compose(sweep, [])
+    assert folder_name(named, named.data.name) == named.variant
+    same = compose(sweep, [f"seeds={seed_list(named.seeds)}"])
+    assert folder_name(same, named.data.name) == named.variant
+    other = compose(sweep, ["seeds=[8,9]"])
+    assert folder_name(other, named.data.name).startswith(f"{named.variant}-")
 
 
 def test_a_subset_of_the_data_never_passes_for_the_set():

@@ -47,6 +47,23 @@ def test_beginning_at_a_checkpoint_drops_later_rows_and_half_lines(tmp_path, cfg
     assert not (tmp_path / "summary.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ({"commit": "b", "dirty": False}, ("a b", True)),
+        ({"commit": "a", "dirty": False}, ("a", True)),
+        ({"commit": None, "dirty": None}, (None, None)),
+    ],
+)
+def test_a_resumed_run_names_the_code_of_both_processes(tmp_path, cfg, now, expected):
+    record = Record(tmp_path)
+    record.begin(cfg, {"commit": "a", "dirty": True}, 0)
+    record.begin(cfg, now, 2)
+    assert (record.read_meta()["commit"], record.read_meta()["dirty"]) == expected
+    record.begin(cfg, now, 0)  # anew
+    assert record.read_meta() == now
+
+
 def test_a_finished_run_is_skipped_and_another_configs_is_never_overwritten(tmp_path):
     record = Record(tmp_path)
     assert not is_finished(tmp_path, "h", force=False)

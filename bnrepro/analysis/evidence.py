@@ -47,6 +47,11 @@ class Evidence:
     def variants(self) -> list[str]:
         return list(dict.fromkeys(run["variant"] for run in self.runs))
 
+    @property
+    def data(self) -> str:
+        """The data set's name; all runs of one evidence share it."""
+        return self.runs[0].get("data", "") if self.runs else ""
+
     def seeds(self, variant: str) -> list[int]:
         return sorted(run["seed"] for run in self.runs if run["variant"] == variant)
 

@@ -26,6 +26,10 @@ class GridEvidence:
     def variants(self) -> list[str]:
         return list(dict.fromkeys(cell["variant"] for cell in self.cells))
 
+    @property
+    def data(self) -> str:
+        return next(iter(self.winners.values()))["data"] if self.winners else ""
+
 
 def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> GridEvidence:
     """Evidence of the finished sweeps among the folders, one a variant."""
@@ -48,10 +52,11 @@ def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> G
 def _provenance(rounds: Sequence[Path], summary: Row) -> Row:
     """Where the winner comes from; rounds may have been added at a later commit."""
     metas = [json.loads((folder / "meta.json").read_text()) for folder in rounds]
-    commits = list(dict.fromkeys(meta["commit"] for meta in metas))
+    commits = [meta["commit"] for meta in metas]
+    known = all(commits)
     return {
         "config_hash": summary["config_hash"],
-        "commit": " ".join(commits) if all(commits) else None,
+        "commit": " ".join(dict.fromkeys(" ".join(commits).split())) if known else None,
         "dirty": any(meta["dirty"] is not False for meta in metas),
         "hardware": metas[0]["hardware"],
         "data": metas[0]["data"]["name"],

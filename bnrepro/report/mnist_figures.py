@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from bnrepro.analysis.drift import TYPICAL_RANK
 from bnrepro.analysis.evidence import Evidence
 from bnrepro.report.curves import mean_and_interval, percentile_lines, thousands
-from bnrepro.report.style import RC, arm
+from bnrepro.report.style import RC, arm, on_data
 
 PAPER_ACCURACY = (0.7, 1.0)  # the axis of Figure 1(a)
 CLOSE_UP = (0.955, 0.985)  # where tuned networks differ, inside the paper's axis
@@ -57,7 +57,8 @@ def accuracy_panel(axis: Axes, evidence: Evidence) -> None:
     axis.set_xlabel("training step")
     axis.set_ylabel("test accuracy")
     seeds = max((len(evidence.seeds(v)) for v in evidence.variants), default=0)
-    axis.set_title(f"(a) mean of {seeds} seeds, 95 % interval; each seed faint")
+    title = f"mean of {seeds} seeds, 95 % interval; each seed faint"
+    axis.set_title(f"(a) {on_data(title, evidence.data)}")
     axis.legend(loc="lower right", fontsize=8, handlelength=3.2, ncols=3, columnspacing=1)
 
 
@@ -85,7 +86,8 @@ def unit_sheet(evidence: Evidence, variants: Sequence[str] = ("baseline", "bn"))
         _share_input_axis(list(axes.flat))
         figure.supxlabel("training step")
         figure.supylabel("input to the sigmoid: 15th, 50th, 85th percentile")
-        figure.suptitle("Units of the last hidden layer by rank of drift (1 least, 100 most)")
+        title = "Units of the last hidden layer by rank of drift (1 least, 100 most)"
+        figure.suptitle(on_data(title, evidence.data))
         figure.tight_layout()
     return figure
 

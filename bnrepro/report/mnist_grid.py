@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bnrepro.analysis.grid_evidence import PLATEAU, GridEvidence, gather, read, write
 from bnrepro.report.markdown import Table, markdown
-from bnrepro.report.style import RC, arm, save
+from bnrepro.report.style import RC, arm, on_data, save
 
 __all__ = ["gather", "read", "render", "summary", "write"]
 
@@ -32,7 +32,8 @@ def summary(evidence: GridEvidence) -> list[Table]:
 
 def finalist_rows(evidence: GridEvidence) -> list[list[str]]:
     """The finalists at full length, best first in each arm, with every seed's accuracy."""
-    rows = [["arm", "learning rate", "initial std", "last validation accuracy by seed", "mean"]]
+    accuracy = on_data("last validation accuracy by seed", evidence.data)
+    rows = [["arm", "learning rate", "initial std", accuracy, "mean"]]
     for variant in evidence.variants:
         cells = _by_cell(evidence, variant, finals=True)
         for (lr, std), found in sorted(cells.items(), key=lambda c: -_mean(c[1], "accuracy")):
@@ -57,10 +58,11 @@ def heat_maps(evidence: GridEvidence) -> Figure:
         for column, variant in enumerate(evidence.variants):
             _accuracy_map(axes[0, column], evidence, variant)
             _plateau_map(axes[1, column], evidence, variant)
-        figure.suptitle(
+        title = (
             "Mean over the tuning seeds at the end of the short runs; ★ the setting chosen "
             "among the finalists at full length"
         )
+        figure.suptitle(on_data(title, evidence.data))
     return figure
 
 

@@ -8,7 +8,7 @@ from bnrepro.analysis.statistics import t_interval
 from bnrepro.analysis.steps import steps_to
 from bnrepro.report.markdown import markdown
 from bnrepro.report.speed import speed_rows
-from bnrepro.report.style import arm
+from bnrepro.report.style import arm, on_data
 
 ACCURACY_AT = (1000, 5000, 10000, 20000, 50000)
 TARGETS = (0.90, 0.95, 0.97)
@@ -85,7 +85,8 @@ def summarise(line: Line, values: Sequence[float | None]) -> str:
 
 def summary_rows(evidence: Evidence) -> list[list[str]]:
     """The table with one column an arm: header first."""
-    header = ["mean [95 % interval]", *(arm(v).label for v in evidence.variants)]
+    first = on_data("mean [95 % interval]", evidence.data)
+    header = [first, *(arm(v).label for v in evidence.variants)]
     body = [
         [line.label, *(summarise(line, _values(evidence, line, v)) for v in evidence.variants)]
         for line in lines()

@@ -55,6 +55,11 @@ def arm(variant: str) -> Arm:
     return ARMS.get(variant, Arm(variant, "#555555", "-"))
 
 
+def on_data(title: str, data: str) -> str:
+    """The title of a figure of Section 4.1, naming the data set unless it is the paper's."""
+    return title if data in ("mnist", "") else f"{data}: {title}"
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write PNG and SVG without a date, so that an unchanged figure is an unchanged file."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Checkpoints: one file a group of slots, replaced atomically, loadable as plain tensors."""
 
-import os
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,23 +8,14 @@ from typing import Any
 import torch
 
 from bnrepro.errors import UserError
-from bnrepro.record import writing
+from bnrepro.record import write_atomically
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write to a temporary file, sync, rename: a kill leaves the old checkpoint or the new one."""
-    with writing(path):
-        temporary = path.with_name(path.name + ".part")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except RuntimeError as error:  # torch's own word for a failed write
-            raise OSError(str(error).splitlines()[0]) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+    """A kill leaves the old checkpoint or the new one."""
+    buffer = io.BytesIO()  # torch would hide the reason of a failed write to a file
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def load(path: Path, expected_hash: str) -> dict[str, Any] | None:

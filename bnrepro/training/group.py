@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from bnrepro.data import Dataset
-from bnrepro.record import Record
+from bnrepro.record import Record, writing
 from bnrepro.training import checkpoint
 
 
@@ -27,11 +27,25 @@ class Trainer(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-def resume(trainer: Trainer, path: Path, identity: str, force: bool) -> None:
-    """Put the trainer where its checkpoint left it, if there is one."""
+def resume(
+    trainer: Trainer,
+    path: Path,
+    identity: str,
+    force: bool,
+    records: Sequence[Record] = (),
+    group: Sequence[int] = (),
+) -> None:
+    """Put the trainer where its checkpoint left it, if the `records` are still of the same `group`.
+
+    A seed that meanwhile began anew among others lacks the rows before the checkpoint. Whoever
+    starts anew removes the checkpoint first: it must not outlive the rows that it goes on from.
+    """
     state = None if force else checkpoint.load(path, identity)
-    if state is not None:
+    if state is not None and all(r.read_meta().get("group") == list(group) for r in records):
         trainer.load_state_dict(state)
+    else:
+        with writing(path):
+            path.unlink(missing_ok=True)
 
 
 def checkpointed(

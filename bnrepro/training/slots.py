@@ -1,7 +1,7 @@
 """The training loop of Section 4.1: plain SGD on many small networks at once.
 
     trainer = SlotTrainer(cfg, slots, data, device)
-    for event in trainer.run(events):    # yields at the steps where something is to be recorded
+    for losses in trainer.run(stops):    # yields at the steps where something is to be recorded
         ...
 
 A slot's mini-batches depend on its seed alone. A slot whose loss leaves the finite numbers is

@@ -33,7 +33,7 @@ experiment.main()
 PATCHES = {
     "row": "record.Record.log = dying(record.Record.log)",
     "checkpoint": "checkpoint.torch.save = dying(checkpoint.torch.save)",
-    "sync": "checkpoint.os.fsync = dying(checkpoint.os.fsync)",
+    "sync": "record.os.fsync = dying(record.os.fsync)",
 }
 
 

@@ -1,6 +1,7 @@
 """`experiments.mnist` end to end at scale=smoke: records, killing and resuming, bad input."""
 
 import json
+import os
 
 import pytest
 
@@ -99,10 +100,60 @@ def test_an_interrupt_says_so_and_can_be_resumed(run, tmp_path, monkeypatch, cap
     assert json.loads(path.read_text())["status"] == "ok"
 
 
+def interrupt_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next run end as if by Ctrl-C when it has recorded its `call`-th row."""
+    import experiments.mnist as experiment
+
+    calls = []
+
+    def flatten(row):
+        calls.append(row)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return row
+
+    monkeypatch.setattr(experiment, "flatten", flatten)
+
+
+def test_a_forced_run_that_is_interrupted_does_not_end_with_the_old_checkpoint(
+    undisturbed, run, tmp_path, monkeypatch
+):
+    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
+    run(main, arguments)
+    with monkeypatch.context() as patch:
+        interrupt_at(3, patch)
+        assert run(main, [*arguments, "force=true"]) == 130
+    assert run(main, arguments) == 0
+    for seed in (0, 1):
+        resumed = tmp_path / f"mnist/smoke/bn/seed-{seed}"
+        assert rows_without_time(resumed) == rows_without_time(undisturbed / f"seed-{seed}")
+
+
+def test_a_seed_that_began_anew_elsewhere_does_not_resume_with_its_old_group(
+    undisturbed, run, tmp_path, monkeypatch
+):
+    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
+    for seeds, call in ((2, 10), (1, 1)):  # the pair has a checkpoint at 20, seed 0 a row at 5
+        with monkeypatch.context() as patch:
+            interrupt_at(call, patch)
+            assert run(main, [*arguments, f"seeds={seeds}"]) == 130
+    assert run(main, arguments) == 0
+    for seed in (0, 1):
+        resumed = tmp_path / f"mnist/smoke/bn/seed-{seed}"
+        assert rows_without_time(resumed) == rows_without_time(undisturbed / f"seed-{seed}")
+
+
+def test_arms_and_rates_in_one_command(run, tmp_path):
+    sweep = ["-m", "variant=baseline,bn", "optim.lr=0.5,1.0", "seeds=[7]"]
+    assert run(main, [*sweep, *SMOKE, f"results={tmp_path}"]) == 0
+    found = sorted(path.parent.name[:9] for path in tmp_path.glob("mnist/smoke/*/seed-7"))
+    assert found == ["baseline", "baseline-", "bn", "bn-" + found[-1][3:]]
+
+
 def expect_error(run, arguments, capsys, *words):
     assert run(main, arguments) == 2
     lines = capsys.readouterr().err.strip().splitlines()
-    assert len([line for line in lines if line.startswith("error:")]) == 1
+    assert len([line for line in lines if line.lower().startswith("error")]) == 1
     for word in words:
         assert word in lines[-1]
 
@@ -112,6 +163,13 @@ def test_bad_overrides_end_before_any_work(run, tmp_path, capsys):
     expect_error(run, [*SMOKE, "optim.lrr=1", where], capsys, "optim.lrr", "did you mean lr?")
     expect_error(run, [*SMOKE, "optim.batch=5000", where], capsys, "optim.batch=5000", "1200")
     expect_error(run, [*SMOKE, "device=warp", where], capsys, "device=warp")
+    expect_error(run, [*SMOKE, "+optim.decay=1", where], capsys, "optim.decay", "no such key")
+    expect_error(run, [*SMOKE, "seeds=[1,1]", where], capsys, "twice")
+    expect_error(run, [*SMOKE, "data=mnist", f"data.root={tmp_path}", where], capsys, "no mnist")
+    nowhere = ["scale=smoke", "wandb.mode=offline", f"wandb.dir={__file__}", where]
+    expect_error(run, nowhere, capsys, "wandb.dir", "cannot write")
+    online = ["scale=smoke", "wandb.mode=online", f"wandb.dir={tmp_path}", where]
+    expect_error(run, online, capsys, "needs a key")
     assert not list(tmp_path.rglob("metrics.jsonl"))
 
 
@@ -129,14 +187,16 @@ def test_a_second_process_on_the_same_run(run, tmp_path, capsys):
 
 
 def test_a_disk_that_fills_up_keeps_what_was_recorded(run, tmp_path, monkeypatch, capsys):
-    import bnrepro.training.checkpoint as checkpoint
+    syncs = []
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
+    def full(_):
+        syncs.append(None)
+        if len(syncs) == 4:  # after config.yaml, meta.json and metrics.jsonl: the checkpoint
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.torch, "save", full)
+    monkeypatch.setattr(os, "fsync", full)
     arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
-    expect_error(run, arguments, capsys, "No space left", "run the same command again")
+    expect_error(run, arguments, capsys, "No space left", "checkpoint", "same command again")
     folder = tmp_path / "mnist/smoke/bn/seed-0"
     assert [r["step"] for r in read_rows(folder / "metrics.jsonl")] == [5, 10, 15, 20]
     assert json.loads((folder / "summary.json").read_text())["status"] == "crashed"
@@ -165,3 +225,5 @@ def test_rendering_shows_what_ran(run, tmp_path, capsys):
     for name in ("figure-1.png", "figure-1.svg", "units.png", "table.md"):
         assert name in printed
         assert (tmp_path / "mnist/smoke/figures" / name).stat().st_size > 500
+    for name in ("figure-1.svg", "table.md"):  # only MNIST may go without its name
+        assert "synthetic: " in (tmp_path / "mnist/smoke/figures" / name).read_text()

@@ -4,13 +4,15 @@ import json
 
 import pytest
 
+from bnrepro.analysis.evidence import Evidence
+from bnrepro.analysis.grid_evidence import GridEvidence
 from bnrepro.config import compose
 from bnrepro.errors import UserError
 from bnrepro.report.markdown import markdown
 from bnrepro.report.mnist_table import lines, summarise
 from bnrepro.report.readme import fill
 from experiments.mnist import main as train
-from scripts import publish
+from scripts import publish, verify
 
 GOOD = {"variant": "bn", "seed": 0, "commit": "abc", "dirty": False, "config_hash": "h",
         "data": "mnist"}  # fmt: skip
@@ -41,6 +43,20 @@ def test_smoke_and_overridden_runs_are_never_published(arguments, words, run):
         run(publish.main, arguments)
 
 
+def test_evidence_lacks_what_was_not_run():
+    evidence = Evidence([{"variant": "bn", "seed": 0}, {"variant": "baseline", "seed": 1}])
+    assert publish.lacking(evidence, ["bn"], [0]) == []
+    assert publish.lacking(evidence, ["bn", "baseline"], [0, 1]) == ["bn seed 1", "baseline seed 0"]
+    assert publish.lacking(GridEvidence([{"variant": "bn"}]), ["bn", "x"], [0]) == ["x"]
+
+
+def test_a_diverged_run_is_reproduced_by_a_diverged_one():
+    assert verify.compare(0.97, 0.972) == ["0.9700", "0.9720", "+0.0020", "yes"]
+    assert verify.compare(0.97, 0.98)[-1] == "NO"
+    assert verify.compare(None, 0.98)[-1] == "NO"
+    assert verify.compare(None, None)[-1] == "yes"
+
+
 def test_blocks_are_replaced_and_the_rest_stays():
     text = "a\n<!-- begin x -->\nold\n<!-- end x -->\nb\n"
     once = fill(text, {"x": "new\nlines"})
@@ -66,7 +82,6 @@ def test_markdown_is_a_table():
 
 def test_verify_compares_with_the_committed_values(run, tmp_path, monkeypatch, capsys):
     from bnrepro.report import mnist
-    from scripts import verify
 
     for variant in ("baseline", "bn"):
         smoke = ["scale=smoke", "wandb.mode=disabled", f"variant={variant}"]
