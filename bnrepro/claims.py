@@ -11,6 +11,7 @@ from bnrepro.config import ROOT
 from bnrepro.identity import digest
 
 CLAIMS = ROOT / "configs" / "claims.yaml"
+WORDS = ("section", "claim", "paper", "kind", "not_shown", "reason")  # they decide nothing
 
 
 def read_claims(experiment: str | None = None) -> list[dict[str, Any]]:
@@ -20,6 +21,6 @@ def read_claims(experiment: str | None = None) -> list[dict[str, Any]]:
 
 
 def criteria_hash(experiment: str) -> str:
-    """Changes whenever a metric, a criterion or n of the experiment's claims changes."""
-    judged = ("id", "metric", "criterion", "n")
-    return digest([{key: claim[key] for key in judged} for claim in read_claims(experiment)])
+    """Changes whenever anything that decides a verdict changes: metric, criterion, n, arms …"""
+    claims = read_claims(experiment)
+    return digest([{k: v for k, v in c.items() if k not in WORDS} for c in claims])
