@@ -1,22 +1,13 @@
 """The metrics of Section 2's claims: a value a seed."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, seeds
 
 Values = list[float | None]  # None: not finite
 LIMIT = 2 * math.log(10)  # twice the loss of guessing one of ten classes: blown up
-
-
-def seeds(evidence: SweepEvidence) -> list[int]:
-    return sorted({row["seed"] for row in evidence.rows})
-
-
-def unique(rows: Iterable[Row], key: str) -> list[Any]:
-    """The values of a column, in the order they were measured."""
-    return list(dict.fromkeys(row[key] for row in rows))
 
 
 def exact(evidence: SweepEvidence, **wanted: Any) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,16 @@ class SweepEvidence:
     def where(self, **wanted: Any) -> list[Row]:
         """The rows whose columns have these values."""
         return [r for r in self.rows if all(r.get(k) == v for k, v in wanted.items())]
+
+
+def seeds(evidence: SweepEvidence) -> list[int]:
+    """The seeds that any row has, in order."""
+    return sorted({row["seed"] for row in evidence.rows})
+
+
+def unique(rows: Iterable[Row], key: str) -> list[Any]:
+    """The values of a column, in the order they were measured."""
+    return list(dict.fromkeys(row[key] for row in rows))
 
 
 def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> SweepEvidence:

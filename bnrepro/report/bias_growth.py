@@ -2,14 +2,8 @@
 
 from pathlib import Path
 
-from bnrepro.analysis.bias_growth import (
-    METRICS,
-    blown_up,
-    exact,
-    last_rows,
-    unique,
-)
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, write
+from bnrepro.analysis.bias_growth import METRICS, blown_up, exact, last_rows
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, unique, write
 from bnrepro.report.bias_growth_figures import (
     NETWORKS,
     blow_up_figure,

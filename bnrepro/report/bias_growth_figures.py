@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.bias_growth import LIMIT, blown_up, exact, last_rows, seeds, unique
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.bias_growth import LIMIT, blown_up, exact, last_rows
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, seeds, unique
 from bnrepro.report.style import RC, arm
 
 NETWORKS = {"sigmoid": "sigmoid network", "relu": "ReLU network"}

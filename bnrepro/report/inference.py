@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.inference import accuracies, gap, seeds, sizes
+from bnrepro.analysis.inference import accuracies, gap, sizes
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, write
+from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, seeds, write
 from bnrepro.report.bands import band
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.style import RC, Arm, save

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnrepro.analysis.placement import best_accuracy, best_rate, last_rows, seeds
+from bnrepro.analysis.placement import best_accuracy, best_rate, last_rows
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, write
+from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, seeds, write
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.placement_figures import (
     KINDS,

@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.placement import JUDGED, best_rate, last_rows, seeds, shape_mean, stops
+from bnrepro.analysis.placement import JUDGED, best_rate, last_rows, shape_mean, stops
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.sweep_evidence import SweepEvidence
+from bnrepro.analysis.sweep_evidence import SweepEvidence, seeds
 from bnrepro.report.bands import band
 from bnrepro.report.style import ARMS, RC, Arm
 
