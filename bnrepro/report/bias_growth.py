@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from bnrepro.analysis.bias_growth import METRICS, blown_up, exact, last_rows
+from bnrepro.analysis.bias_growth import (
+    METRICS,
+    blown_up,
+    bounded_by_bn,
+    exact,
+    last_rows,
+    setting,
+)
 from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, unique, write
 from bnrepro.report.bias_growth_figures import (
     NETWORKS,
@@ -92,24 +99,14 @@ def answer(evidence: SweepEvidence) -> str:
     end = max(row["t"] for row in exact(evidence))
     grown = [r["bias"] for r in exact(evidence, transform="centre", gradient="outside", t=end)]
     change = max(v for v in METRICS["output_deviation"](evidence, {}) if v is not None)
-    outside = last_rows(evidence, gradient="outside")
-    total = len(outside) // 2
-    centred, scaled = (
-        sum(blown_up(row) for row in outside if row["transform"] == transform)
-        for transform in ("centre", "scale")
-    )
-    through = last_rows(evidence, gradient="through", transform="scale")
-    bounded = {setting(row) for row in through if not blown_up(row)}
-    both = [row for row in outside if row["transform"] == "scale" and setting(row) in bounded]
+    bn = len(last_rows(evidence, gradient="through", transform="scale"))
+    bounded = bounded_by_bn(evidence)
+    outside = [row for row in last_rows(evidence, gradient="outside") if setting(row) in bounded]
+    kinds = {k: [row for row in outside if row["transform"] == k] for k in ("centre", "scale")}
+    blown = {k: f"{sum(map(blown_up, rows))} of {len(rows)}" for k, rows in kinds.items()}
     return (
         f"With b alone trained its RMS reaches {span(grown)} in {end:,} equal steps while "
-        f"output and loss stay to {change:.0e}. Trained in full, centring outside the gradient "
-        f"step blows up in {centred} of {total} runs, centring and scaling in {scaled}, BN in "
-        f"{len(through) - len(bounded)} of {len(through)}; where BN stays bounded, centring and "
-        f"scaling outside still blow up in {sum(map(blown_up, both))} of {len(both)}."
+        f"output and loss stay to {change:.0e}. Trained in full, BN blows up in "
+        f"{bn - len(bounded)} of {bn} runs; at the settings of the others, centring outside the "
+        f"gradient step blows up in {blown['centre']}, centring and scaling in {blown['scale']}."
     )
-
-
-def setting(row: Row) -> tuple[str, float, int]:
-    """What runs of different arms share."""
-    return row["activation"], row["lr"], row["seed"]
