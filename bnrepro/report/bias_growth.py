@@ -1,5 +1,6 @@
 """Section 2 in figures and tables: normalisation outside the gradient step."""
 
+import math
 from pathlib import Path
 
 from bnrepro.analysis.bias_growth import (
@@ -17,6 +18,7 @@ from bnrepro.report.bias_growth_figures import (
     curves_figure,
     exact_figure,
     row_label,
+    shown_rate,
 )
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.style import save
@@ -25,7 +27,7 @@ __all__ = ["answer", "gather", "read", "render", "summary", "write"]
 
 
 def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
-    """Three figures and the two tables, written into a folder."""
+    """Three figures and the tables, written into a folder."""
     paths = save(exact_figure(evidence), folder, "bias")
     paths += save(blow_up_figure(evidence), folder, "blow-up")
     paths += save(curves_figure(evidence), folder, "curves")
@@ -35,7 +37,7 @@ def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
 
 
 def summary(evidence: SweepEvidence) -> list[Table]:
-    return [exact_table(evidence), training_table(evidence)]
+    return [exact_table(evidence), training_table(evidence), growth_table(evidence)]
 
 
 def exact_table(evidence: SweepEvidence) -> list[list[str]]:
@@ -92,6 +94,28 @@ def training_table(evidence: SweepEvidence) -> list[list[str]]:
             counts = [f"{sum(map(blown_up, group))} of {len(group)}" for group in each]
             rows.append([f"{NETWORKS.get(activation, activation)}: {label}", *counts])
     return rows
+
+
+def growth_table(evidence: SweepEvidence) -> list[list[str]]:
+    """What became of the last hidden layer, at the rate that the curves show; medians over seeds.
+
+    A number that is not finite counts as the largest.
+    """
+    columns = {"loss": "training loss", "bias": "RMS of b", "weight": "‖W‖", "std": "σ of Wu + b"}
+    rows = [["at the end, median seed", *columns.values()]]
+    for activation in unique(evidence.where(part="training"), "activation"):
+        lr = shown_rate(evidence, activation)
+        found = last_rows(evidence, activation=activation, lr=lr)
+        for label in dict.fromkeys(map(row_label, found)):
+            own = [row for row in found if row_label(row) == label]
+            cells = [_median([row[column] for row in own]) for column in columns]
+            rows.append([f"{NETWORKS.get(activation, activation)}, rate {lr:g}: {label}", *cells])
+    return rows
+
+
+def _median(values: list[float | None]) -> str:
+    middle = sorted(math.inf if v is None else v for v in values)[len(values) // 2]
+    return "not finite" if math.isinf(middle) else f"{middle:.3g}"
 
 
 def answer(evidence: SweepEvidence) -> str:

@@ -20,7 +20,7 @@ __all__ = ["answer", "gather", "read", "render", "summary", "write"]
 STATISTICS = {
     "population": Arm("population (Algorithm 2)", "#00335c", "-"),
     "moving": Arm("moving averages", "#3f97d1", (0, (6, 2))),
-    "batch": Arm("the test mini-batch's own", "#b23a00", (0, (2, 1))),
+    "batch": Arm("the test mini-batch's own", "#a3306b", (0, (2, 1))),
     "population_biased": Arm("population without m/(m−1)", "#8a8a8a", (0, (1, 1))),
 }
 LAYERS = {
