@@ -8,7 +8,7 @@ threads, so curves part after some hundred steps while accuracies stay close.
 Experiments with a record a run: a seed's last accuracy must lie within TOLERANCE of the committed
 one. Sweeps: each claim is judged on both sets of rows. It is reproduced when the verdicts are the
 same (an exact claim meets its criterion here as there) or when the two 95 % intervals over seeds
-overlap.
+overlap; where a censored seed leaves no interval, the other seeds' means must lie on the same side.
 """
 
 import sys
@@ -16,7 +16,7 @@ import sys
 from bnrepro.analysis.evidence import Evidence
 from bnrepro.analysis.statistics import Interval
 from bnrepro.analysis.sweep_evidence import SweepEvidence
-from bnrepro.analysis.verdicts import Verdict, judge
+from bnrepro.analysis.verdicts import Verdict, judge, meets
 from bnrepro.app import guard
 from bnrepro.claims import read_claims
 from bnrepro.config import ROOT, compose, variants
@@ -87,11 +87,12 @@ def claim_rows(experiment: str, scale: str, committed: SweepEvidence, here: Swee
 
 
 def agree(published: Verdict, own: Verdict) -> bool:
-    """The same verdict, or intervals that overlap."""
+    """The same verdict, or intervals that overlap, or one direction where one has no interval."""
     if published.verdict == own.verdict:
         return True
     if published.interval is None or own.interval is None:
-        return False
+        judged_by_interval = own.claim["criterion"]["over"] == "interval"
+        return judged_by_interval and direction(published) == direction(own) is not None
     (low, high), (other_low, other_high) = map(bounds, (published.interval, own.interval))
     return low <= other_high and other_low <= high
 
@@ -100,6 +101,12 @@ def bounds(interval: Interval) -> tuple[float, float]:
     """Of one seed alone, its value."""
     low, high = (interval.mean if b is None else b for b in (interval.low, interval.high))
     return low, high
+
+
+def direction(verdict: Verdict) -> bool | None:
+    """Whether the mean of the values that are not censored meets the criterion; None: all are."""
+    known = [v for v in verdict.values if v is not None]
+    return meets(sum(known) / len(known), verdict.claim["criterion"]) if known else None
 
 
 def conclude(rows: Table, title: str, complaint: str) -> None:

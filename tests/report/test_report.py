@@ -112,3 +112,20 @@ def test_a_claim_is_reproduced_by_its_verdict_or_its_interval(word, low, high, a
     own = Verdict({}, "small", word, [], Interval((low + high) / 2, low, high, 5))
     assert verify.agree(published, own) == agrees
     assert verify.agree(own, published) == agrees
+
+
+@pytest.mark.parametrize(
+    ("over", "values", "agrees"),
+    [
+        ("interval", [0.4, None], True),
+        ("interval", [-0.4, None], False),
+        ("interval", [None, None], False),
+        ("every", [0.4, None], False),
+    ],
+)
+def test_censored_seeds_leave_the_direction_of_a_statistical_claim(over, values, agrees):
+    claim = {"criterion": {"over": over, "op": ">", "value": 0}}
+    published = Verdict(claim, "small", "holds", [0.2, 0.3], Interval(0.25, 0.1, 0.4, 5))
+    own = Verdict(claim, "small", "inconclusive", values, None)
+    assert verify.agree(published, own) == agrees
+    assert verify.agree(own, published) == agrees
