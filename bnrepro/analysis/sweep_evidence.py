@@ -49,8 +49,11 @@ def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> S
     provenance = {k: meta[k] for k in ("commit", "dirty", "hardware", "threads")}
     data = {"data": meta["data"]["name"], "data_checksum": meta["data"]["checksum"]}
     hashes = {k: summary[k] for k in ("config_hash", "criteria_hash", "wall_s")}
+    cost = {"cpu_s": summary.get("cpu_s")}  # what wall_s would be on an idle core, threads added up
     torch = {"torch": meta["versions"]["torch"]}
-    return SweepEvidence(read_rows(folder / "metrics.jsonl"), provenance | data | hashes | torch)
+    return SweepEvidence(
+        read_rows(folder / "metrics.jsonl"), provenance | data | hashes | cost | torch
+    )
 
 
 def write(evidence: SweepEvidence, folder: Path) -> None:

@@ -90,6 +90,7 @@ def test_verify_judges_a_sweep_by_its_claims(run, tmp_path, monkeypatch, capsys)
     arguments = ["scale=smoke", f"results={tmp_path}"]
     assert run(measure, arguments) == 0
     evidence = scale_invariance.gather({"sweep": tmp_path / "scale_invariance/smoke/sweep"})
+    assert evidence.provenance["cpu_s"] > 0
     monkeypatch.setattr(scale_invariance, "read", lambda _: evidence)
     assert run(verify.main, ["scale_invariance", *arguments]) == 0
     for row in evidence.rows:
