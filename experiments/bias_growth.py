@@ -4,7 +4,7 @@ ahead of it grow while the loss stands still, and does the model blow up?
     make bias-growth                                 measure, then figures and table
     python -m experiments.bias_growth lr=[0.5,1]     other learning rates
 
-Laptop CPU, about three minutes. To expect: exact growth, a constant step with output and loss fixed
+Laptop CPU, about two minutes. To expect: exact growth, a constant step with output and loss fixed
 to rounding, as long as b alone is trained; with all parameters trained, a blow-up at learning rates
 where BN, the same network with the gradient through the statistics, trains on.
 """

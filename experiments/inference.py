@@ -4,7 +4,7 @@ mini-batches were, and does BN then fold into plain linear maps?
     make inference                                  measure, then figures and table
     python -m experiments.inference batches=[2,64]  other mini-batch sizes
 
-Laptop CPU, about four minutes. To expect: outputs that do not depend on batch-mates; m/(m−1) exact
+Laptop CPU, about two minutes. To expect: outputs that do not depend on batch-mates; m/(m−1) exact
 for independent draws, so in the first layer, and too much in deeper layers, whose mini-batches the
 layer below has already given one common mean; moving averages as good as population statistics from
 m = 32 up; folding without loss beyond rounding.

@@ -3,7 +3,7 @@
     make jacobian                                    measure, then figures and table
     python -m experiments.jacobian widths=[100]      one width only
 
-Laptop CPU, about four minutes. To expect: the argument itself is exact under its premises, but BN
+Laptop CPU, under three minutes. To expect: the argument itself is exact under its premises, but BN
 gives unit variances without zero correlations, so look at how networks with and without BN compare
 with each other and with a random Gaussian matrix, for which 69 % of the singular values lie within
 [½, 2] when it is large.

@@ -1,22 +1,13 @@
 """The metrics of Section 2's claims: a value a seed."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, seeds
 
 Values = list[float | None]  # None: not finite
 LIMIT = 2 * math.log(10)  # twice the loss of guessing one of ten classes: blown up
-
-
-def seeds(evidence: SweepEvidence) -> list[int]:
-    return sorted({row["seed"] for row in evidence.rows})
-
-
-def unique(rows: Iterable[Row], key: str) -> list[Any]:
-    """The values of a column, in the order they were measured."""
-    return list(dict.fromkeys(row[key] for row in rows))
 
 
 def exact(evidence: SweepEvidence, **wanted: Any) -> list[Row]:
@@ -70,7 +61,7 @@ def blown_up_rates(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
     return [_count(evidence, seed, "scale", every=claim["every"]) for seed in seeds(evidence)]
 
 
-def extra_blown_up_rates(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+def extra_blown_up_cells(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
     return [
         _count(evidence, seed, "scale") - _count(evidence, seed, "centre")
         for seed in seeds(evidence)
@@ -78,11 +69,21 @@ def extra_blown_up_rates(evidence: SweepEvidence, claim: Mapping[str, Any]) -> V
 
 
 def _count(evidence: SweepEvidence, seed: int, transform: str, **wanted: Any) -> float:
-    """Cells that blow up while the gradient through the same statistics stays bounded."""
-    through = last_rows(evidence, gradient="through", transform=transform, seed=seed)
-    bounded = {(row["activation"], row["lr"]) for row in through if not blown_up(row)}
+    """Cells that blow up where BN stays bounded."""
     outside = last_rows(evidence, gradient="outside", transform=transform, seed=seed, **wanted)
-    return float(sum(blown_up(r) and (r["activation"], r["lr"]) in bounded for r in outside))
+    bounded = bounded_by_bn(evidence)
+    return float(sum(blown_up(row) and setting(row) in bounded for row in outside))
+
+
+def bounded_by_bn(evidence: SweepEvidence) -> set[tuple[str, float, int]]:
+    """The settings at which BN, the gradient through both statistics, does not blow up."""
+    bn = last_rows(evidence, gradient="through", transform="scale")
+    return {setting(row) for row in bn if not blown_up(row)}
+
+
+def setting(row: Row) -> tuple[str, float, int]:
+    """What runs of different arms share."""
+    return row["activation"], row["lr"], row["seed"]
 
 
 METRICS = {
@@ -93,6 +94,6 @@ METRICS = {
         step_through,
         log_bias_growth,
         blown_up_rates,
-        extra_blown_up_rates,
+        extra_blown_up_cells,
     )
 }

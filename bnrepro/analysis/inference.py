@@ -3,14 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, seeds
 
 Values = list[float | None]  # None: not finite
 PAPER_BATCH = 32  # 4.2: the smallest mini-batch that the paper trains with
-
-
-def seeds(evidence: SweepEvidence) -> list[int]:
-    return sorted({row["seed"] for row in evidence.rows})
 
 
 def sizes(evidence: SweepEvidence) -> list[int]:

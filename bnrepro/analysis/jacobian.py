@@ -1,22 +1,13 @@
 """The metrics of Section 3.3's conjecture: a value a seed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.sweep_evidence import SweepEvidence, seeds, unique
 
 Values = list[float | None]  # None: not finite
 QUANTILES = tuple(range(0, 101, 5))  # per cent, the columns q0 … q100
 NEAR = (0.5, 2.0)  # the reading of "close to 1"
-
-
-def seeds(evidence: SweepEvidence) -> list[int]:
-    return sorted({row["seed"] for row in evidence.rows})
-
-
-def unique(rows: Iterable[Row], key: str) -> list[Any]:
-    """The values of a column, in the order they were measured."""
-    return list(dict.fromkeys(row[key] for row in rows))
 
 
 def times(evidence: SweepEvidence) -> list[int]:

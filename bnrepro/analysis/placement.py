@@ -4,14 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, seeds
 
 Values = list[float | None]  # None: not finite
 JUDGED = ("hidden2", "hidden3")  # their u is another nonlinearity's output
-
-
-def seeds(evidence: SweepEvidence) -> list[int]:
-    return sorted({row["seed"] for row in evidence.rows})
 
 
 def stops(evidence: SweepEvidence) -> list[int]:

@@ -4,13 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, seeds
 
 Values = list[float | None]  # None: not finite
-
-
-def seeds(evidence: SweepEvidence) -> list[int]:
-    return sorted({row["seed"] for row in evidence.rows})
 
 
 def training(evidence: SweepEvidence, **wanted: Any) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,16 @@ class SweepEvidence:
         return [r for r in self.rows if all(r.get(k) == v for k, v in wanted.items())]
 
 
+def seeds(evidence: SweepEvidence) -> list[int]:
+    """The seeds that any row has, in order."""
+    return sorted({row["seed"] for row in evidence.rows})
+
+
+def unique(rows: Iterable[Row], key: str) -> list[Any]:
+    """The values of a column, in the order they were measured."""
+    return list(dict.fromkeys(row[key] for row in rows))
+
+
 def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> SweepEvidence:
     """Evidence of the finished sweep in the folder; its seeds are part of its config."""
     folder = folders[SWEEP]
@@ -39,8 +49,11 @@ def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> S
     provenance = {k: meta[k] for k in ("commit", "dirty", "hardware", "threads")}
     data = {"data": meta["data"]["name"], "data_checksum": meta["data"]["checksum"]}
     hashes = {k: summary[k] for k in ("config_hash", "criteria_hash", "wall_s")}
+    cost = {"cpu_s": summary.get("cpu_s")}  # what wall_s would be on an idle core, threads added up
     torch = {"torch": meta["versions"]["torch"]}
-    return SweepEvidence(read_rows(folder / "metrics.jsonl"), provenance | data | hashes | torch)
+    return SweepEvidence(
+        read_rows(folder / "metrics.jsonl"), provenance | data | hashes | cost | torch
+    )
 
 
 def write(evidence: SweepEvidence, folder: Path) -> None:

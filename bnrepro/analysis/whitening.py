@@ -1,19 +1,14 @@
 """The metrics of the claims on whitening: a value a seed, and one for the cost."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnrepro.analysis.steps import Curve, steps_to
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, unique
 
 Values = list[float | None]  # None: the target was never reached
 FIT_FROM = 256  # units: exponents are fitted on this width and above
-
-
-def unique(rows: Iterable[Row], key: str) -> list[Any]:
-    """The values of a column, in the order they were measured."""
-    return list(dict.fromkeys(row[key] for row in rows))
 
 
 def batches(evidence: SweepEvidence) -> list[int]:

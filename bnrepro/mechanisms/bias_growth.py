@@ -23,6 +23,7 @@ from bnrepro.data import Dataset, binarize
 from bnrepro.mechanism_config import BiasGrowthConfig
 from bnrepro.models.mlp import HiddenLayer, Slot, SlotMLP, Statistics, initial_weight
 from bnrepro.norm import normalize, normalize_backward
+from bnrepro.probes.values import number
 from bnrepro.training.slots import SlotTrainer
 from bnrepro.validation import seed_list
 
@@ -139,7 +140,7 @@ def compare(now: dict[str, Tensor], first: dict[str, Tensor]) -> Row:
         "output_deviation": change,
         "loss_deviation": (now["loss"] / first["loss"] - 1).abs(),
     }
-    return {key: finite(value) for key, value in values.items()}
+    return {key: number(value) for key, value in values.items()}
 
 
 def describe(cell: ExactCell) -> Row:
@@ -243,7 +244,7 @@ def training_rows(
             "std": net.held[last][1].sqrt().mean((1, 2)),
         }
         for i, slot in enumerate(slots):
-            row = {key: finite(value[i]) for key, value in values.items()}
+            row = {key: number(value[i]) for key, value in values.items()}
             if row["drift"] is not None:
                 row["drift"] /= slot.lr
             yield {**label(cell), "seed": slot.seed, "lr": slot.lr, "t": trainer.step, **row}
@@ -253,8 +254,3 @@ def training_rows(
 def label(cell: TrainingCell) -> Row:
     arm = {"transform": cell.arm.transform, "gradient": cell.arm.gradient, "every": cell.arm.every}
     return {"part": "training", "activation": cell.activation, **arm}
-
-
-def finite(value: Tensor) -> float | None:
-    """A JSON number; None for what is not finite."""
-    return float(value) if bool(value.isfinite()) else None

@@ -17,9 +17,9 @@ from bnrepro.config import ModelConfig, OptimConfig
 from bnrepro.data import Dataset
 from bnrepro.mechanism_config import InferenceConfig
 from bnrepro.mechanisms.inference_fold import fold_rows
-from bnrepro.models.mlp import Slot, SlotMLP, Statistics
+from bnrepro.models.mlp import Slot, SlotMLP, Statistics, in_float64
 from bnrepro.norm import normalize
-from bnrepro.probes.slots import finite
+from bnrepro.probes.values import finite
 from bnrepro.seeding import stream
 from bnrepro.training.slots import SlotTrainer
 from bnrepro.validation import seed_list
@@ -165,15 +165,6 @@ def x_hat_rows(cfg: InferenceConfig, trainer: SlotTrainer) -> Iterator[Row]:
         for slot, (mean, var) in enumerate(zip(means.tolist(), variances.tolist(), strict=True)):
             row = {"part": "x_hat", "layer": name, "seed": slot}
             yield {**row, "x_hat_mean": mean, "x_hat_var": var}
-
-
-def in_float64(net: SlotMLP) -> SlotMLP:
-    """The same network with all its numbers in float64."""
-    copy = object.__new__(SlotMLP)
-    copy.__dict__ = dict(net.__dict__)
-    for name in ("params", "moving", "population"):
-        setattr(copy, name, {k: v.double() for k, v in getattr(net, name).items()})
-    return copy
 
 
 def company_rows(cfg: InferenceConfig, trainer: SlotTrainer, m: int) -> Iterator[Row]:

@@ -15,7 +15,6 @@ I = Cov[ẑ] = J Cov[x̂] Jᵀ = J Jᵀ. `exact_rows` checks it and what is left
 scaled to unit variance; `random_rows` measures the yardstick, matrices of N(0, 1/n) entries.
 """
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,8 @@ from torch import Tensor
 from bnrepro.config import ModelConfig, OptimConfig
 from bnrepro.data import Dataset
 from bnrepro.mechanism_config import JacobianConfig
-from bnrepro.models.mlp import HiddenLayer, Slot, SlotMLP
+from bnrepro.models.mlp import HiddenLayer, Slot, SlotMLP, in_float64
+from bnrepro.probes.values import number
 from bnrepro.seeding import stream
 from bnrepro.training.slots import SlotTrainer
 from bnrepro.validation import seed_list
@@ -170,7 +170,7 @@ def _stop_rows(
     for layer in range(1, len(layers)):
         scales = output_scale(net, layer, layers[layer])
         for i, slot in enumerate(trainer.slots):
-            loss = None if losses is None else finite(losses[i])
+            loss = None if losses is None else number(losses[i])
             place = {"seed": slot.seed, "layer": layer, "t": trainer.step, "loss": loss}
             x, z = layers[layer - 1].a[i], layers[layer].a[i]
             weight = net.params[f"{net.hidden[layer]}.weight"][i]
@@ -180,13 +180,6 @@ def _stop_rows(
             key = {**common, "arm": cell.arm, **place, **premises(x, each, mean[0])}
             yield {**key, "matrix": "example", **spectrum(each.cpu())}
             yield {**key, "matrix": "mean", **spectrum(mean.cpu())}
-
-
-def in_float64(net: SlotMLP) -> SlotMLP:
-    """A copy of the network whose forward pass is in float64."""
-    double = copy.copy(net)
-    double.params = {key: value.double() for key, value in net.params.items()}
-    return double
 
 
 def slope(x: Tensor, sigmoid: bool) -> Tensor:
@@ -234,21 +227,16 @@ def correlation(x: Tensor) -> float | None:
     kept = centred[:, std > 0] / std[std > 0]
     r = (kept.T @ kept / len(x)).abs()
     n = len(r)
-    return finite((r.sum() - r.diagonal().sum()) / (n * (n - 1)))
+    return number((r.sum() - r.diagonal().sum()) / (n * (n - 1)))
 
 
 def excess_kurtosis(x: Tensor) -> float | None:
     """Mean over units of |E[x̂⁴] − 3|: 0 for a Gaussian."""
     x_hat = (x - x.mean(0)) / x.std(0, correction=0)
-    return finite((x_hat.pow(4).mean(0) - 3).abs().mean())
+    return number((x_hat.pow(4).mean(0) - 3).abs().mean())
 
 
 def nonlinearity(each: Tensor, mean: Tensor) -> float | None:
     """How far an example's Jacobian is from the mean one: 0 for a linear layer, relative."""
     distance = torch.linalg.matrix_norm(each - mean).mean()
-    return finite(distance / torch.linalg.matrix_norm(mean))
-
-
-def finite(value: Tensor) -> float | None:
-    """A JSON number; None for what is not finite."""
-    return float(value) if bool(value.isfinite()) else None
+    return number(distance / torch.linalg.matrix_norm(mean))

@@ -24,7 +24,7 @@ from bnrepro.mechanism_config import PlacementConfig
 from bnrepro.mechanisms.placement_shape import Shape, density, distances, measure_shape
 from bnrepro.models.mlp import Slot, initial_weight
 from bnrepro.norm import normalize
-from bnrepro.probes.slots import finite
+from bnrepro.probes.values import finite
 from bnrepro.seeding import stream
 from bnrepro.training.slots import epoch_order
 from bnrepro.validation import seed_list

@@ -9,7 +9,7 @@ Rows have a `part`: `bias`, `shift` and `pairs` (float64), and `conv_accuracy`.
 
 import copy
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -124,15 +124,21 @@ def exact_rows(cfg: PlacementConfig, data: Dataset) -> list[Row]:
     return rows
 
 
-def _layer(cfg: PlacementConfig, kind: str, seed: int, side: int) -> nn.Module:
-    """A linear layer or a circular convolution with random weights and bias, float64."""
+def _layer(
+    cfg: PlacementConfig,
+    kind: str,
+    seed: int,
+    side: int,
+    padding: Literal["circular", "zeros"] = "circular",
+) -> nn.Module:
+    """A linear layer or a padded convolution with random weights and bias, float64."""
     out = cfg.conv_channels[0]
     layer: nn.Module
     if kind == "dense":
         layer = nn.Sequential(nn.Flatten(), nn.Linear(side**2, out))
     else:
         k = cfg.conv_kernel
-        layer = nn.Conv2d(1, out, k, padding=k // 2, padding_mode="circular")
+        layer = nn.Conv2d(1, out, k, padding=k // 2, padding_mode=padding)
     generator = stream(seed, "placement", kind)
     with torch.no_grad():
         for parameter in layer.double().parameters():
@@ -172,23 +178,25 @@ def bias_rows(cfg: PlacementConfig, images: Tensor, seed: int) -> Iterator[Row]:
 
 
 def shift_rows(cfg: PlacementConfig, images: Tensor, seed: int) -> Iterator[Row]:
-    """max |f(shifted) − shifted f| / max |f| for f = BN(convolution), circular shifts.
+    """max |f(shifted) − shifted f| / max |f| for f = BN(convolution).
 
     alike      training, all images shifted by the same amount, γ = 1 and β = 0 everywhere
     own        the same with an amount of its own for each image
     learned    training, the same amount, random γ and β as after learning
     inference  fixed statistics of the unshifted images, random γ and β, own amounts
+    padded     as `learned` with own amounts, the convolution padded with zeros
+
+    Shifts and padding are circular; in `padded` a margin of zeros takes the shifts and the
+    convolution's reach, so that nothing leaves the image and nothing comes back in.
     """
     side, generator = images.shape[-1], stream(seed, "placement", "shift")
     own = torch.randint(1, side, (len(images), 2), generator=generator)
     common = own[:1].expand_as(own)
     convolution = _layer(cfg, "map", seed, side)
+    yield from padded_rows(cfg, images, seed)
     for kind in ("map", "activation"):
         plain = _norm(cfg, kind, side, cfg.exact_eps[-1])
-        learned = copy.deepcopy(plain)
-        with torch.no_grad():
-            for parameter in (learned.gamma, learned.beta):
-                parameter.add_(torch.randn(parameter.shape, generator=generator))
+        learned = _learned(plain, generator)
         learned.momentum = 1.0  # the running statistics become the last mini-batch's
         learned(convolution(images))
         settings = {
@@ -200,6 +208,29 @@ def shift_rows(cfg: PlacementConfig, images: Tensor, seed: int) -> Iterator[Row]
         for name, (norm, amounts) in settings.items():
             change = _shift_error(nn.Sequential(convolution, norm), images, amounts)
             yield {"part": "shift", "kind": kind, "setting": name, "change": change}
+
+
+def padded_rows(cfg: PlacementConfig, images: Tensor, seed: int) -> Iterator[Row]:
+    """The setting `padded` of `shift_rows`: ordinary shifts, padding with zeros."""
+    generator = stream(seed, "placement", "padded")
+    margin = 2 * (cfg.conv_kernel // 2)  # half for the shift, half for the convolution's reach
+    wide = F.pad(images, [margin] * 4)
+    side = wide.shape[-1]
+    amounts = torch.randint(1, margin // 2 + 1, (len(wide), 2), generator=generator)
+    convolution = _layer(cfg, "map", seed, side, "zeros")
+    for kind in ("map", "activation"):
+        norm = _learned(_norm(cfg, kind, side, cfg.exact_eps[-1]), generator)
+        change = _shift_error(nn.Sequential(convolution, norm), wide, amounts)
+        yield {"part": "shift", "kind": kind, "setting": "padded", "change": change}
+
+
+@torch.no_grad()
+def _learned(norm: BatchNorm, generator: torch.Generator) -> BatchNorm:
+    """A copy with random γ and β."""
+    learned = copy.deepcopy(norm)
+    for parameter in (learned.gamma, learned.beta):
+        parameter.add_(torch.randn(parameter.shape, generator=generator))
+    return learned
 
 
 @torch.no_grad()

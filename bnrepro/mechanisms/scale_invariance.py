@@ -21,6 +21,7 @@ from bnrepro.data import Dataset, binarize
 from bnrepro.mechanism_config import ScaleInvarianceConfig
 from bnrepro.models.mlp import Slot, SlotMLP, initial_weight
 from bnrepro.norm import normalize
+from bnrepro.probes.values import number
 from bnrepro.training.slots import SlotTrainer
 from bnrepro.validation import seed_list
 
@@ -145,7 +146,7 @@ def training_rows(
     for losses in trainer.run(cfg.stops):
         values = {"loss": losses, **probe(trainer.net, x, labels, trainer.lr.flatten(), cfg)}
         for i, slot in enumerate(slots):
-            row = {key: finite(value[i]) for key, value in values.items()}
+            row = {key: number(value[i]) for key, value in values.items()}
             key = {"part": "training", "arm": arm, "seed": slot.seed, "lr": slot.lr}
             yield {**key, "probe_scale": cfg.probe_scale, "t": trainer.step, **row}
 
@@ -181,8 +182,3 @@ def probe(
 def total(tensors: dict[str, Tensor], keys: list[str]) -> Tensor:
     """The norm (S,) of several layers' tensors taken together."""
     return torch.stack([tensors[key].square().sum((1, 2)) for key in keys]).sum(0).sqrt()
-
-
-def finite(value: Tensor) -> float | None:
-    """A JSON number; None for what is not finite."""
-    return float(value) if bool(value.isfinite()) else None

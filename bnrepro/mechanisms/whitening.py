@@ -25,6 +25,7 @@ from bnrepro.mechanism_config import WhiteningConfig
 from bnrepro.mechanisms.full_whitening import Whitened, whiten, whiten_backward
 from bnrepro.models.mlp import HiddenLayer, Slot, SlotMLP, Statistics, initial_weight
 from bnrepro.norm import Normalized, normalize, normalize_backward
+from bnrepro.probes.values import number
 from bnrepro.seeding import stream
 from bnrepro.training.slots import SlotTrainer
 from bnrepro.validation import seed_list
@@ -213,17 +214,12 @@ def curve_rows(
                 "seed": slot.seed,
                 "t": done,
                 "accuracy": float(accuracy[i]) if alive else None,
-                "test_loss": finite(test_loss[i]) if alive else None,
-                "loss": finite(losses[i]),
+                "test_loss": number(test_loss[i]) if alive else None,
+                "loss": number(losses[i]),
             }
     for t in [s for s in stops if s > done]:  # all of them diverged: the loop has ended early
         lost = dict.fromkeys(("accuracy", "test_loss", "loss"))
         yield from ({**key, "lr": s.lr, "seed": s.seed, "t": t, **lost} for s in slots)
-
-
-def finite(value: Tensor) -> float | None:
-    """A JSON number; None for what is not finite."""
-    return float(value) if bool(value.isfinite()) else None
 
 
 def spectrum_row(cfg: WhiteningConfig, data: Dataset, batch: int, seed: int) -> Row:

@@ -6,6 +6,7 @@ A hidden layer computes y = g(Wu + b), or y = g(BN(Wu)) where b would be redunda
 Gradients are written out in closed form: those of BN are the six of Section 3.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -174,6 +175,14 @@ class SlotMLP:
                 means[f"{name}.mean"] += layer.mean / len(batches)
                 means[f"{name}.var"] += layer.var * (m / (m - 1) / len(batches))
         self.population = means
+
+
+def in_float64(net: SlotMLP) -> SlotMLP:
+    """A copy of the network with all its numbers in float64."""
+    double = copy.copy(net)
+    for name in ("params", "moving", "population"):
+        setattr(double, name, {k: v.double() for k, v in getattr(net, name).items()})
+    return double
 
 
 def product(u: Tensor, weight: Tensor) -> Tensor:

@@ -1,21 +1,24 @@
 """Section 2 in figures and tables: normalisation outside the gradient step."""
 
+import math
 from pathlib import Path
 
 from bnrepro.analysis.bias_growth import (
     METRICS,
     blown_up,
+    bounded_by_bn,
     exact,
     last_rows,
-    unique,
+    setting,
 )
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, write
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, unique, write
 from bnrepro.report.bias_growth_figures import (
     NETWORKS,
     blow_up_figure,
     curves_figure,
     exact_figure,
     row_label,
+    shown_rate,
 )
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.style import save
@@ -24,7 +27,7 @@ __all__ = ["answer", "gather", "read", "render", "summary", "write"]
 
 
 def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
-    """Three figures and the two tables, written into a folder."""
+    """Three figures and the tables, written into a folder."""
     paths = save(exact_figure(evidence), folder, "bias")
     paths += save(blow_up_figure(evidence), folder, "blow-up")
     paths += save(curves_figure(evidence), folder, "curves")
@@ -34,7 +37,7 @@ def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
 
 
 def summary(evidence: SweepEvidence) -> list[Table]:
-    return [exact_table(evidence), training_table(evidence)]
+    return [exact_table(evidence), training_table(evidence), growth_table(evidence)]
 
 
 def exact_table(evidence: SweepEvidence) -> list[list[str]]:
@@ -93,29 +96,41 @@ def training_table(evidence: SweepEvidence) -> list[list[str]]:
     return rows
 
 
+def growth_table(evidence: SweepEvidence) -> list[list[str]]:
+    """What became of the last hidden layer, at the rate that the curves show; medians over seeds.
+
+    A number that is not finite counts as the largest.
+    """
+    columns = {"loss": "training loss", "bias": "RMS of b", "weight": "‖W‖", "std": "σ of Wu + b"}
+    rows = [["at the end, median seed", *columns.values()]]
+    for activation in unique(evidence.where(part="training"), "activation"):
+        lr = shown_rate(evidence, activation)
+        found = last_rows(evidence, activation=activation, lr=lr)
+        for label in dict.fromkeys(map(row_label, found)):
+            own = [row for row in found if row_label(row) == label]
+            cells = [_median([row[column] for row in own]) for column in columns]
+            rows.append([f"{NETWORKS.get(activation, activation)}, rate {lr:g}: {label}", *cells])
+    return rows
+
+
+def _median(values: list[float | None]) -> str:
+    middle = sorted(math.inf if v is None else v for v in values)[len(values) // 2]
+    return "not finite" if math.isinf(middle) else f"{middle:.3g}"
+
+
 def answer(evidence: SweepEvidence) -> str:
     """The answer in one line."""
     end = max(row["t"] for row in exact(evidence))
     grown = [r["bias"] for r in exact(evidence, transform="centre", gradient="outside", t=end)]
     change = max(v for v in METRICS["output_deviation"](evidence, {}) if v is not None)
-    outside = last_rows(evidence, gradient="outside")
-    total = len(outside) // 2
-    centred, scaled = (
-        sum(blown_up(row) for row in outside if row["transform"] == transform)
-        for transform in ("centre", "scale")
-    )
-    through = last_rows(evidence, gradient="through", transform="scale")
-    bounded = {setting(row) for row in through if not blown_up(row)}
-    both = [row for row in outside if row["transform"] == "scale" and setting(row) in bounded]
+    bn = len(last_rows(evidence, gradient="through", transform="scale"))
+    bounded = bounded_by_bn(evidence)
+    outside = [row for row in last_rows(evidence, gradient="outside") if setting(row) in bounded]
+    kinds = {k: [row for row in outside if row["transform"] == k] for k in ("centre", "scale")}
+    blown = {k: f"{sum(map(blown_up, rows))} of {len(rows)}" for k, rows in kinds.items()}
     return (
         f"With b alone trained its RMS reaches {span(grown)} in {end:,} equal steps while "
-        f"output and loss stay to {change:.0e}. Trained in full, centring outside the gradient "
-        f"step blows up in {centred} of {total} runs, centring and scaling in {scaled}, BN in "
-        f"{len(through) - len(bounded)} of {len(through)}; where BN stays bounded, centring and "
-        f"scaling outside still blow up in {sum(map(blown_up, both))} of {len(both)}."
+        f"output and loss stay to {change:.0e}. Trained in full, BN blows up in "
+        f"{bn - len(bounded)} of {bn} runs; at the settings of the others, centring outside the "
+        f"gradient step blows up in {blown['centre']}, centring and scaling in {blown['scale']}."
     )
-
-
-def setting(row: Row) -> tuple[str, float, int]:
-    """What runs of different arms share."""
-    return row["activation"], row["lr"], row["seed"]

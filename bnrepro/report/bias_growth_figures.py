@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.bias_growth import LIMIT, blown_up, exact, last_rows, seeds, unique
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.bias_growth import LIMIT, blown_up, exact, last_rows
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, seeds, unique
 from bnrepro.report.style import RC, arm
 
 NETWORKS = {"sigmoid": "sigmoid network", "relu": "ReLU network"}
@@ -24,7 +24,7 @@ CURVES = {  # what is drawn, its name and the axis; a line that leaves the axis 
 def variant(row: Row) -> str:
     """A row's arm, by its name in `style.ARMS`."""
     if row["gradient"] == "through":
-        return "bn" if row["transform"] == "scale" else "centre_through"
+        return "bn" if row["transform"] == "scale" else "centre"
     return f"{row['transform']}_outside"
 
 
@@ -189,9 +189,9 @@ def curves_figure(evidence: SweepEvidence) -> Figure:
 
 
 def curve_panel(axis: Axes, rows: Sequence[Row], column: str) -> None:
-    for name in ("scale_outside", "centre_outside", "centre_through", "bn"):
+    through = {"bn": "BN: gradient through the statistics", "centre": "centring, through the mean"}
+    for name in ("scale_outside", "centre_outside", "centre", "bn"):
         label, colour, dash = arm(name)
         found = [row for row in rows if variant(row) == name]
-        text = "BN: gradient through the statistics" if name == "bn" else label
-        _seed_lines(axis, found, column, text, colour, dash)
+        _seed_lines(axis, found, column, through.get(name, label), colour, dash)
     axis.set_yscale("log")

@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.inference import accuracies, gap, seeds, sizes
+from bnrepro.analysis.inference import accuracies, gap, sizes
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, write
+from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, seeds, write
 from bnrepro.report.bands import band
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.style import RC, Arm, save
@@ -20,7 +20,7 @@ __all__ = ["answer", "gather", "read", "render", "summary", "write"]
 STATISTICS = {
     "population": Arm("population (Algorithm 2)", "#00335c", "-"),
     "moving": Arm("moving averages", "#3f97d1", (0, (6, 2))),
-    "batch": Arm("the test mini-batch's own", "#b23a00", (0, (2, 1))),
+    "batch": Arm("the test mini-batch's own", "#a3306b", (0, (2, 1))),
     "population_biased": Arm("population without m/(m−1)", "#8a8a8a", (0, (1, 1))),
 }
 LAYERS = {

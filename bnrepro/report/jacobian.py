@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnrepro.analysis.jacobian import METRICS, seeds, times, unique, value
+from bnrepro.analysis.jacobian import METRICS, times, value
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, write
+from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, seeds, unique, write
 from bnrepro.report.jacobian_figures import NETWORKS, premises_figure, shown_width, values_figure
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.style import arm, save

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.jacobian import NEAR, QUANTILES, seeds, times, unique, value
-from bnrepro.analysis.sweep_evidence import SweepEvidence
+from bnrepro.analysis.jacobian import NEAR, QUANTILES, times, value
+from bnrepro.analysis.sweep_evidence import SweepEvidence, seeds, unique
 from bnrepro.report.style import RC, arm
 
 NETWORKS = {"sigmoid": "sigmoid", "relu": "ReLU"}

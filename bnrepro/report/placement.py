@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnrepro.analysis.placement import best_accuracy, best_rate, last_rows, seeds
+from bnrepro.analysis.placement import best_accuracy, best_rate, last_rows
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, write
+from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, seeds, write
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.placement_figures import (
     KINDS,
     PLACES,
     SHAPES,
+    SHIFTS,
     accuracy_figure,
     activations_of,
     shape_figure,
@@ -99,24 +100,18 @@ def convolution_table(evidence: SweepEvidence) -> list[list[str]]:
     """The small convolutional network: learned numbers of BN and accuracy."""
     rows = [["convolutional network", "γ and β learned", "test accuracy, %", "by seed"]]
     first = seeds(evidence)[0]
-    for kind, label in KINDS.items():
+    for kind, arm in KINDS.items():
         found = [r["accuracy"] for r in evidence.where(part="conv_accuracy", kind=kind)]
         numbers = sum(r["numbers"] for r in evidence.where(part="pairs", kind=kind, seed=first))
         by_seed = ", ".join(f"{100 * v:.2f}" for v in found)
-        rows.append([label, f"{numbers:,}", _percent(found), by_seed])
+        rows.append([arm.label, f"{numbers:,}", _percent(found), by_seed])
     return rows
 
 
 def shift_table(evidence: SweepEvidence) -> list[list[str]]:
-    """Relative change when BN and convolution meet a circular shift; and b's gradient."""
-    settings = {
-        "alike": "training, one shift for all, γ and β alike",
-        "own": "training, a shift of its own for each image",
-        "learned": "training, one shift for all, γ and β learned",
-        "inference": "inference",
-    }
+    """Relative change when BN and convolution meet a shift; and b's gradient."""
     rows = [["does BN of a convolution commute with shifts?", "per feature map", "per activation"]]
-    for setting, label in settings.items():
+    for setting, (_, label) in SHIFTS.items():
         worst = []
         for kind, choose in (("map", max), ("activation", min)):
             found = evidence.where(part="shift", kind=kind, setting=setting)

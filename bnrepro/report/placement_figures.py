@@ -8,17 +8,17 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.placement import JUDGED, best_rate, last_rows, seeds, shape_mean, stops
+from bnrepro.analysis.placement import JUDGED, best_rate, last_rows, shape_mean, stops
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.sweep_evidence import SweepEvidence
+from bnrepro.analysis.sweep_evidence import SweepEvidence, seeds
 from bnrepro.report.bands import band
 from bnrepro.report.style import ARMS, RC, Arm
 
 PLACES = {
     "none": ARMS["baseline"],
     "preactivation": Arm("BN(Wu), before g", ARMS["bn"].colour, "-"),
-    "input": Arm("W BN(u), the layer input", "#4d9de0", (0, (7, 1, 1, 1))),
-    "after": Arm("BN(g(Wu + b)), after g", "#8a6d00", (0, (2, 1))),
+    "input": ARMS["bn_input"],
+    "after": ARMS["bn_after"],
 }
 MARKERS = dict(zip(PLACES, "^oDs", strict=True))
 WHAT = {
@@ -32,7 +32,18 @@ SHAPES = {
     "zeros": "share of zeros",
     "shape_change": "change of shape since the point before",
 }
-KINDS = {"none": "without BN", "map": "BN per feature map", "activation": "BN per activation"}
+KINDS = {
+    "none": ARMS["baseline"],
+    "map": Arm("BN per feature map", ARMS["bn"].colour, "-"),
+    "activation": ARMS["bn_activation"],
+}
+SHIFTS = {
+    "alike": ("one shift,\nγ, β alike", "training, one shift for all, γ and β alike"),
+    "own": ("own\nshifts", "training, a shift of its own for each image"),
+    "learned": ("one shift,\nγ, β learned", "training, one shift for all, γ and β learned"),
+    "inference": ("inference", "inference"),
+    "padded": ("zero\npadding", "training, zeros for padding, own shifts within a margin"),
+}
 
 
 def activations_of(evidence: SweepEvidence) -> list[str]:
@@ -53,22 +64,21 @@ def shape_text(
 
 def shape_figure(evidence: SweepEvidence) -> Figure:
     """Rows: activations; columns: densities, then measures of shape over training; no BN."""
-    columns = ["gaussian_distance", "absolute_skewness", "shape_change"]
     activations = activations_of(evidence)
     with plt.rc_context(RC):
         figure, axes = plt.subplots(
             len(activations),
-            4,
-            figsize=(15, 3.6 * len(activations)),
+            1 + len(SHAPES),
+            figsize=(20, 3.6 * len(activations)),
             squeeze=False,
             layout="constrained",
         )
         for row, activation in zip(axes, activations, strict=True):
             _density_panel(row[0], evidence, activation)
-            for axis, column in zip(row[1:], columns, strict=True):
+            for axis, column in zip(row[1:], SHAPES, strict=True):
                 _shape_panel(axis, evidence, activation, column)
-        for axis, column in zip(axes[0, 1:], columns, strict=True):
-            axis.set_title(SHAPES[column], fontsize=10)
+        for axis, name in zip(axes[0, 1:], SHAPES.values(), strict=True):
+            axis.set_title(name, fontsize=10)
         axes[0, 0].set_title("standardised values at the end", fontsize=10)
         for axis in axes[-1, 1:]:
             axis.set_xlabel("training steps")
@@ -98,22 +108,13 @@ def _density_panel(axis: Axes, evidence: SweepEvidence, activation: str) -> None
         ]
         heights = [sum(values) / len(values) for values in found]
         axis.plot(places, heights, color=arm.colour, linestyle=arm.dash, linewidth=1.8)
-    zeros = shape_text(evidence, "zeros", "u", activation)
     axis.set(ylabel=f"{title(activation)} network\ndensity", xlabel="standard deviations")
-    axis.annotate(
-        f"zeros in u: {float(zeros):.0%}",
-        (0.98, 0.95),
-        xycoords="axes fraction",
-        ha="right",
-        va="top",
-        fontsize=9,
-    )
 
 
 def _shape_panel(axis: Axes, evidence: SweepEvidence, activation: str, column: str) -> None:
     steps = stops(evidence)
-    if column == "gaussian_distance":
-        sample = [r[column] for r in evidence.where(part="reference")]
+    sample = [r[column] for r in evidence.where(part="reference") if r[column] is not None]
+    if sample:
         label = "a Gaussian (a sample as large)"
         axis.axhline(t_interval(sample).mean, color="#aaaaaa", linewidth=4, label=label)
     for what, arm in WHAT.items():
@@ -123,7 +124,10 @@ def _shape_panel(axis: Axes, evidence: SweepEvidence, activation: str, column: s
         ]
         band(axis, steps, values, arm, "o" if what == "x" else "s")
     _step_axis(axis, steps)
-    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+    if column == "zeros":
+        axis.set_ylim(-0.02, 1)
+    else:
+        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
 
 
 def _by_seed(
@@ -192,37 +196,32 @@ def _rates(axis: Axes, evidence: SweepEvidence, activation: str) -> None:
 
 
 def _kinds(axis: Axes, evidence: SweepEvidence) -> None:
-    for place, kind in enumerate(KINDS):
+    for place, (kind, arm) in enumerate(KINDS.items()):
         found = [100 * r["accuracy"] for r in evidence.where(part="conv_accuracy", kind=kind)]
         interval = t_interval(found)
         low, high = (interval.mean if b is None else b for b in (interval.low, interval.high))
         axis.plot([place - 0.12] * len(found), found, "o", color="#777777", ms=4)
         error = [[interval.mean - low], [high - interval.mean]]
-        axis.errorbar(place, interval.mean, error, fmt="D", color="#00335c", capsize=4)
-    labels = [label.replace(" per ", "\nper ").replace(" BN", "\nBN") for label in KINDS.values()]
+        axis.errorbar(place, interval.mean, error, fmt="D", color=arm.colour, capsize=4)
+    names = (arm.label for arm in KINDS.values())
+    labels = [name.replace(" per ", "\nper ").replace(" BN", "\nBN") for name in names]
     axis.set_xticks(range(len(KINDS)), labels)
     axis.set(title="Convolutional network", ylabel="test accuracy, %", xlim=(-0.5, 2.5))
 
 
 def _commuting(axis: Axes, evidence: SweepEvidence) -> None:
     foot = 1e-18  # a change of exactly zero is drawn here
-    settings: dict[str, str] = {
-        "alike": "one shift,\nγ, β alike",
-        "own": "own\nshifts",
-        "learned": "one shift,\nγ, β learned",
-        "inference": "inference",
+    show: dict[str, tuple[str, Callable[..., float]]] = {
+        "map": ("o", max),
+        "activation": ("s", min),
     }
-    show: dict[str, tuple[str, str, Callable[..., float]]] = {
-        "map": ("per feature map", "o", max),
-        "activation": ("per activation", "s", min),
-    }
-    for kind, (label, marker, choose) in show.items():
-        found = [evidence.where(part="shift", kind=kind, setting=s) for s in settings]
+    for kind, (marker, choose) in show.items():
+        found = [evidence.where(part="shift", kind=kind, setting=s) for s in SHIFTS]
         values = [max(choose(r["change"] for r in rows), foot) for rows in found]
-        colour = WHAT["x" if kind == "map" else "u"].colour
-        axis.plot(range(len(settings)), values, marker, color=colour, ms=8, label=label)
+        label, colour, _ = KINDS[kind]
+        axis.plot(range(len(SHIFTS)), values, marker, color=colour, ms=8, label=label)
     axis.set(title="Convolution and BN of shifted images", yscale="log", ylim=(foot / 5, 1e5))
     axis.set(ylabel="relative change against a shifted output")
     axis.set_yticks([foot, 1e-15, 1e-10, 1e-5, 1], ["0", "1e−15", "1e−10", "1e−5", "1"])
-    axis.set_xticks(range(len(settings)), list(settings.values()), fontsize=8)
+    axis.set_xticks(range(len(SHIFTS)), [short for short, _ in SHIFTS.values()], fontsize=8)
     axis.legend(loc="center left")

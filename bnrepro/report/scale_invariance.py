@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.scale_invariance import METRICS, normalized, probe_scale, seeds, training
+from bnrepro.analysis.scale_invariance import METRICS, normalized, probe_scale, training
 from bnrepro.analysis.statistics import exponential, t_interval
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, write
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, seeds, write
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.style import RC, arm, save
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, write
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, unique, write
 from bnrepro.analysis.whitening import (
     FIT_FROM,
     batches,
@@ -13,7 +13,6 @@ from bnrepro.analysis.whitening import (
     seeds,
     step_seconds,
     steps_to_target,
-    unique,
 )
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.style import save

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.sweep_evidence import Row, SweepEvidence
+from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, unique
 from bnrepro.analysis.whitening import (
     FIT_FROM,
     batches,
@@ -17,7 +17,6 @@ from bnrepro.analysis.whitening import (
     main_rows,
     seeds,
     step_seconds,
-    unique,
 )
 from bnrepro.report.style import RC, arm
 

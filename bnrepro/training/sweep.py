@@ -47,7 +47,7 @@ def run_sweep(
         record.begin(
             cfg, {**meta(device, description, seed_list(cfg.seeds)), "hash": identity}, done
         )
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         with marking([record], identity), Bar(str(record.folder), len(cells), done) as bar:
             for number, cell in _remaining(cells, done):
                 for row in measure(cell):
@@ -60,6 +60,7 @@ def run_sweep(
                     "criteria_hash": criteria_hash(cfg.experiment),
                     "rows": len(record.rows()),
                     "wall_s": round(time.perf_counter() - start, 1),
+                    "cpu_s": round(time.process_time() - cpu_start, 1),  # of all threads
                     "cells_before": done,  # measured by an earlier, interrupted process
                 }
             )

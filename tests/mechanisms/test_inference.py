@@ -15,7 +15,6 @@ from bnrepro.mechanisms.inference import (
     company_rows,
     enumeration_rows,
     grouped,
-    in_float64,
     measured_moments,
     new_trainer,
     random_order,
@@ -24,6 +23,7 @@ from bnrepro.mechanisms.inference import (
     x_hat_rows,
 )
 from bnrepro.mechanisms.inference_fold import as_module, fold_rows
+from bnrepro.models.mlp import in_float64
 from bnrepro.record import read_rows
 from experiments.inference import main
 from scripts import render

@@ -15,10 +15,17 @@ from bnrepro.claims import read_claims
 from bnrepro.config import compose
 from bnrepro.data import binarize, open_dataset
 from bnrepro.mechanisms.placement import ARMS, PlacedMLP, minibatches
-from bnrepro.mechanisms.placement_conv import ConvNets, exact_rows
+from bnrepro.mechanisms.placement_conv import (
+    ConvNets,
+    _layer,
+    _norm,
+    _shift_error,
+    exact_rows,
+)
 from bnrepro.mechanisms.placement_shape import density, distances, measure_shape
 from bnrepro.models.mlp import Slot
 from bnrepro.record import read_rows
+from bnrepro.report.placement_figures import SHIFTS
 from bnrepro.seeding import stream
 from experiments.placement import main
 from scripts import render
@@ -145,6 +152,17 @@ def test_bn_makes_the_bias_redundant_and_only_per_map_bn_commutes_with_shifts(cf
             per_map = 1 if row["kind"] == "map" else row["locations"]
             assert row["numbers"] == 2 * row["maps"] * per_map
     assert {row["part"] for row in rows} == {"bias", "shift", "pairs"}
+    assert {row["setting"] for row in rows if row["part"] == "shift"} == set(SHIFTS)
+
+
+def test_zero_padding_takes_shifts_only_within_the_margin(cfg, data):
+    """What `padded_rows` leaves out: an image that reaches the border does not commute."""
+    images = binarize(data.train_images[:4]).double().view(4, 1, 28, 28)
+    images[..., 0] = 1
+    convolution = _layer(cfg, "map", 0, 28, "zeros")
+    norm = _norm(cfg, "map", 28, 1e-5)
+    amounts = torch.ones(4, 2, dtype=torch.long)
+    assert _shift_error(nn.Sequential(convolution, norm), images, amounts) > 0.01
 
 
 @pytest.mark.parametrize("kind", ["none", "map", "activation"])

@@ -6,12 +6,16 @@ import pytest
 
 from bnrepro.analysis.evidence import Evidence
 from bnrepro.analysis.grid_evidence import GridEvidence
+from bnrepro.analysis.statistics import Interval
+from bnrepro.analysis.verdicts import Verdict
 from bnrepro.config import compose
 from bnrepro.errors import UserError
+from bnrepro.report import mnist, scale_invariance
 from bnrepro.report.markdown import markdown
 from bnrepro.report.mnist_table import lines, summarise
 from bnrepro.report.readme import fill
 from experiments.mnist import main as train
+from experiments.scale_invariance import main as measure
 from scripts import publish, verify
 
 GOOD = {"variant": "bn", "seed": 0, "commit": "abc", "dirty": False, "config_hash": "h",
@@ -81,7 +85,6 @@ def test_markdown_is_a_table():
 
 
 def test_verify_compares_with_the_committed_values(run, tmp_path, monkeypatch, capsys):
-    from bnrepro.report import mnist
 
     for variant in ("baseline", "bn"):
         smoke = ["scale=smoke", "wandb.mode=disabled", f"variant={variant}"]
@@ -98,3 +101,49 @@ def test_verify_compares_with_the_committed_values(run, tmp_path, monkeypatch, c
     with pytest.raises(UserError, match="1 of 4 runs differ"):
         run(verify.main, arguments)
     assert "NO" in capsys.readouterr().out
+
+
+def test_verify_judges_a_sweep_by_its_claims(run, tmp_path, monkeypatch, capsys):
+    arguments = ["scale=smoke", f"results={tmp_path}"]
+    assert run(measure, arguments) == 0
+    evidence = scale_invariance.gather({"sweep": tmp_path / "scale_invariance/smoke/sweep"})
+    assert evidence.provenance["cpu_s"] > 0
+    monkeypatch.setattr(scale_invariance, "read", lambda _: evidence)
+    assert run(verify.main, ["scale_invariance", *arguments]) == 0
+    for row in evidence.rows:
+        if row["part"] == "exact" and row["eps"] == 0:
+            row["jacobian_error"] = 0.1
+    with pytest.raises(UserError, match="1 of 6 claims differ"):
+        run(verify.main, ["scale_invariance", *arguments])
+    assert "NO" in capsys.readouterr().out
+    evidence.provenance["config_hash"] = "another"
+    with pytest.raises(UserError, match="another config or data set"):
+        run(verify.main, ["scale_invariance", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("word", "low", "high", "agrees"),
+    [("holds", 5, 6, True), ("fails", 1.5, 3, True), ("fails", 2.5, 3, False)],
+)
+def test_a_claim_is_reproduced_by_its_verdict_or_its_interval(word, low, high, agrees):
+    published = Verdict({}, "small", "holds", [], Interval(1.5, 1, 2, 5))
+    own = Verdict({}, "small", word, [], Interval((low + high) / 2, low, high, 5))
+    assert verify.agree(published, own) == agrees
+    assert verify.agree(own, published) == agrees
+
+
+@pytest.mark.parametrize(
+    ("over", "values", "agrees"),
+    [
+        ("interval", [0.4, None], True),
+        ("interval", [-0.4, None], False),
+        ("interval", [None, None], False),
+        ("every", [0.4, None], False),
+    ],
+)
+def test_censored_seeds_leave_the_direction_of_a_statistical_claim(over, values, agrees):
+    claim = {"criterion": {"over": over, "op": ">", "value": 0}}
+    published = Verdict(claim, "small", "holds", [0.2, 0.3], Interval(0.25, 0.1, 0.4, 5))
+    own = Verdict(claim, "small", "inconclusive", values, None)
+    assert verify.agree(published, own) == agrees
+    assert verify.agree(own, published) == agrees
