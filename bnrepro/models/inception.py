@@ -41,6 +41,14 @@ FIGURE_5 = (
     Module("5a", 1, 352, 192, 320, 160, 224, "avg", 128),
     Module("5b", 1, 352, 192, 320, 192, 224, "max", 128),
 )
+# Channels after each module, by the projection of 4c and 4d: as its parts sum up, and as printed.
+CHANNELS = {
+    128: (256, 320, 576, 576, 576, 608, 608, 1056, 1024, 1024),
+    96: (256, 320, 576, 576, 576, 576, 576, 1024, 1024, 1024),
+}
+# Parameters with BN and 1,000 classes, by projection and separable first convolution: convolutions
+# without bias, γ and β, classifier. No reading of the table gives the 13.6 million of the text.
+PARAMETERS = {(128, True): 11_278_528, (128, False): 11_285_224, (96, True): 11_188_288}
 DEPTH_MULTIPLIER = 8  # of the separable first convolution
 LRN = (5, 1e-4, 0.75, 1.0)  # size, α, β, k: GoogLeNet's; not given in the paper
 
@@ -167,6 +175,17 @@ class Inception(nn.Module):
             width = module.outputs
         self.dropout = nn.Dropout(spec.dropout)
         self.classifier = nn.Linear(width, spec.classes)
+        self._check_against_figure_5()
+
+    def _check_against_figure_5(self) -> None:
+        """At the paper's size the network must have the table's channels and parameters."""
+        spec = self.spec
+        if spec.width == 1.0 and spec.projection_4cd in CHANNELS:
+            modules = [m for m in self.blocks.values() if isinstance(m, InceptionModule)]
+            assert tuple(m.outputs for m in modules) == CHANNELS[spec.projection_4cd]
+        papers = InceptionSpec(projection_4cd=spec.projection_4cd, separable=spec.separable)
+        if spec == papers and (spec.projection_4cd, spec.separable) in PARAMETERS:
+            assert parameter_count(self) == PARAMETERS[spec.projection_4cd, spec.separable]
 
     def _stem(self) -> dict[str, nn.Module]:
         spec, stem = self.spec, STEMS[self.spec.stem]
