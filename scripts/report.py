@@ -46,14 +46,14 @@ def documents() -> dict[str, str]:
 
 
 def mechanism_answers() -> dict[str, tuple[str, str, float]]:
-    """Scale, answer and seconds of every experiment on Sections 1 to 3 that has evidence."""
+    """Scale, answer and seconds of CPU of every experiment on Sections 1 to 3 that has evidence."""
     answers = {}
     for stem in QUESTIONS:
         scale = next((s for s in SCALES if (ROOT / "results" / stem / s).is_dir()), None)
         if scale is not None:
             report = reporter(stem)
             evidence = report.read(ROOT / "results" / stem / scale)
-            answers[stem] = (scale, report.answer(evidence), evidence.provenance["wall_s"])
+            answers[stem] = (scale, report.answer(evidence), evidence.provenance["cpu_s"])
     return answers
 
 

@@ -60,14 +60,21 @@ def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> S
     for variant in sorted(folders, key=ORDER.index):
         summary = summaries[variant]
         if summary is not None and summary["status"] == "ok":
-            for run in sorted(folders[variant].glob("*/*/seed-*"), key=_place):
+            for run in sorted(folders[variant].glob("*/*/seed-*"), key=_in_time):
                 _add(evidence, variant, run)
             _choose(evidence, variant, summary)
     return evidence
 
 
 def _place(run: Path) -> tuple[str, float, int]:
+    """Round, value and seed, as the folder's path has them."""
     return run.parts[-3], float(run.parts[-2]), int(run.name.split("-")[1])
+
+
+def _in_time(run: Path) -> tuple[bool, str, float, int]:
+    """Finalists after the rounds that they come from."""
+    name, value, seed = _place(run)
+    return name.startswith("finalist"), name, value, seed
 
 
 def _add(evidence: SearchEvidence, variant: str, run: Path) -> None:

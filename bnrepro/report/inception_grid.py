@@ -87,8 +87,7 @@ def _rate_panel(axis: Axes, evidence: SearchEvidence) -> None:
     winner = evidence.winners.get("rate")
     if winner:
         axis.axvline(winner["value"], color="#888888", linewidth=0.8, linestyle=(0, (2, 3)))
-    axis.set_xscale("log")
-    axis.set_xlabel("learning rate of Inception without BN")
+    _value_axis(axis, cells, "learning rate of Inception without BN")
     axis.set_ylabel("last validation accuracy, %")
     axis.set_title("(a) the base rate; dotted: chosen")
     axis.legend(loc="lower left")
@@ -140,7 +139,7 @@ def _accuracy_panel(axis: Axes, evidence: SearchEvidence) -> None:
         axis.plot(*zip(*known, strict=True), color=arm("bn_x5").colour, marker="o", label="with BN")
     _diverged(axis, cells)
     _target_line(axis, evidence)
-    _multiplier_axis(axis, cells)
+    _value_axis(axis, cells, "multiple of the base rate")
     axis.set_ylabel("best validation accuracy, %")
     axis.set_title("(c) BN-x5's network at multiples of the base rate")
     axis.legend(loc="lower left")
@@ -159,15 +158,16 @@ def _steps_panel(axis: Axes, evidence: SearchEvidence) -> None:
             axis.plot(never, [0.95] * len(never), "^", color="#b23a00", label="never",
                       transform=axis.get_xaxis_transform())  # fmt: skip
             axis.legend(loc="upper left")
-    _multiplier_axis(axis, cells)
+    _value_axis(axis, cells, "multiple of the base rate")
     axis.set_ylim(bottom=0)
     axis.set_ylabel("steps to Inception's best")
     axis.set_title("(d) and how soon it matches Inception")
 
 
-def _multiplier_axis(axis: Axes, cells: Sequence[dict[str, Any]]) -> None:
+def _value_axis(axis: Axes, cells: Sequence[dict[str, Any]], label: str) -> None:
+    """A logarithmic axis with a tick at every value that was tried."""
     axis.set_xscale("log")
     values = sorted({c["value"] for c in cells})
     axis.set_xticks(values, [f"{v:g}" for v in values])
     axis.minorticks_off()
-    axis.set_xlabel("multiple of the base rate")
+    axis.set_xlabel(label)

@@ -74,7 +74,7 @@ QUESTIONS = {  # the experiments on Sections 1 to 3: place in the paper, questio
 
 def mechanism_block(answers: Mapping[str, tuple[str, str, float]]) -> str:
     """A row an experiment; `answers` holds scale, answer and seconds of those with evidence."""
-    rows = [["section", "question", "command", "minutes", "figure", "answer"]]
+    rows = [["section", "question", "command", "CPU minutes", "figure", "answer"]]
     for stem, (section, question, figure) in QUESTIONS.items():
         if stem in answers:
             scale, answer, seconds = answers[stem]
