@@ -51,7 +51,7 @@ def main(cfg: InceptionGridConfig) -> None:
 def choose(search: Search) -> None:
     """Short runs of every value, the grid growing at its edge, then the finalists in full."""
     grid = search.cfg.grid
-    share = grid.short if grid.finalists else 1.0
+    share = 1.0 if grid.finalists is None else grid.short
     left = iter(range(1, grid.max_extensions + 1))
     scores = train_round(search, "grid", grid.values, share)
     while (values := _more(search, scores, scores)) and (number := next(left, None)):
