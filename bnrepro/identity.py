@@ -11,7 +11,13 @@ from bnrepro.config import compose
 
 # What leaves a run's numbers as they are, and so stays out of its identity.
 NEUTRAL = ("experiment", "variant", "scale", "seeds", "device", "threads", "results", "force")
-NEUTRAL_NESTED = {"data": ("root", "cache"), "wandb": None, "checkpoint_every": None}
+NEUTRAL_NESTED = {
+    "data": ("root", "cache", "label", "workers", "max_broken"),
+    "wandb": None,
+    "checkpoint_every": None,
+}
+# Keys younger than the first evidence: at these values they are absent, so its hashes stay.
+YOUNGER = {"data": {"size": None, "stream": False}}
 
 
 def numbers(cfg: Any) -> dict[str, Any]:
@@ -23,6 +29,8 @@ def numbers(cfg: Any) -> dict[str, Any]:
             kept.pop(key, None)
         else:
             kept[key] = {k: v for k, v in kept[key].items() if k not in inner}
+    for key, absent in YOUNGER.items():
+        kept[key] = {k: v for k, v in kept[key].items() if k not in absent or v != absent[k]}
     return kept
 
 

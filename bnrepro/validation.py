@@ -29,9 +29,10 @@ POSITIVE = (
     "threads",
     "model.init_std",
     "grid.finalists",
+    "data.size",
 )
-NOT_NEGATIVE = ("model.eps", "data.validation", "grid.max_extensions")
-UNIT_INTERVAL = ("optim.momentum", "model.bn_momentum")
+NOT_NEGATIVE = ("model.eps", "data.validation", "data.workers", "grid.max_extensions")
+UNIT_INTERVAL = ("optim.momentum", "model.bn_momentum", "data.max_broken")
 
 
 def seed_list(seeds: object) -> list[int]:

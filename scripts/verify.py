@@ -11,7 +11,7 @@ import sys
 
 from bnrepro.app import guard
 from bnrepro.config import ROOT, compose, variants
-from bnrepro.data import open_dataset
+from bnrepro.data import open_images
 from bnrepro.errors import UserError
 from bnrepro.identity import group_folder
 from bnrepro.report import reporter
@@ -25,7 +25,7 @@ def main() -> None:
     experiment, *overrides = (a for a in sys.argv[1:] if not a.startswith("variant="))
     cfgs = {v: compose(experiment, [*overrides, f"variant={v}"]) for v in variants(experiment)}
     first = next(iter(cfgs.values()))
-    report, data = reporter(experiment), open_dataset(first.data)
+    report, data = reporter(experiment), open_images(first.data)
     committed = report.read(ROOT / "results" / experiment / first.scale)
     if not hasattr(committed, "runs"):
         raise UserError(

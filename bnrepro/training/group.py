@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from bnrepro.data import Dataset
+from bnrepro.data import ImageSet
 from bnrepro.record import Record
 from bnrepro.training import checkpoint
 
@@ -60,13 +60,13 @@ def marking(records: Sequence[Record], identity: str) -> Iterator[None]:
         raise
 
 
-def chance_accuracy(data: Dataset) -> float:
+def chance_accuracy(data: ImageSet) -> float:
     """Accuracy of always naming the commonest class, plus three standard errors."""
     share = float(data.test_labels.bincount().max()) / len(data.test_labels)
     return share + 3 * (share * (1 - share) / len(data.test_labels)) ** 0.5
 
 
-def outcome(first_non_finite: int | None, best_accuracy: float | None, data: Dataset) -> str:
+def outcome(first_non_finite: int | None, best_accuracy: float | None, data: ImageSet) -> str:
     if first_non_finite is not None:
         return "non-finite"
     better = best_accuracy is not None and best_accuracy > chance_accuracy(data)
@@ -76,7 +76,7 @@ def outcome(first_non_finite: int | None, best_accuracy: float | None, data: Dat
 def ending(
     rows: Sequence[dict[str, Any]],
     first_non_finite: int | None,
-    data: Dataset,
+    data: ImageSet,
     more: dict[str, Any],
 ) -> dict[str, Any]:
     """How a run ended, from its rows: the last row's scalars with `more`, and the best accuracy."""
