@@ -14,11 +14,13 @@ from bnrepro.validation import seed_list
 NEUTRAL = ("experiment", "variant", "scale", "seeds", "device", "threads", "results", "force")
 FOLDER_PER_SEED = ("mnist", "inception")  # the others keep all seeds in one record, a sweep
 NEUTRAL_NESTED = {
-    "data": ("root", "cache"),
+    "data": ("root", "cache", "label", "workers", "max_broken"),
     "wandb": None,
     "checkpoint_every": None,
     "grid": ("jobs",),
 }
+# Keys younger than the first evidence: at these values they are absent, so its hashes stay.
+YOUNGER = {"data": {"size": None, "stream": False}}
 
 
 def numbers(cfg: Any) -> dict[str, Any]:
@@ -30,6 +32,8 @@ def numbers(cfg: Any) -> dict[str, Any]:
             kept.pop(key, None)
         elif key in kept:
             kept[key] = {k: v for k, v in kept[key].items() if k not in inner}
+    for key, absent in YOUNGER.items():
+        kept[key] = {k: v for k, v in kept[key].items() if k not in absent or v != absent[k]}
     return kept
 
 

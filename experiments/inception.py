@@ -15,7 +15,7 @@ import torch
 
 from bnrepro.app import application, set_up_torch
 from bnrepro.claims import criteria_hash
-from bnrepro.data import Dataset, open_dataset
+from bnrepro.data import ImageSet, open_images
 from bnrepro.identity import config_hash, group_folder
 from bnrepro.inception_config import InceptionConfig
 from bnrepro.mirror import flatten, open_mirrors
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 def main(cfg: InceptionConfig) -> None:
     device = set_up_torch(cfg)
     check(cfg.wandb)
-    data = open_dataset(cfg.data)
+    data = open_images(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
     log.info("%s: data %s from %s", folder, data.name, data.source)
     for seed in seed_list(cfg.seeds):
@@ -44,7 +44,7 @@ def main(cfg: InceptionConfig) -> None:
 def run(
     cfg: InceptionConfig,
     seed: int,
-    data: Dataset,
+    data: ImageSet,
     device: torch.device,
     folder: Path,
     identity: str,
@@ -59,7 +59,7 @@ def run(
 
 
 def train(
-    cfg: InceptionConfig, trainer: ImageTrainer, data: Dataset, folder: Path, identity: str
+    cfg: InceptionConfig, trainer: ImageTrainer, data: ImageSet, folder: Path, identity: str
 ) -> None:
     """Train one network to the end of its budget or of its finite numbers."""
     checkpoint = folder / f"checkpoint-seed-{trainer.seed}.pt"
@@ -83,6 +83,7 @@ def train(
         summary = ending(record.rows(), trainer.first_non_finite, chance, final(trainer)) | {
             "steps": trainer.step,
             "non_finite_parameters": trainer.non_finite_share(),
+            "broken_images": len(trainer.source.broken),
             "wall_s": round(trainer.seconds, 3),
             "config_hash": identity,
             "criteria_hash": criteria_hash(cfg.experiment),

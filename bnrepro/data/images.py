@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from bnrepro.data.augment import Augmentation
-from bnrepro.data.dataset import Dataset
+from bnrepro.data.dataset import Dataset, ImageSet
+from bnrepro.data.folders import FolderSet
 from bnrepro.data.memory import MemorySource
 from bnrepro.data.order import Order
 from bnrepro.inception_config import PictureConfig
@@ -25,6 +26,7 @@ class ImageSource(Protocol):
     train_size: int
     num_classes: int
     channels: int
+    broken: set[str]  # names of the files that could not be read
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """The distorted images and the labels of the step's mini-batch."""
@@ -40,9 +42,14 @@ class ImageSource(Protocol):
 
 
 def open_source(
-    data: Dataset, pictures: PictureConfig, batch: int, seed: int, device: torch.device
+    data: ImageSet, pictures: PictureConfig, batch: int, seed: int, device: torch.device
 ) -> ImageSource:
     """The images of a data set, shuffled and distorted as configured."""
     augmentation = Augmentation(pictures.shift, pictures.mirror, pictures.photometric)
     order = Order(pictures.shuffle, seed, len(data.train_labels), batch, pictures.shards)
+    if isinstance(data, FolderSet):
+        from bnrepro.data.streaming import StreamSource  # imports torchvision, which takes seconds
+
+        return StreamSource(data, order, augmentation, device)
+    assert isinstance(data, Dataset)
     return MemorySource(data, order, augmentation, device)

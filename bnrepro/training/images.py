@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnrepro.data import Dataset
+from bnrepro.data import ImageSet
 from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
 from bnrepro.inception_config import InceptionConfig
@@ -59,7 +59,7 @@ class ImageTrainer:
     """One network, its optimiser and its place in the data."""
 
     def __init__(
-        self, cfg: InceptionConfig, seed: int, data: Dataset, device: torch.device
+        self, cfg: InceptionConfig, seed: int, data: ImageSet, device: torch.device
     ) -> None:
         if cfg.optim.batch > len(data.train_labels):
             raise UserError(
@@ -142,6 +142,7 @@ class ImageTrainer:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "bad_step": self._bad_step,
+            "broken": sorted(self.source.broken),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -149,6 +150,7 @@ class ImageTrainer:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self._bad_step.copy_(state["bad_step"])
+        self.source.broken.update(state.get("broken", ()))
         self.first_non_finite = int(self._bad_step) or None
 
 
