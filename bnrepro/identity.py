@@ -34,6 +34,8 @@ def numbers(cfg: Any) -> dict[str, Any]:
             kept[key] = {k: v for k, v in kept[key].items() if k not in inner}
     for key, absent in YOUNGER.items():
         kept[key] = {k: v for k, v in kept[key].items() if k not in absent or v != absent[k]}
+    if kept.get("optim", {}).get("decay") == "plain":
+        kept["budget"]["fast"] = 1.0  # a plain decay has no other speed
     return kept
 
 

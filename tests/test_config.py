@@ -133,6 +133,14 @@ def test_a_sweep_with_other_seeds_is_another_record(sweep):
     assert folder_name(other, named.data.name).startswith(f"{named.variant}-")
 
 
+def test_the_speed_of_a_fast_decay_is_no_part_of_an_arm_that_decays_plainly():
+    for variant, same in (("inception", True), ("bn_baseline", True), ("bn_x5", False)):
+        one, other = (
+            compose("inception", [f"variant={variant}", f"budget.fast={f}"]) for f in (1, 3)
+        )
+        assert (numbers(one) == numbers(other)) == same
+
+
 def test_a_subset_of_the_data_never_passes_for_the_set():
     cfg = compose("mnist", ["variant=bn"])
     assert folder_name(cfg, "mnist-5k") == "bn-mnist-5k"
