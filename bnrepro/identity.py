@@ -1,5 +1,6 @@
 """Which config a run belongs to: its hash, and the folder that follows from it."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -19,6 +20,10 @@ NEUTRAL_NESTED = {
     "checkpoint_every": None,
     "grid": ("jobs",),
 }
+# Keys younger than an experiment's first runs: one that holds the value which those runs had is
+# left out, so that they keep their hash.
+_INCEPTION = {"model.eps": 1e-5, "model.bn_momentum": 0.1, "processes": 1, "sync_bn": False}
+YOUNGER = {"inception": _INCEPTION, "inception_grid": _INCEPTION}
 
 
 def numbers(cfg: Any) -> dict[str, Any]:
@@ -30,6 +35,11 @@ def numbers(cfg: Any) -> dict[str, Any]:
             kept.pop(key, None)
         elif key in kept:
             kept[key] = {k: v for k, v in kept[key].items() if k not in inner}
+    for key, usual in YOUNGER.get(plain.get("experiment", ""), {}).items():
+        *path, name = key.split(".")
+        node = functools.reduce(lambda inner, part: inner[part], path, kept)
+        if node[name] == usual:
+            del node[name]
     return kept
 
 

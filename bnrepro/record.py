@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
@@ -40,7 +41,7 @@ class Record:
         self.folder = folder
         self.metrics = folder / "metrics.jsonl"
 
-    def begin(self, cfg: Any, meta: Mapping[str, Any], resume_step: int) -> None:
+    def begin(self, cfg: Any, meta: Mapping[str, Any], resume_step: float) -> None:
         """Write config and meta; keep the rows up to the checkpoint's step and drop later ones."""
         if resume_step > 0:
             meta = {**meta, **_code_of_both(self.read_meta(), meta)}
@@ -157,6 +158,7 @@ def meta(device: torch.device, data: Mapping[str, Any], group: Sequence[int]) ->
         "device": str(device),
         "hardware": hardware(device),
         "threads": torch.get_num_threads(),
+        "processes": dist.get_world_size() if dist.is_initialized() else 1,
         "data": dict(data),
         "group": list(group),
     }

@@ -43,6 +43,7 @@ POSITIVE = (
     "grid.jobs",
     "grid.short",
     "checkpoint_every",
+    "processes",
     "threads",
     "model.init_std",
 )

@@ -40,9 +40,19 @@ class ImageSource(Protocol):
 
 
 def open_source(
-    data: Dataset, pictures: PictureConfig, batch: int, seed: int, device: torch.device
+    data: Dataset,
+    pictures: PictureConfig,
+    batch: int,
+    seed: int,
+    device: torch.device,
+    part: int = 0,
+    parts: int = 1,
 ) -> ImageSource:
-    """The images of a data set, shuffled and distorted as configured."""
+    """The images of a data set, shuffled and distorted as configured.
+
+    `batch` counts the examples of this `part` of every mini-batch, of `parts` that processes share.
+    """
     augmentation = Augmentation(pictures.shift, pictures.mirror, pictures.photometric)
-    order = Order(pictures.shuffle, seed, len(data.train_labels), batch, pictures.shards)
+    size = len(data.train_labels)
+    order = Order(pictures.shuffle, seed, size, batch, pictures.shards, part, parts)
     return MemorySource(data, order, augmentation, device)
