@@ -28,6 +28,12 @@ class DataConfig:
     root: str | None = None  # a folder that holds the files; null: cache, download, registries
     cache: str = "data"
     validation: int = 0  # images held out of the training set and tested on, for tuning
+    # of image folders alone
+    label: str | None = None  # what records call the set; null: its name
+    size: int | None = None  # pixels of the square images that the network sees
+    stream: bool = False  # read from the files during training instead of held in memory
+    workers: int | None = None  # processes that read; null: one a core, 16 at most; 0: none
+    max_broken: float = 0.001  # share of the images that may break before the run stops
 
 
 @dataclass

@@ -15,15 +15,16 @@ from bnrepro.validation import seed_list
 NEUTRAL = ("experiment", "variant", "scale", "seeds", "device", "threads", "results", "force")
 FOLDER_PER_SEED = ("mnist", "inception")  # the others keep all seeds in one record, a sweep
 NEUTRAL_NESTED = {
-    "data": ("root", "cache"),
+    "data": ("root", "cache", "label", "workers", "max_broken"),
     "wandb": None,
     "checkpoint_every": None,
     "grid": ("jobs",),
 }
-# Keys younger than an experiment's first runs: one that holds the value which those runs had is
-# left out, so that they keep their hash.
+# Keys younger than the first runs: one that holds the value which those runs had is left out, so
+# that they keep their hash.
+YOUNGER = {"data.size": None, "data.stream": False}
 _INCEPTION = {"model.eps": 1e-5, "model.bn_momentum": 0.1, "processes": 1, "sync_bn": False}
-YOUNGER = {"inception": _INCEPTION, "inception_grid": _INCEPTION}
+YOUNGER_OF = {"inception": _INCEPTION, "inception_grid": _INCEPTION}
 
 
 def numbers(cfg: Any) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def numbers(cfg: Any) -> dict[str, Any]:
             kept.pop(key, None)
         elif key in kept:
             kept[key] = {k: v for k, v in kept[key].items() if k not in inner}
-    for key, usual in YOUNGER.get(plain.get("experiment", ""), {}).items():
+    for key, usual in (YOUNGER | YOUNGER_OF.get(cfg.experiment, {})).items():
         *path, name = key.split(".")
         node = functools.reduce(lambda inner, part: inner[part], path, kept)
         if node[name] == usual:

@@ -75,8 +75,9 @@ class SearchConfig:
     values: list[float] = MISSING
     factor: float = MISSING  # a grid extended at its edge grows by it; 1: never extended
     max_extensions: int = MISSING
-    finalists: int | None = MISSING  # best values, run anew with the whole budget; null: one round
-    short: float = MISSING  # share of the budget in the first of two rounds
+    finalists: int | None = MISSING  # best values of the short round, run anew with all the budget
+    # 0: the short round alone; null: one round with all the budget
+    short: float = MISSING  # share of the budget in the short round
     jobs: int = MISSING  # runs side by side
 
 

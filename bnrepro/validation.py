@@ -39,25 +39,33 @@ POSITIVE = (
     "optim.weight_decay_divisor",
     "model.width",
     "pictures.shards",
-    "grid.finalists",
     "grid.jobs",
     "grid.short",
     "checkpoint_every",
     "processes",
     "threads",
     "model.init_std",
+    "data.size",
 )
 POSITIVE_EACH = ("model.hidden", "grid.lr", "grid.std", "grid.values")  # keys whose value is a list
 NOT_EMPTY = ("model.hidden", "grid.lr", "grid.values")
 NOT_NEGATIVE = (
     "model.eps",
     "data.validation",
+    "data.workers",
     "grid.max_extensions",
+    "grid.finalists",
     "optim.weight_decay",
     "pictures.shift",
     "pictures.photometric",
 )
-UNIT_INTERVAL = ("optim.momentum", "model.bn_momentum", "model.dropout", "budget.end_share")
+UNIT_INTERVAL = (
+    "optim.momentum",
+    "model.bn_momentum",
+    "model.dropout",
+    "budget.end_share",
+    "data.max_broken",
+)
 
 
 def seed_list(seeds: object) -> list[int]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bnrepro.app import application, set_up_torch
 from bnrepro.claims import criteria_hash
-from bnrepro.data import Dataset, open_dataset
+from bnrepro.data import ImageSet, open_images
 from bnrepro.identity import config_hash, group_folder
 from bnrepro.inception_config import InceptionConfig
 from bnrepro.mirror import flatten, open_mirrors
@@ -37,7 +37,7 @@ def main(cfg: InceptionConfig) -> None:
     device = set_up_torch(cfg)
     check(cfg.wandb)
     cfg.processes = processes.join(device, cfg.processes)
-    data = open_dataset(cfg.data)
+    data = open_images(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
     log.info("%s: data %s from %s", folder, data.name, data.source)
     with processes.together():
@@ -48,7 +48,7 @@ def main(cfg: InceptionConfig) -> None:
 def run(
     cfg: InceptionConfig,
     seed: int,
-    data: Dataset,
+    data: ImageSet,
     device: torch.device,
     folder: Path,
     identity: str,
@@ -81,7 +81,7 @@ def train(
     cfg: InceptionConfig,
     trainer: ImageTrainer,
     losses: Iterator[Tensor],
-    data: Dataset,
+    data: ImageSet,
     folder: Path,
     identity: str,
 ) -> None:
@@ -103,6 +103,7 @@ def train(
         summary = ending(record.rows(), trainer.non_finite_step, chance, final(trainer)) | {
             "steps": trainer.paper_step,
             "non_finite_parameters": trainer.non_finite_share(),
+            "broken_images": len(trainer.source.broken),
             "wall_s": round(trainer.seconds, 3),
             "config_hash": identity,
             "criteria_hash": criteria_hash(cfg.experiment),

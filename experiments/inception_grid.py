@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 
 from bnrepro.app import application, set_up_torch
 from bnrepro.claims import criteria_hash
-from bnrepro.data import open_dataset
+from bnrepro.data import open_images
 from bnrepro.identity import config_hash, group_folder
 from bnrepro.inception_config import InceptionGridConfig
 from bnrepro.record import Record, locked, read_summary
@@ -41,7 +41,7 @@ class Search:
 
 @application("inception_grid")
 def main(cfg: InceptionGridConfig) -> None:
-    data = open_dataset(cfg.data)
+    data = open_images(cfg.data)
     folder = group_folder(cfg, data.name)
     log.info("%s: data %s from %s", folder, data.name, data.source)
     with locked([folder]):
@@ -51,7 +51,7 @@ def main(cfg: InceptionGridConfig) -> None:
 def choose(search: Search) -> None:
     """Short runs of every value, the grid growing at its edge, then the finalists in full."""
     grid = search.cfg.grid
-    share = grid.short if grid.finalists else 1.0
+    share = 1.0 if grid.finalists is None else grid.short
     left = iter(range(1, grid.max_extensions + 1))
     scores = train_round(search, "grid", grid.values, share)
     while (values := _more(search, scores, scores)) and (number := next(left, None)):
@@ -106,7 +106,7 @@ def cell(cfg: InceptionGridConfig, value: float, share: float) -> InceptionGridC
 
 
 def train_cell(cfg: InceptionGridConfig, seed: int, folder: Path) -> None:
-    device, data = set_up_torch(cfg), open_dataset(cfg.data)
+    device, data = set_up_torch(cfg), open_images(cfg.data)
     inception.run(cfg, seed, data, device, folder, config_hash(cfg, data.checksum))
 
 

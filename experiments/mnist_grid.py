@@ -57,7 +57,9 @@ def choose(sweep: Sweep) -> None:
     left = iter(range(1, grid.max_extensions + 1))
     while (cells := extend(short, best(short), grid)) and (number := next(left, None)):
         short |= score(train_round(sweep, f"extension-{number}", cells, cfg.duration))
-    finals = score(train_round(sweep, "finalists", top(short, grid.finalists), grid.full))
+    finals = short  # without finalists
+    if grid.finalists:
+        finals = score(train_round(sweep, "finalists", top(short, grid.finalists), grid.full))
     while (cells := extend(short, best(finals), grid)) and (number := next(left, None)):
         beyond = score(train_round(sweep, f"extension-{number}", cells, cfg.duration))
         short |= beyond

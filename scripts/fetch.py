@@ -9,13 +9,16 @@ import logging
 import sys
 from pathlib import Path
 
-from bnrepro.data import load
+from bnrepro.config import DataConfig
+from bnrepro.data import open_dataset
 from bnrepro.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.fetch", description="fetch data sets")
-    parser.add_argument("names", nargs="+", help="mnist, fashion_mnist, mnist-5k")
+    parser.add_argument(
+        "names", nargs="+", help="mnist, fashion_mnist, mnist-5k, cifar10, tiny_imagenet"
+    )
     parser.add_argument("--cache", type=Path, default=Path("data"), help="default: data")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -23,9 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def fetch(name: str, cache: Path) -> int:
-    """Fetch one set, while `load` logs the outcome; an error leaves the others their turn."""
+    """Fetch one set, while the library logs the outcome; an error leaves the others their turn."""
     try:
-        load(name, cache=cache)
+        open_dataset(DataConfig(name=name, cache=str(cache)))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

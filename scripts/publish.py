@@ -13,7 +13,7 @@ from typing import Any
 
 from bnrepro.app import guard
 from bnrepro.config import ROOT, compose, variants
-from bnrepro.data import open_dataset
+from bnrepro.data import open_images
 from bnrepro.errors import UserError
 from bnrepro.identity import config_hash, group_folder
 from bnrepro.report import reporter
@@ -44,7 +44,7 @@ def main() -> None:
 
 def expected(cfgs: Mapping[str, Any]) -> tuple[dict[str, Path], dict[str, str]]:
     """The folder and the config hash that each arm's runs must have."""
-    data = open_dataset(next(iter(cfgs.values())).data)
+    data = open_images(next(iter(cfgs.values())).data)
     folders = {v: group_folder(cfg, data.name) for v, cfg in cfgs.items()}
     return folders, {v: config_hash(cfg, data.checksum) for v, cfg in cfgs.items()}
 

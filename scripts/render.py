@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 
 from bnrepro.app import guard
 from bnrepro.config import compose, variants
-from bnrepro.data import open_dataset
+from bnrepro.data import open_images
 from bnrepro.errors import UserError
 from bnrepro.identity import folder_name, group_folder
 from bnrepro.report import reporter
@@ -27,7 +27,7 @@ def main() -> None:
     for cfg in cfgs.values():
         validate(cfg)
     first = next(iter(cfgs.values()))
-    data = open_dataset(first.data)
+    data = open_images(first.data)
     folders = {v: group_folder(cfg, data.name) for v, cfg in cfgs.items()}
     report = reporter(experiment)
     evidence = report.gather(folders, seed_list(first.seeds))

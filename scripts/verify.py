@@ -20,7 +20,7 @@ from bnrepro.analysis.verdicts import Verdict, judge, meets
 from bnrepro.app import guard
 from bnrepro.claims import read_claims
 from bnrepro.config import ROOT, compose, variants
-from bnrepro.data import open_dataset
+from bnrepro.data import open_images
 from bnrepro.errors import UserError
 from bnrepro.identity import group_folder
 from bnrepro.report import reporter
@@ -38,7 +38,7 @@ def main() -> None:
     for cfg in cfgs.values():
         validate(cfg)
     first = next(iter(cfgs.values()))
-    report, data = reporter(experiment), open_dataset(first.data)
+    report, data = reporter(experiment), open_images(first.data)
     committed = report.read(ROOT / "results" / experiment / first.scale)
     folders = {v: group_folder(cfg, data.name) for v, cfg in cfgs.items()}
     here = report.gather(folders, seed_list(first.seeds))

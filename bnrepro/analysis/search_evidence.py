@@ -42,12 +42,6 @@ class SearchEvidence:
     def variants(self) -> list[str]:
         return list(dict.fromkeys(cell["variant"] for cell in self.cells))
 
-    def last_round(self, search: str) -> list[Row]:
-        """The runs with the whole budget: the finalists, or all where there is one round."""
-        own = [cell for cell in self.cells if cell["variant"] == search]
-        finals = [cell for cell in own if cell["round"].startswith("finalist")]
-        return finals or own
-
     def curve(self, cell: Row) -> Curve:
         key = [cell[name] for name in ("variant", "round", "value", "seed")]
         rows = [r for r in self.curves if [r["variant"], r["round"], r["value"], r["seed"]] == key]
@@ -102,11 +96,13 @@ def _choose(evidence: SearchEvidence, search: str, summary: Row) -> None:
     }
 
 
-def plain_target(evidence: SearchEvidence) -> float | None:
-    """The best accuracy of the plain network at its winning rate with the whole budget."""
-    finals = evidence.last_round("rate")
+def plain_target(evidence: SearchEvidence, search: str = "fast") -> float | None:
+    """The best accuracy of the plain network at its winning rate, with the budget that the runs of
+    `search` have: the short one for `multiplier`, the whole one else."""
     rate = evidence.winners.get("rate", {}).get("value")
-    best = [c["best_test_accuracy"] for c in finals if c["value"] == rate]
+    own = [c for c in evidence.cells if (c["variant"], c["value"]) == ("rate", rate)]
+    full = search != "multiplier"
+    best = [c["best_test_accuracy"] for c in own if c["round"].startswith("finalist") == full]
     return max(best) if best else None
 
 

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from bnrepro.seeding import stream
 
+LUMA = (0.299, 0.587, 0.114)  # the eye's weights of red, green and blue (ITU-R BT.601)
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -19,7 +21,8 @@ class Augmentation:
 
     shift: int = 0  # pixels, either way in both directions; the border is filled with zeros
     mirror: bool = False  # left and right, half of the time
-    photometric: float = 0.0  # brightness ± this share of the range, contrast × (1 ± it)
+    photometric: float = 0.0  # brightness ± this share of the range, contrast × (1 ± it); in
+    # colour also saturation × (1 ± it)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Draws:
     mirrored: Tensor  # (N,), bool
     brightness: Tensor  # (N,), in [−1, 1]
     contrast: Tensor  # (N,), in [−1, 1]
+    saturation: Tensor  # (N,), in [−1, 1]
 
     def to(self, device: torch.device) -> "Draws":
         return Draws(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
@@ -41,7 +45,9 @@ def draw(augmentation: Augmentation, seed: int, epoch: int, size: int) -> Draws:
     offsets = torch.rand(size, 2, generator=generator) * (2 * augmentation.shift + 1)
     mirrored = torch.rand(size, generator=generator) < 0.5
     brightness, contrast = (2 * torch.rand(2, size, generator=generator) - 1).unbind()
-    return Draws(offsets.long(), mirrored & augmentation.mirror, brightness, contrast)
+    saturation = 2 * torch.rand(size, generator=generator) - 1
+    mirrored = mirrored & augmentation.mirror
+    return Draws(offsets.long(), mirrored, brightness, contrast, saturation)
 
 
 def augment(images: Tensor, draws: Draws, index: Tensor, augmentation: Augmentation) -> Tensor:
@@ -51,13 +57,21 @@ def augment(images: Tensor, draws: Draws, index: Tensor, augmentation: Augmentat
     if augmentation.mirror:
         images = torch.where(draws.mirrored[index, None, None, None], images.flip(-1), images)
     if augmentation.photometric:
-        strength = augmentation.photometric
-        brightness, contrast = (
-            strength * d[index, None, None, None] for d in (draws.brightness, draws.contrast)
-        )
-        mean = images.mean((1, 2, 3), keepdim=True)
-        images = ((images - mean) * (1 + contrast) + mean + brightness).clamp(0, 1)
+        images = _photometric(images, draws, index, augmentation.photometric)
     return images
+
+
+def _photometric(images: Tensor, draws: Draws, index: Tensor, strength: float) -> Tensor:
+    if images.shape[1] == 3:
+        saturation = strength * draws.saturation[index, None, None, None]
+        weights = images.new_tensor(LUMA).view(3, 1, 1)
+        grey = (images * weights).sum(1, keepdim=True)
+        images = grey + (images - grey) * (1 + saturation)
+    brightness, contrast = (
+        strength * d[index, None, None, None] for d in (draws.brightness, draws.contrast)
+    )
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return ((images - mean) * (1 + contrast) + mean + brightness).clamp(0, 1)
 
 
 def _shifted(images: Tensor, offsets: Tensor, shift: int) -> Tensor:

@@ -82,6 +82,6 @@ CATALOG = {entry.name: entry for entry in _ENTRIES}
 def lookup(name: str) -> Entry:
     """Raises UserError that lists the known sets."""
     if name not in CATALOG:
-        known = ", ".join([*CATALOG, "synthetic"])
+        known = ", ".join([*CATALOG, "cifar10", "synthetic"])
         raise UserError(f"unknown data set {name!r}; choose one of {known}")
     return CATALOG[name]

@@ -1,4 +1,4 @@
-"""A small image set held in memory, and the two things the experiments do to one."""
+"""What every image set tells of itself; the sets held in memory, and what is done to those."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -11,9 +11,8 @@ from bnrepro.errors import UserError
 from bnrepro.seeding import stream
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Images as bytes, ready to be moved to the training device once and batched there.
+class ImageSet:
+    """What a run needs to know of its data, wherever the images are.
 
     `source` says in words who served the set and never holds a path, so that two machines with
     the same data write the same record. `evaluated_on` is "validation" when the `test_*` part was
@@ -22,7 +21,33 @@ class Dataset:
 
     name: str
     source: str
-    train_images: Tensor  # uint8 (N, 28, 28)
+    train_labels: Tensor  # int64 (N,)
+    test_labels: Tensor
+    num_classes: int
+    evaluated_on: str
+
+    @cached_property
+    def checksum(self) -> str:
+        raise NotImplementedError
+
+    def identity(self) -> dict[str, object]:
+        """What a run record keeps about its data."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "sizes": {"train": len(self.train_labels), self.evaluated_on: len(self.test_labels)},
+            "num_classes": self.num_classes,
+            "checksum": self.checksum,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset(ImageSet):
+    """Images as bytes, ready to be moved to the training device once and batched there."""
+
+    name: str
+    source: str
+    train_images: Tensor  # uint8, (N, H, W) grey or (N, C, H, W)
     train_labels: Tensor  # int64 (N,)
     test_images: Tensor
     test_labels: Tensor
@@ -39,18 +64,8 @@ class Dataset:
         digest = hashlib.sha256()
         for part in self.tensors():
             digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
-            digest.update(part.numpy().tobytes())
+            digest.update(part.reshape(-1).numpy().data)
         return digest.hexdigest()[:16]
-
-    def identity(self) -> dict[str, object]:
-        """What a run record keeps about its data."""
-        return {
-            "name": self.name,
-            "source": self.source,
-            "sizes": {"train": len(self.train_labels), self.evaluated_on: len(self.test_labels)},
-            "num_classes": self.num_classes,
-            "checksum": self.checksum,
-        }
 
 
 def split_validation(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
@@ -61,14 +76,7 @@ def split_validation(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
 
     Raises UserError unless both parts get at least one image.
     """
-    total = len(dataset.train_labels)
-    if not 0 < count < total:
-        raise UserError(
-            f"cannot hold {count} of {dataset.name}'s {total} training images out for validation;"
-            f" choose a number from 1 to {total - 1}"
-        )
-    order = torch.randperm(total, generator=stream(seed, "validation"))
-    held_out, kept = order[:count].sort().values, order[count:].sort().values
+    kept, held_out = hold_out(dataset, count, seed)
     return replace(
         dataset,
         train_images=dataset.train_images[kept],
@@ -77,6 +85,18 @@ def split_validation(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
         test_labels=dataset.train_labels[held_out],
         evaluated_on="validation",
     )
+
+
+def hold_out(data: ImageSet, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """The numbers of the training images that `split_validation` keeps and holds out, rising."""
+    total = len(data.train_labels)
+    if not 0 < count < total:
+        raise UserError(
+            f"cannot hold {count} of {data.name}'s {total} training images out for validation;"
+            f" choose a number from 1 to {total - 1}"
+        )
+    order = torch.randperm(total, generator=stream(seed, "validation"))
+    return order[count:].sort().values, order[:count].sort().values
 
 
 def binarize(images: Tensor, threshold: float = 0.5) -> Tensor:

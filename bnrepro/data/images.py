@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from bnrepro.data.augment import Augmentation
-from bnrepro.data.dataset import Dataset
+from bnrepro.data.dataset import Dataset, ImageSet
+from bnrepro.data.folders import FolderSet
 from bnrepro.data.memory import MemorySource
 from bnrepro.data.order import Order
 from bnrepro.inception_config import PictureConfig
@@ -25,6 +26,7 @@ class ImageSource(Protocol):
     train_size: int
     num_classes: int
     channels: int
+    broken: set[str]  # names of the files that could not be read
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """The distorted images and the labels of the step's mini-batch."""
@@ -40,7 +42,7 @@ class ImageSource(Protocol):
 
 
 def open_source(
-    data: Dataset,
+    data: ImageSet,
     pictures: PictureConfig,
     batch: int,
     seed: int,
@@ -55,4 +57,9 @@ def open_source(
     augmentation = Augmentation(pictures.shift, pictures.mirror, pictures.photometric)
     size = len(data.train_labels)
     order = Order(pictures.shuffle, seed, size, batch, pictures.shards, part, parts)
+    if isinstance(data, FolderSet):
+        from bnrepro.data.streaming import StreamSource  # imports torchvision, which takes seconds
+
+        return StreamSource(data, order, augmentation, device)
+    assert isinstance(data, Dataset)
     return MemorySource(data, order, augmentation, device)

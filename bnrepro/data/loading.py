@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from bnrepro.data import idx
 from bnrepro.data.catalog import CATALOG, Entry, lookup
+from bnrepro.data.cifar import load_cifar10
 from bnrepro.data.dataset import Dataset
 from bnrepro.data.sources import Source, Unavailable
 from bnrepro.data.synthetic import synthetic
@@ -27,8 +28,8 @@ def load(name: str, root: str | Path | None = None, cache: str | Path = Path("da
     """The data set `name`, verified, with the source that served it.
 
     Args:
-        name: a set of the catalogue, or `synthetic`, which needs neither folder.
-        root: a folder with the set's IDX files, raw or gzipped, directly or as torchvision lays
+        name: a set of the catalogue, `cifar10`, or `synthetic`, which needs neither folder.
+        root: a folder with the set's files (IDX, raw or gzipped), directly or as torchvision lays
             them out; when given it is the only source.
         cache: where fetched sets are kept.
 
@@ -40,6 +41,8 @@ def load(name: str, root: str | Path | None = None, cache: str | Path = Path("da
     """
     if name == "synthetic":
         dataset = synthetic()
+    elif name == "cifar10":
+        dataset = load_cifar10(None if root is None else Path(root), Path(cache))
     elif root is not None:
         dataset = _from_folder(lookup(name), Path(root))
     else:

@@ -23,7 +23,7 @@ class MemorySource:
         self.test_images = _on(device, data.test_images)
         self.test_labels = data.test_labels.to(device)
         self.train_size, self.channels = self.images.shape[:2]
-        self.num_classes = data.num_classes
+        self.num_classes, self.broken = data.num_classes, set[str]()
         self._epoch, self._batches, self._draws = -1, torch.empty(0), draw(augmentation, 0, 0, 0)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:

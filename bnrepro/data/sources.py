@@ -5,6 +5,7 @@ files (raw or gzipped). Whatever goes wrong (no client, no network, too slow, ch
 raises Unavailable with a short reason, so that the next source gets its turn.
 """
 
+import contextlib
 import gzip
 import os
 import random
@@ -16,7 +17,7 @@ import sys
 import tarfile
 import textwrap
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,15 +45,22 @@ def torchvision_download(dataset: str, folder: Path) -> Path:
     """The download of `torchvision.datasets.<dataset>`."""
     import torchvision.datasets  # takes seconds and is needed once in the life of a cache
 
+    with bounded():
+        getattr(torchvision.datasets, dataset)(folder, download=True)
+    return folder / dataset / "raw"
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """A download that gives up silent connections; whatever breaks it makes it Unavailable."""
     usual = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALL_SECONDS)
     try:
-        getattr(torchvision.datasets, dataset)(folder, download=True)
+        yield
     except Exception as error:  # whatever a mirror's answer breaks, there are other sources
         raise Unavailable(_gist(str(error)) or type(error).__name__) from error
     finally:
         socket.setdefaulttimeout(usual)
-    return folder / dataset / "raw"
 
 
 def npm_package(package: str, inside: str, folder: Path) -> Path:

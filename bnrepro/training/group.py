@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from bnrepro.data import Dataset
+from bnrepro.data import ImageSet
 from bnrepro.record import Record, writing
 from bnrepro.training import checkpoint
 
@@ -75,7 +75,7 @@ def marking(records: Sequence[Record], identity: str) -> Iterator[None]:
         raise
 
 
-def chance_accuracy(data: Dataset, evaluated: int | None = None) -> float:
+def chance_accuracy(data: ImageSet, evaluated: int | None = None) -> float:
     """Accuracy of always naming the commonest class, plus three standard errors of the number of
     test images that are evaluated (None: all)."""
     share = float(data.test_labels.bincount().max()) / len(data.test_labels)

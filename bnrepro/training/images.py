@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnrepro.data import Dataset
+from bnrepro.data import ImageSet
 from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
 from bnrepro.inception_config import InceptionConfig
@@ -88,7 +88,7 @@ class ImageTrainer:
     """
 
     def __init__(
-        self, cfg: InceptionConfig, seed: int, data: Dataset, device: torch.device
+        self, cfg: InceptionConfig, seed: int, data: ImageSet, device: torch.device
     ) -> None:
         if update_size(cfg) > len(data.train_labels):
             raise UserError(
@@ -188,12 +188,14 @@ class ImageTrainer:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "bad_step": self.first_non_finite or 0,
+            "broken": sorted(self.source.broken),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step, self.seconds = state["step"], state["seconds"]
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.source.broken.update(state.get("broken", ()))
         self.first_non_finite = int(state["bad_step"]) or None
 
 
