@@ -9,6 +9,7 @@ process, and nothing here does anything.
 
 import atexit
 import contextlib
+import datetime
 import os
 import signal
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from bnrepro.errors import UserError
 
 T = TypeVar("T")
+PATIENCE = datetime.timedelta(hours=1)  # of the others, while the first process evaluates
 
 
 def rank() -> int:
@@ -56,7 +58,8 @@ def join(device: torch.device, expected: int) -> int:
         return world()
     if device.type == "cuda":
         _take_gpu(int(os.environ.get("LOCAL_RANK", 0)))
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
     atexit.register(dist.destroy_process_group)
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun ends the others of a lost process so
         signal.signal(signal.SIGTERM, signal.default_int_handler)

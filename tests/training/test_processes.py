@@ -117,6 +117,14 @@ def test_durations_count_steps_of_32_examples_whatever_an_update_has():
     assert (in_updates(cfg, 1), in_steps(cfg, 2)) == (2, 1.5)
 
 
+def test_a_lost_process_is_one_line_and_other_errors_stay_what_they_are(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="with 2 processes, to resume"), processes.together():
+        raise RuntimeError("[third_party/gloo/pair.cc] Connection closed by peer")
+    with pytest.raises(RuntimeError, match="shape"), processes.together():
+        raise RuntimeError("a wrong shape")
+
+
 def test_a_number_of_processes_that_was_not_started_is_refused():
     with pytest.raises(UserError, match=r"processes=3: started were 1; .* --nproc_per_node=3"):
         processes.join(torch.device("cpu"), 3)
