@@ -18,12 +18,20 @@ NEUTRAL_NESTED = {
     "data": ("root", "cache", "label", "workers", "max_broken"),
     "wandb": None,
     "checkpoint_every": None,
+    "compile": None,
+    "cuda_graphs": None,
     "grid": ("jobs",),
 }
 # Keys younger than the first runs: one that holds the value which those runs had is left out, so
 # that they keep their hash.
 YOUNGER = {"data.size": None, "data.stream": False}
-_INCEPTION = {"model.eps": 1e-5, "model.bn_momentum": 0.1, "processes": 1, "sync_bn": False}
+_INCEPTION = {
+    "model.eps": 1e-5,
+    "model.bn_momentum": 0.1,
+    "processes": 1,
+    "sync_bn": False,
+    "precision": "float32",
+}
 YOUNGER_OF = {"inception": _INCEPTION, "inception_grid": _INCEPTION}
 
 

@@ -65,6 +65,9 @@ class InceptionConfig(RunConfig):
     checkpoint_every: int = MISSING  # steps
     processes: int = 1  # data-parallel ones; how the command was started decides
     sync_bn: bool = MISSING  # BN over the mini-batches of all processes, not over each one's own
+    precision: str = MISSING  # float32 | bf16 (of convolutions and products; statistics float32)
+    compile: bool = MISSING  # updates through torch.compile
+    cuda_graphs: bool = MISSING  # updates replayed as one CUDA graph; on one GPU alone
 
 
 @dataclass

@@ -157,6 +157,7 @@ def meta(device: torch.device, data: Mapping[str, Any], group: Sequence[int]) ->
         "versions": {name: version(name) for name in LIBRARIES},
         "device": str(device),
         "hardware": hardware(device),
+        "tf32": tf32() if device.type == "cuda" else None,
         "threads": torch.get_num_threads(),
         "processes": dist.get_world_size() if dist.is_initialized() else 1,
         "data": dict(data),
@@ -171,6 +172,14 @@ def _code_of_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str
         return {"commit": None, "dirty": None}
     commits = dict.fromkeys(c for m in known for c in m["commit"].split())
     return {"commit": " ".join(commits), "dirty": any(m["dirty"] for m in known)} if known else {}
+
+
+def tf32() -> dict[str, bool]:
+    """Whether float32 products run in TF32, with 10 of 23 bits of the mantissa."""
+    return {
+        "convolutions": torch.backends.cudnn.allow_tf32,
+        "matrix products": torch.backends.cuda.matmul.allow_tf32,
+    }
 
 
 def _module() -> str:

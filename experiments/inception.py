@@ -24,6 +24,7 @@ from bnrepro.mirror import flatten, open_mirrors
 from bnrepro.probes.images import measure
 from bnrepro.record import Record, is_finished, locked, meta
 from bnrepro.training import processes
+from bnrepro.training.acceleration import enough_memory
 from bnrepro.training.group import Bar, chance_accuracy, checkpointed, ending, marking, resume
 from bnrepro.training.images import ImageTrainer, in_updates, total_steps, updates_of_grid
 from bnrepro.validation import seed_list
@@ -55,7 +56,7 @@ def run(
 ) -> None:
     """One seed's run, unless it stands already."""
     own = folder / f"seed-{seed}"
-    with locked([own] if processes.leads() else []):
+    with locked([own] if processes.leads() else []), enough_memory(cfg):
         if processes.agreed(is_finished(own, identity, cfg.force)):
             log.info("%s: seed %d stands already", folder, seed)
             return

@@ -183,7 +183,7 @@ def test_a_key_younger_than_the_runs_leaves_their_hash_until_it_says_something_n
     assert "sync_bn" not in numbers(usual)
     assert "eps" not in numbers(usual)["model"]
     assert numbers(compose("mnist", []))["model"]["eps"] == 1e-5  # as old as its runs
-    for changed in ("model.eps=1e-3", "model.bn_momentum=3e-4", "sync_bn=true", "processes=2"):
+    for changed in ("model.eps=1e-3", "sync_bn=true", "processes=2", "precision=bf16"):
         other = compose("inception", ["variant=bn_x5", changed])
         assert config_hash(other, "x") != config_hash(usual, "x"), changed
         assert folder_name(other, "fashion_mnist").startswith("bn_x5-")

@@ -22,6 +22,7 @@ from bnrepro.inception_config import InceptionConfig
 from bnrepro.models.inception import Inception, InceptionSpec, initialise
 from bnrepro.seeding import stream
 from bnrepro.training import processes
+from bnrepro.training.acceleration import GraphedUpdate, Update, compiled, graphed, precision
 from bnrepro.training.slots import steps_of_grid
 
 STEP = 32  # examples of a step: durations and records count in the paper's mini-batches
@@ -72,13 +73,14 @@ def build(cfg: InceptionConfig, source: ImageSource, seed: int) -> Inception:
     return network
 
 
-def sgd(cfg: InceptionConfig, network: nn.Module) -> torch.optim.SGD:
+def sgd(cfg: InceptionConfig, network: nn.Module, fused: bool = False) -> torch.optim.SGD:
     """SGD with momentum; L2 acts on weights of convolutions and the classifier, not on γ, β, b."""
     weights = [p for p in network.parameters() if p.dim() > 1]
     others = [p for p in network.parameters() if p.dim() == 1]
     decay = cfg.optim.weight_decay / cfg.optim.weight_decay_divisor
     groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=learning_rate(cfg, 0), momentum=cfg.optim.momentum)
+    rate, momentum = learning_rate(cfg, 0), cfg.optim.momentum
+    return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=fused)
 
 
 class ImageTrainer:
@@ -102,8 +104,12 @@ class ImageTrainer:
         )
         network = build(cfg, self.source, seed).to(device)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = processes.parallel(self.network)  # what an update goes through
-        self.optimiser = sgd(cfg, self.network)
+        model = processes.parallel(self.network)
+        self.model = compiled(model) if cfg.compile else model  # what an update goes through
+        self.optimiser = sgd(cfg, self.network, fused=device.type == "cuda")
+        self.rate = torch.zeros((), device=device) if graphed(cfg, device) else None
+        plain = self._update
+        self.update: Update = plain if self.rate is None else GraphedUpdate(plain)
         self.step, self.seconds = 0, 0.0
         self.first_non_finite: int | None = None  # the update whose loss was not
         self._replica = (rank,) if rank else ()  # replicas drop units of their own
@@ -142,13 +148,20 @@ class ImageTrainer:
         x, labels = self.source.batch(self.step)
         dropout = stream(self.seed, "dropout", self.step, *self._replica)
         torch.manual_seed(dropout.initial_seed())
+        rate = learning_rate(self.cfg, self.paper_step)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.cfg, self.paper_step)
-        self.optimiser.zero_grad()
-        loss = nn.functional.cross_entropy(self.model(_centred(x)), labels)
+            group["lr"] = rate if self.rate is None else self.rate.fill_(rate)
+        loss = self.update(x, labels)
+        self.step += 1
+        return loss
+
+    def _update(self, x: Tensor, labels: Tensor) -> Tensor:
+        with precision(self.cfg, self.device):
+            logits = self.model(_centred(x))
+        loss = nn.functional.cross_entropy(logits.float(), labels)
         loss.backward()
         self.optimiser.step()
-        self.step += 1
+        self.optimiser.zero_grad()
         return loss.detach()
 
     def _mark_divergence(self, losses: Tensor, before: int) -> None:
@@ -169,7 +182,8 @@ class ImageTrainer:
         right, loss = (torch.zeros((), device=self.device) for _ in range(2))
         seen = 0
         for x, labels in self.source.test_batches(count):
-            logits = self.network(_centred(x))
+            with precision(self.cfg, self.device):
+                logits = self.network(_centred(x)).float()
             right += (logits.argmax(1) == labels).sum()
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
             seen += len(labels)
