@@ -193,7 +193,8 @@ class Inception(nn.Module):
         if spec.width == 1.0 and spec.projection_4cd in CHANNELS:
             modules = [m for m in self.blocks.values() if isinstance(m, InceptionModule)]
             assert tuple(m.outputs for m in modules) == CHANNELS[spec.projection_4cd]
-        papers = InceptionSpec(projection_4cd=spec.projection_4cd, separable=spec.separable)
+        choices = ("projection_4cd", "separable", "eps", "bn_momentum", "sync_bn")
+        papers = InceptionSpec(**{name: getattr(spec, name) for name in choices})
         if spec == papers and (spec.projection_4cd, spec.separable) in PARAMETERS:
             assert parameter_count(self) == PARAMETERS[spec.projection_4cd, spec.separable]
 

@@ -131,7 +131,8 @@ class ImageTrainer:
         return [0] if self.first_non_finite is None else []
 
     def run(self, stops: Sequence[int]) -> Iterator[Tensor]:
-        """Train to each of the steps in turn; yield the mean training loss since the last."""
+        """Train to each of the updates in turn; yield the mean training loss since the last, over
+        all processes."""
         self.network.train()
         for stop in stops:
             if stop <= self.step or not self.active:
