@@ -40,12 +40,12 @@ def decode(path: Path) -> Tensor:
     if not content:
         raise Unreadable("empty file")
     try:
-        return decode_image(
-            torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB
-        )
+        bytes_ = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        image = decode_image(bytes_, ImageReadMode.RGB)
     except RuntimeError as error:
         reason = str(error).splitlines()[0].rpartition(", ")[2]  # after the decoder's own place
         raise Unreadable(reason) from error
+    return image if image.dtype == torch.uint8 else (image.int() >> 8).to(torch.uint8)  # 16 bits
 
 
 def centre(image: Tensor, size: int, shorter: int) -> Tensor:

@@ -11,8 +11,7 @@ from bnrepro.analysis.evidence import Evidence
 from bnrepro.errors import UserError
 from bnrepro.report.inception import figure_3
 from bnrepro.report.markdown import markdown
-from bnrepro.report.mnist_table import PAIRS, summary_rows
-from bnrepro.report.speed import speed_rows
+from bnrepro.report.mnist_table import summary_rows
 
 SHOWN = (
     "test accuracy at step 1,000",
@@ -43,7 +42,6 @@ def mnist_blocks(evidence: Evidence) -> dict[str, str]:
     return {
         "mnist-cost": _cost(evidence),
         "mnist-table": markdown([header, *chosen]),
-        "mnist-speed": markdown(speed_rows(evidence, PAIRS)),
         "mnist-settings": markdown(_settings(evidence)),
     }
 

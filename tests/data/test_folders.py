@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torchvision.io import decode_jpeg, read_file
 
 from bnrepro.data import open_dataset, open_images
-from bnrepro.data.decoding import centre
+from bnrepro.data.decoding import centre, decode
 from bnrepro.errors import UserError
 from bnrepro.identity import folder_name
 from tests.data.pictures import class_folders, config, tiny_imagenet, truncate, write_image
@@ -189,6 +190,19 @@ def test_files_are_looked_at_once(folder, tmp_path, caplog):
             caplog.clear()
             open_images(cfg)
             assert ("checking" in caplog.text) == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "name"),
+    [("L", 200, "x.jpg"), ("CMYK", (0, 0, 0, 55), "x.jpg"), ("RGBA", (200,) * 4, "x.png"),
+     ("I;16", 200 * 256, "x.png"), ("P", 0, "x.png")],
+)  # fmt: skip
+def test_grey_cmyk_transparent_and_deep_images_become_rgb_bytes(mode, colour, name, tmp_path):
+    Image.new(mode, (30, 20), colour).save(tmp_path / name)
+    image = decode(tmp_path / name)
+    assert (image.shape, image.dtype) == ((3, 20, 30), torch.uint8)
+    expected = 0 if mode == "P" else 200
+    assert (image.int() - expected).abs().max() <= 3
 
 
 def test_an_image_with_bytes_after_its_end_is_whole(folder, tmp_path):
