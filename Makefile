@@ -103,6 +103,10 @@ verify: .venv/ready ## does this machine reproduce the committed values? EXPERIM
 bench: .venv/ready ## this trainer against a plain PyTorch loop, in one run
 	$(PY) -m scripts.bench
 
+.PHONY: plan
+plan: .venv/ready ## steps, epochs, FLOPs and hours of the Inception arms here: SCALE=paper
+	$(PY) -m scripts.plan $(OVERRIDES)
+
 .PHONY: wandb-view
 wandb-view: .venv/ready ## offline W&B runs as charts in the terminal
 	$(PY) -m scripts.wandb_runs view

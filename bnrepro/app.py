@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bnrepro.config import HYDRA_VERSION, ROOT, register
 from bnrepro.errors import UserError
+from bnrepro.training.processes import leads
 from bnrepro.validation import validate
 
 
@@ -31,7 +32,9 @@ def application(experiment: str) -> Callable[[Callable[[Any], None]], Callable[[
             )  # here: Hydra would add a line of its own
 
         def command() -> None:
-            logging.basicConfig(level=logging.INFO, format="%(message)s")
+            logging.basicConfig(format="%(message)s")
+            # of data-parallel processes the first one tells
+            logging.getLogger().setLevel(logging.INFO if leads() else logging.WARNING)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to guard() instead of being printed
             register()
             main = hydra.main(

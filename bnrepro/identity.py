@@ -1,5 +1,6 @@
 """Which config a run belongs to: its hash, and the folder that follows from it."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -17,10 +18,21 @@ NEUTRAL_NESTED = {
     "data": ("root", "cache", "label", "workers", "max_broken"),
     "wandb": None,
     "checkpoint_every": None,
+    "compile": None,
+    "cuda_graphs": None,
     "grid": ("jobs",),
 }
-# Keys younger than the first evidence: at these values they are absent, so its hashes stay.
-YOUNGER = {"data": {"size": None, "stream": False}}
+# Keys younger than the first runs: one that holds the value which those runs had is left out, so
+# that they keep their hash.
+YOUNGER = {"data.size": None, "data.stream": False}
+_INCEPTION = {
+    "model.eps": 1e-5,
+    "model.bn_momentum": 0.1,
+    "processes": 1,
+    "sync_bn": False,
+    "precision": "float32",
+}
+YOUNGER_OF = {"inception": _INCEPTION, "inception_grid": _INCEPTION}
 
 
 def numbers(cfg: Any) -> dict[str, Any]:
@@ -32,8 +44,11 @@ def numbers(cfg: Any) -> dict[str, Any]:
             kept.pop(key, None)
         elif key in kept:
             kept[key] = {k: v for k, v in kept[key].items() if k not in inner}
-    for key, absent in YOUNGER.items():
-        kept[key] = {k: v for k, v in kept[key].items() if k not in absent or v != absent[k]}
+    for key, usual in (YOUNGER | YOUNGER_OF.get(cfg.experiment, {})).items():
+        *path, name = key.split(".")
+        node = functools.reduce(lambda inner, part: inner[part], path, kept)
+        if node[name] == usual:
+            del node[name]
     if kept.get("optim", {}).get("decay") == "plain":
         kept["budget"]["fast"] = 1.0  # a plain decay has no other speed
     return kept

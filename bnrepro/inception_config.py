@@ -19,6 +19,8 @@ class NetworkConfig:
     lrn: bool = MISSING
     dropout: float = MISSING
     engine: str = MISSING  # of BN: torch | paper
+    eps: float = MISSING  # of BN, inside the root
+    bn_momentum: float = MISSING  # weight of the new mini-batch in BN's moving averages
 
 
 @dataclass
@@ -26,7 +28,7 @@ class RateConfig:
     lr: float = MISSING  # of the plain network; tuned on it alone
     multiplier: float = MISSING  # the arm's rate in units of that
     momentum: float = MISSING
-    batch: int = MISSING
+    batch: int = MISSING  # examples an update and process
     weight_decay: float = MISSING  # L2 on convolution and classifier weights
     weight_decay_divisor: float = MISSING
     decay: str = MISSING  # plain | fast
@@ -34,7 +36,7 @@ class RateConfig:
 
 @dataclass
 class BudgetConfig:
-    steps: int = MISSING  # T, of the plain network
+    steps: int = MISSING  # T, of the plain network; a step is 32 examples, in however many updates
     end_share: float = MISSING  # the plain network's rate at T, as a share of its start
     fast: float = MISSING  # how many times faster `decay: fast` falls; the run ends as much earlier
 
@@ -61,6 +63,11 @@ class InceptionConfig(RunConfig):
     pictures: PictureConfig = field(default_factory=PictureConfig)
     eval: InceptionEvalConfig = field(default_factory=InceptionEvalConfig)
     checkpoint_every: int = MISSING  # steps
+    processes: int = 1  # data-parallel ones; how the command was started decides
+    sync_bn: bool = MISSING  # BN over the mini-batches of all processes, not over each one's own
+    precision: str = MISSING  # float32 | bf16 (of convolutions and products; statistics float32)
+    compile: bool = MISSING  # updates through torch.compile
+    cuda_graphs: bool = MISSING  # updates replayed as one CUDA graph; on one GPU alone
 
 
 @dataclass

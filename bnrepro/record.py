@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
@@ -40,7 +41,7 @@ class Record:
         self.folder = folder
         self.metrics = folder / "metrics.jsonl"
 
-    def begin(self, cfg: Any, meta: Mapping[str, Any], resume_step: int) -> None:
+    def begin(self, cfg: Any, meta: Mapping[str, Any], resume_step: float) -> None:
         """Write config and meta; keep the rows up to the checkpoint's step and drop later ones."""
         if resume_step > 0:
             meta = {**meta, **_code_of_both(self.read_meta(), meta)}
@@ -156,7 +157,9 @@ def meta(device: torch.device, data: Mapping[str, Any], group: Sequence[int]) ->
         "versions": {name: version(name) for name in LIBRARIES},
         "device": str(device),
         "hardware": hardware(device),
+        "tf32": tf32() if device.type == "cuda" else None,
         "threads": torch.get_num_threads(),
+        "processes": dist.get_world_size() if dist.is_initialized() else 1,
         "data": dict(data),
         "group": list(group),
     }
@@ -169,6 +172,14 @@ def _code_of_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str
         return {"commit": None, "dirty": None}
     commits = dict.fromkeys(c for m in known for c in m["commit"].split())
     return {"commit": " ".join(commits), "dirty": any(m["dirty"] for m in known)} if known else {}
+
+
+def tf32() -> dict[str, bool]:
+    """Whether float32 products run in TF32, with 10 of 23 bits of the mantissa."""
+    return {
+        "convolutions": torch.backends.cudnn.allow_tf32,
+        "matrix products": torch.backends.cuda.matmul.allow_tf32,
+    }
 
 
 def _module() -> str:

@@ -14,6 +14,7 @@ CHOICES = {
     "model.stem": ("imagenet", "tiny", "small"),
     "model.engine": ("torch", "paper"),
     "optim.decay": ("plain", "fast"),
+    "precision": ("float32", "bf16"),
     "pictures.shuffle": ("full", "shards", "fixed"),
     "wandb.mode": ("auto", "online", "offline", "disabled"),
 }
@@ -42,6 +43,7 @@ POSITIVE = (
     "grid.jobs",
     "grid.short",
     "checkpoint_every",
+    "processes",
     "threads",
     "model.init_std",
     "data.size",

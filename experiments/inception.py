@@ -9,9 +9,11 @@ is recorded and the command ends well.
 """
 
 import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from bnrepro.app import application, set_up_torch
 from bnrepro.claims import criteria_hash
@@ -21,9 +23,10 @@ from bnrepro.inception_config import InceptionConfig
 from bnrepro.mirror import flatten, open_mirrors
 from bnrepro.probes.images import measure
 from bnrepro.record import Record, is_finished, locked, meta
+from bnrepro.training import processes
+from bnrepro.training.acceleration import enough_memory
 from bnrepro.training.group import Bar, chance_accuracy, checkpointed, ending, marking, resume
-from bnrepro.training.images import ImageTrainer, total_steps
-from bnrepro.training.slots import steps_of_grid
+from bnrepro.training.images import ImageTrainer, in_updates, total_steps, updates_of_grid
 from bnrepro.validation import seed_list
 from bnrepro.wandb_sink import check
 
@@ -34,11 +37,13 @@ log = logging.getLogger(__name__)
 def main(cfg: InceptionConfig) -> None:
     device = set_up_torch(cfg)
     check(cfg.wandb)
+    cfg.processes = processes.join(device, cfg.processes)
     data = open_images(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
     log.info("%s: data %s from %s", folder, data.name, data.source)
-    for seed in seed_list(cfg.seeds):
-        run(cfg, seed, data, device, folder, identity)
+    with processes.together():
+        for seed in seed_list(cfg.seeds):
+            run(cfg, seed, data, device, folder, identity)
 
 
 def run(
@@ -50,38 +55,54 @@ def run(
     identity: str,
 ) -> None:
     """One seed's run, unless it stands already."""
-    with locked([folder / f"seed-{seed}"]):
-        if is_finished(folder / f"seed-{seed}", identity, cfg.force):
+    own = folder / f"seed-{seed}"
+    with locked([own] if processes.leads() else []), enough_memory(cfg):
+        if processes.agreed(is_finished(own, identity, cfg.force)):
             log.info("%s: seed %d stands already", folder, seed)
+            return
+        trainer = ImageTrainer(cfg, seed, data, device)
+        checkpoint = folder / f"checkpoint-seed-{seed}.pt"
+        resume(trainer, checkpoint, identity, cfg.force)
+        stops = updates_of_grid(cfg, cfg.eval.grid)
+        if processes.leads():
+            every = in_updates(cfg, cfg.checkpoint_every)
+            losses = checkpointed(trainer, stops, checkpoint, identity, every)
+            train(cfg, trainer, losses, data, folder, identity)
         else:
-            trainer = ImageTrainer(cfg, seed, data, device)
-            train(cfg, trainer, data, folder, identity)
+            follow(trainer, stops)
+
+
+def follow(trainer: ImageTrainer, stops: Sequence[int]) -> None:
+    """What all processes but the first do: train along."""
+    for _ in trainer.run(stops):
+        pass
 
 
 def train(
-    cfg: InceptionConfig, trainer: ImageTrainer, data: ImageSet, folder: Path, identity: str
+    cfg: InceptionConfig,
+    trainer: ImageTrainer,
+    losses: Iterator[Tensor],
+    data: ImageSet,
+    folder: Path,
+    identity: str,
 ) -> None:
-    """Train one network to the end of its budget or of its finite numbers."""
-    checkpoint = folder / f"checkpoint-seed-{trainer.seed}.pt"
-    resume(trainer, checkpoint, identity, cfg.force)
+    """Train one network to the end of its budget or of its finite numbers, and record it."""
     record = Record(folder / f"seed-{trainer.seed}")
-    record.begin(cfg, meta(trainer.device, data.identity(), [trainer.seed]), trainer.step)
-    last = total_steps(cfg)
-    stops = steps_of_grid(cfg.eval.grid, last)
-    probed = set(steps_of_grid(cfg.eval.probe_grid, last))
+    record.begin(cfg, meta(trainer.device, data.identity(), [trainer.seed]), trainer.paper_step)
+    probed = set(updates_of_grid(cfg, cfg.eval.probe_grid))
     (sink,) = open_mirrors(cfg, [trainer.seed], folder.name)
-    bar = Bar(f"{folder}/seed-{trainer.seed}", last, trainer.step)
+    bar = Bar(f"{folder}/seed-{trainer.seed}", total_steps(cfg), trainer.paper_step)
     with marking([record], identity), bar:
-        for loss in checkpointed(trainer, stops, checkpoint, identity, cfg.checkpoint_every):
+        for loss in losses:
             if trainer.active:
                 row = measure(trainer, loss, trainer.step in probed)
                 record.log(row)
                 sink.log(flatten(row))
-                speed = trainer.step * cfg.optim.batch / trainer.seconds
-                bar.update(trainer.step, f"{speed:.0f} images/s, {row['test_accuracy']:.4f}")
+                speed = row["examples"] / trainer.seconds
+                bar.update(row["step"], f"{speed:.0f} images/s, {row['test_accuracy']:.4f}")
         chance = chance_accuracy(data, cfg.eval.test_examples)
-        summary = ending(record.rows(), trainer.first_non_finite, chance, final(trainer)) | {
-            "steps": trainer.step,
+        summary = ending(record.rows(), trainer.non_finite_step, chance, final(trainer)) | {
+            "steps": trainer.paper_step,
             "non_finite_parameters": trainer.non_finite_share(),
             "broken_images": len(trainer.source.broken),
             "wall_s": round(trainer.seconds, 3),

@@ -184,3 +184,14 @@ def test_the_small_scales_rate_and_decay_are_the_searches_winners():
     assert cfg.optim.lr == chosen["rate"]["value"]
     assert cfg.budget.fast == chosen["fast"]["value"]
     assert not chosen["rate"]["at_edge"]
+
+
+def test_a_key_younger_than_the_runs_leaves_their_hash_until_it_says_something_new():
+    usual = compose("inception", ["variant=bn_x5"])
+    assert "sync_bn" not in numbers(usual)
+    assert "eps" not in numbers(usual)["model"]
+    assert numbers(compose("mnist", []))["model"]["eps"] == 1e-5  # as old as its runs
+    for changed in ("model.eps=1e-3", "sync_bn=true", "processes=2", "precision=bf16"):
+        other = compose("inception", ["variant=bn_x5", changed])
+        assert config_hash(other, "x") != config_hash(usual, "x"), changed
+        assert folder_name(other, "fashion_mnist").startswith("bn_x5-")

@@ -42,11 +42,21 @@ class ImageSource(Protocol):
 
 
 def open_source(
-    data: ImageSet, pictures: PictureConfig, batch: int, seed: int, device: torch.device
+    data: ImageSet,
+    pictures: PictureConfig,
+    batch: int,
+    seed: int,
+    device: torch.device,
+    part: int = 0,
+    parts: int = 1,
 ) -> ImageSource:
-    """The images of a data set, shuffled and distorted as configured."""
+    """The images of a data set, shuffled and distorted as configured.
+
+    `batch` counts the examples of this `part` of every mini-batch, of `parts` that processes share.
+    """
     augmentation = Augmentation(pictures.shift, pictures.mirror, pictures.photometric)
-    order = Order(pictures.shuffle, seed, len(data.train_labels), batch, pictures.shards)
+    size = len(data.train_labels)
+    order = Order(pictures.shuffle, seed, size, batch, pictures.shards, part, parts)
     if isinstance(data, FolderSet):
         from bnrepro.data.streaming import StreamSource  # imports torchvision, which takes seconds
 

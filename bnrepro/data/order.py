@@ -41,12 +41,18 @@ class Order:
     mode: str  # full | shards | fixed
     seed: int
     size: int  # training examples
-    batch: int  # examples a step
+    batch: int  # examples a step and part
     shards: int = 1
+    part: int = 0  # which part of each step's examples, from 0
+    parts: int = 1  # how many processes share a step's examples out
 
     def place(self, step: int) -> tuple[int, int]:
         """The epoch of a step (from 0) and the number of its mini-batch in it."""
-        return divmod(step, self.size // self.batch)
+        return divmod(step, self.size // (self.batch * self.parts))
 
     def batches(self, epoch: int) -> Tensor:
-        return epoch_batches(self.mode, self.seed, epoch, self.size, self.batch, self.shards)
+        """This part's indices (steps, batch): one process with batch · parts examples a step would
+        see all the parts' side by side."""
+        whole = self.batch * self.parts
+        steps = epoch_batches(self.mode, self.seed, epoch, self.size, whole, self.shards)
+        return steps[:, self.part * self.batch : (self.part + 1) * self.batch]

@@ -85,6 +85,18 @@ class InceptionSpec:
     lrn: bool = False  # Local Response Normalization after pool1 and after conv2
     dropout: float = 0.0  # before the classifier
     engine: str = "torch"  # of BN: torch | paper
+    eps: float = 1e-5
+    bn_momentum: float = 0.1
+    sync_bn: bool = False  # statistics over all processes; the paper's engine alone can
+
+    def batch_norm(self, filters: int) -> BatchNorm:
+        return BatchNorm(
+            filters,
+            eps=self.eps,
+            momentum=self.bn_momentum,
+            sync=self.sync_bn,
+            engine="paper" if self.sync_bn else self.engine,
+        )
 
     def filters(self, count: int) -> int:
         return max(1, round(count * self.width)) if count else 0
@@ -122,9 +134,7 @@ class ConvUnit(nn.Module):
             self.conv = nn.Conv2d(deep, filters, 1, bias=bias)
         else:
             self.conv = nn.Conv2d(inputs, filters, kernel, stride, pad, bias=bias)
-        self.norm: nn.Module = (
-            BatchNorm(filters, engine=spec.engine) if normalised else nn.Identity()
-        )
+        self.norm: nn.Module = spec.batch_norm(filters) if normalised else nn.Identity()
         self.g: nn.Module = nn.ReLU() if spec.activation == "relu" else nn.Sigmoid()
 
     def forward(self, u: Tensor) -> Tensor:
@@ -183,7 +193,8 @@ class Inception(nn.Module):
         if spec.width == 1.0 and spec.projection_4cd in CHANNELS:
             modules = [m for m in self.blocks.values() if isinstance(m, InceptionModule)]
             assert tuple(m.outputs for m in modules) == CHANNELS[spec.projection_4cd]
-        papers = InceptionSpec(projection_4cd=spec.projection_4cd, separable=spec.separable)
+        choices = ("projection_4cd", "separable", "eps", "bn_momentum", "sync_bn")
+        papers = InceptionSpec(**{name: getattr(spec, name) for name in choices})
         if spec == papers and (spec.projection_4cd, spec.separable) in PARAMETERS:
             assert parameter_count(self) == PARAMETERS[spec.projection_4cd, spec.separable]
 

@@ -8,19 +8,19 @@ from torch import Tensor
 from bnrepro.models.inception import ConvUnit
 from bnrepro.probes.activations import histogram, percentiles, saturated_share
 from bnrepro.probes.values import finite
-from bnrepro.training.images import ImageTrainer, learning_rate
+from bnrepro.training.images import ImageTrainer, learning_rate, update_size
 
 
 def measure(trainer: ImageTrainer, loss: Tensor, probed: bool) -> dict[str, Any]:
     """The row of the present step; when `probed`, with the distribution of activation inputs."""
     accuracy, test_loss = trainer.evaluate(trainer.cfg.eval.test_examples)
-    examples = trainer.step * trainer.cfg.optim.batch
+    examples = trainer.step * update_size(trainer.cfg)
     row: dict[str, Any] = {
-        "step": trainer.step,
+        "step": trainer.paper_step,
         "examples": examples,
         "epoch": round(examples / trainer.source.train_size, 4),
         "wall_s": round(trainer.seconds, 3),
-        "learning_rate": finite(learning_rate(trainer.cfg, trainer.step)),
+        "learning_rate": finite(learning_rate(trainer.cfg, trainer.paper_step)),
         "train_loss": finite(loss),
         "test_accuracy": finite(accuracy),
         "test_loss": finite(test_loss),

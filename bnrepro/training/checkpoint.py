@@ -31,7 +31,8 @@ def load(path: Path, expected_hash: str) -> dict[str, Any] | None:
         ) from error
     if state["config_hash"] != expected_hash:
         raise UserError(
-            f"{path}: a checkpoint of another config (hash {state['config_hash']}, this one is "
-            f"{expected_hash}); move it away, or replace it with force=true"
+            f"{path}: a checkpoint of another config or number of processes (hash "
+            f"{state['config_hash']}, this one is {expected_hash}); move it away, or replace it "
+            "with force=true"
         )
     return state

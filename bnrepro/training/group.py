@@ -67,7 +67,8 @@ def marking(records: Sequence[Record], identity: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "crashed"
+        ended = isinstance(error, KeyboardInterrupt | SystemExit)  # Slurm's time limit: the latter
+        status = "interrupted" if ended else "crashed"
         for record in records:
             with contextlib.suppress(Exception):
                 record.finish({"status": status, "error": str(error), "config_hash": identity})
@@ -82,7 +83,7 @@ def chance_accuracy(data: ImageSet, evaluated: int | None = None) -> float:
     return share + 3 * (share * (1 - share) / count) ** 0.5
 
 
-def outcome(first_non_finite: int | None, best_accuracy: float | None, chance: float) -> str:
+def outcome(first_non_finite: float | None, best_accuracy: float | None, chance: float) -> str:
     if first_non_finite is not None:
         return "non-finite"
     return "trained" if best_accuracy is not None and best_accuracy > chance else "collapsed"
@@ -90,7 +91,7 @@ def outcome(first_non_finite: int | None, best_accuracy: float | None, chance: f
 
 def ending(
     rows: Sequence[dict[str, Any]],
-    first_non_finite: int | None,
+    first_non_finite: float | None,
     chance: float,
     more: dict[str, Any],
 ) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def ending(
 class Bar:
     """Progress with time left: a live bar on a terminal, a line every tenth elsewhere."""
 
-    def __init__(self, label: str, total: int, done: int) -> None:
+    def __init__(self, label: str, total: float, done: float) -> None:
         self.console = Console(stderr=True)
         self.label, self.total, self.tenth = label, total, 10 * done // total
         columns = (
@@ -127,7 +128,7 @@ class Bar:
             TimeRemainingColumn(),
         )
         self.progress = Progress(*columns, console=self.console)
-        self.task = self.progress.add_task(label, total=total, completed=done, note="")
+        self.task = self.progress.add_task(label, total=total, completed=int(done), note="")
 
     def __enter__(self) -> "Bar":
         if self.console.is_terminal:
@@ -138,7 +139,7 @@ class Bar:
         if self.console.is_terminal:
             self.progress.stop()
 
-    def update(self, step: int, note: str) -> None:
+    def update(self, step: float, note: str) -> None:
         self.progress.update(self.task, completed=step, note=note)
         if not self.console.is_terminal and 10 * step // self.total > self.tenth:
             self.tenth = 10 * step // self.total

@@ -7,6 +7,7 @@
 The arms differ in their configs alone: no line here belongs to one of them.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,6 +21,27 @@ from bnrepro.errors import UserError
 from bnrepro.inception_config import InceptionConfig
 from bnrepro.models.inception import Inception, InceptionSpec, initialise
 from bnrepro.seeding import stream
+from bnrepro.training import processes
+from bnrepro.training.acceleration import GraphedUpdate, Update, compiled, graphed, precision
+from bnrepro.training.slots import steps_of_grid
+
+STEP = 32  # examples of a step: durations and records count in the paper's mini-batches
+
+
+def update_size(cfg: InceptionConfig) -> int:
+    """Examples of one update, those of all processes together."""
+    return cfg.optim.batch * cfg.processes
+
+
+def in_updates(cfg: InceptionConfig, steps: float) -> int:
+    """How many updates it takes to see as many examples as in that many steps."""
+    return math.ceil(steps * STEP / update_size(cfg))
+
+
+def in_steps(cfg: InceptionConfig, updates: int) -> float:
+    """The steps that have as many examples as that many updates; whole numbers as integers."""
+    steps = updates * update_size(cfg) / STEP
+    return int(steps) if steps.is_integer() else steps
 
 
 def total_steps(cfg: InceptionConfig) -> int:
@@ -28,52 +50,80 @@ def total_steps(cfg: InceptionConfig) -> int:
     return round(cfg.budget.steps / speed)
 
 
-def learning_rate(cfg: InceptionConfig, step: int) -> float:
+def updates_of_grid(cfg: InceptionConfig, grid: Sequence[Sequence[int]]) -> list[int]:
+    """The updates after which a grid's steps are reached, up to the last of the run."""
+    return [in_updates(cfg, step) for step in steps_of_grid(grid, total_steps(cfg))]
+
+
+def learning_rate(cfg: InceptionConfig, step: float) -> float:
     """α_t = α_0 · share^(t / steps): exponential, `end_share` of its start when it is spent."""
     start = cfg.optim.lr * cfg.optim.multiplier
     return start * cfg.budget.end_share ** (step / total_steps(cfg))
 
 
+def network_spec(cfg: InceptionConfig, classes: int, channels: int) -> InceptionSpec:
+    """The shape of the arm's network on images of so many classes and channels."""
+    return InceptionSpec(classes=classes, channels=channels, sync_bn=cfg.sync_bn, **vars(cfg.model))
+
+
 def build(cfg: InceptionConfig, source: ImageSource, seed: int) -> Inception:
     """The arm's network with the seed's weights."""
-    spec = InceptionSpec(
-        classes=source.num_classes,
-        channels=source.channels,
-        **{name: getattr(cfg.model, name) for name in cfg.model.__dataclass_fields__},
-    )
-    network = Inception(spec)
+    network = Inception(network_spec(cfg, source.num_classes, source.channels))
     initialise(network, seed)
     return network
 
 
-def sgd(cfg: InceptionConfig, network: nn.Module) -> torch.optim.SGD:
+def sgd(cfg: InceptionConfig, network: nn.Module, fused: bool = False) -> torch.optim.SGD:
     """SGD with momentum; L2 acts on weights of convolutions and the classifier, not on γ, β, b."""
     weights = [p for p in network.parameters() if p.dim() > 1]
     others = [p for p in network.parameters() if p.dim() == 1]
     decay = cfg.optim.weight_decay / cfg.optim.weight_decay_divisor
     groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=learning_rate(cfg, 0), momentum=cfg.optim.momentum)
+    rate, momentum = learning_rate(cfg, 0), cfg.optim.momentum
+    return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=fused)
 
 
 class ImageTrainer:
-    """One network, its optimiser and its place in the data."""
+    """One network, its optimiser and its place in the data.
+
+    `step` counts updates, each of `update_size` examples; `paper_step` the paper's steps of 32.
+    """
 
     def __init__(
         self, cfg: InceptionConfig, seed: int, data: ImageSet, device: torch.device
     ) -> None:
-        if cfg.optim.batch > len(data.train_labels):
+        if update_size(cfg) > len(data.train_labels):
             raise UserError(
-                f"optim.batch={cfg.optim.batch}: the data set {data.name} has only "
-                f"{len(data.train_labels)} training examples"
+                f"optim.batch={cfg.optim.batch}, processes={cfg.processes}: the data set "
+                f"{data.name} has only {len(data.train_labels)} training examples"
             )
         self.cfg, self.seed, self.device = cfg, seed, device
-        self.source = open_source(data, cfg.pictures, cfg.optim.batch, seed, device)
+        rank = processes.rank()
+        self.source = open_source(
+            data, cfg.pictures, cfg.optim.batch, seed, device, rank, cfg.processes
+        )
         network = build(cfg, self.source, seed).to(device)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = sgd(cfg, self.network)
+        model = processes.parallel(self.network)
+        self.model = compiled(model) if cfg.compile else model  # what an update goes through
+        self.optimiser = sgd(cfg, self.network, fused=device.type == "cuda")
+        self.rate = torch.zeros((), device=device) if graphed(cfg, device) else None
+        plain = self._update
+        self.update: Update = plain if self.rate is None else GraphedUpdate(plain)
         self.step, self.seconds = 0, 0.0
-        self.first_non_finite: int | None = None
-        self._bad_step = torch.zeros((), dtype=torch.int64, device=device)
+        self.first_non_finite: int | None = None  # the update whose loss was not
+        self._replica = (rank,) if rank else ()  # replicas drop units of their own
+
+    @property
+    def paper_step(self) -> float:
+        """Where the run stands in steps of 32 examples."""
+        return in_steps(self.cfg, self.step)
+
+    @property
+    def non_finite_step(self) -> float | None:
+        """The paper's step by which the run lost its finite numbers."""
+        bad = self.first_non_finite
+        return None if bad is None else in_steps(self.cfg, bad)
 
     @property
     def active(self) -> list[int]:
@@ -81,35 +131,45 @@ class ImageTrainer:
         return [0] if self.first_non_finite is None else []
 
     def run(self, stops: Sequence[int]) -> Iterator[Tensor]:
-        """Train to each of the steps in turn; yield the mean training loss since the last."""
+        """Train to each of the updates in turn; yield the mean training loss since the last, over
+        all processes."""
         self.network.train()
         for stop in stops:
             if stop <= self.step or not self.active:
                 continue
-            start = time.perf_counter()
-            losses = torch.stack([self._train_step() for _ in range(stop - self.step)])
-            self.first_non_finite = int(self._bad_step) or None
+            start, before = time.perf_counter(), self.step
+            losses = torch.stack([self._train_step() for _ in range(stop - before)])
+            losses = processes.averaged(losses).cpu()
+            self._mark_divergence(losses, before)
             self.seconds += time.perf_counter() - start
             yield losses.mean()
             self.network.train()
 
     def _train_step(self) -> Tensor:
         x, labels = self.source.batch(self.step)
-        torch.manual_seed(stream(self.seed, "dropout", self.step).initial_seed())
+        dropout = stream(self.seed, "dropout", self.step, *self._replica)
+        torch.manual_seed(dropout.initial_seed())
+        rate = learning_rate(self.cfg, self.paper_step)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.cfg, self.step)
-        self.optimiser.zero_grad()
-        loss = nn.functional.cross_entropy(self.network(_centred(x)), labels)
+            group["lr"] = rate if self.rate is None else self.rate.fill_(rate)
+        loss = self.update(x, labels)
+        self.step += 1
+        return loss
+
+    def _update(self, x: Tensor, labels: Tensor) -> Tensor:
+        with precision(self.cfg, self.device):
+            logits = self.model(_centred(x))
+        loss = nn.functional.cross_entropy(logits.float(), labels)
         loss.backward()
         self.optimiser.step()
-        self.step += 1
-        self._latch(loss.detach())
+        self.optimiser.zero_grad()
         return loss.detach()
 
-    def _latch(self, loss: Tensor) -> None:
-        """Keep the first step whose loss is not finite, without waiting for the device."""
-        bad = ~loss.isfinite() & (self._bad_step == 0)
-        self._bad_step += bad * self.step
+    def _mark_divergence(self, losses: Tensor, before: int) -> None:
+        """Keep the first update whose loss, the mean over all processes, is not finite."""
+        bad = (~losses.isfinite()).nonzero()
+        if len(bad):
+            self.first_non_finite = before + int(bad[0]) + 1
 
     def non_finite_share(self) -> float:
         """Share of the parameters that are not finite numbers."""
@@ -123,7 +183,8 @@ class ImageTrainer:
         right, loss = (torch.zeros((), device=self.device) for _ in range(2))
         seen = 0
         for x, labels in self.source.test_batches(count):
-            logits = self.network(_centred(x))
+            with precision(self.cfg, self.device):
+                logits = self.network(_centred(x)).float()
             right += (logits.argmax(1) == labels).sum()
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
             seen += len(labels)
@@ -141,7 +202,7 @@ class ImageTrainer:
             "seconds": self.seconds,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "bad_step": self._bad_step,
+            "bad_step": self.first_non_finite or 0,
             "broken": sorted(self.source.broken),
         }
 
@@ -149,9 +210,8 @@ class ImageTrainer:
         self.step, self.seconds = state["step"], state["seconds"]
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self._bad_step.copy_(state["bad_step"])
         self.source.broken.update(state.get("broken", ()))
-        self.first_non_finite = int(self._bad_step) or None
+        self.first_non_finite = int(state["bad_step"]) or None
 
 
 def _centred(x: Tensor) -> Tensor:

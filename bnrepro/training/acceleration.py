@@ -1,0 +1,84 @@
+"""What makes an update quick on a GPU and leaves its numbers what they are, up to rounding."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from bnrepro.errors import UserError
+from bnrepro.inception_config import InceptionConfig
+
+Update = Callable[[Tensor, Tensor], Tensor]  # of images and labels; returns the loss
+WARM_UP = 3  # updates before one is recorded
+
+
+def precision(cfg: InceptionConfig, device: torch.device) -> torch.autocast:
+    """With bf16 convolutions and products are in bfloat16; weights and BN's statistics are not."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=cfg.precision == "bf16")
+
+
+def compiled(network: nn.Module) -> nn.Module:
+    """Raises UserError where torch.compile has no compiler to work with."""
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        raise UserError("compile=true: needs a C++ compiler on the path; install one or leave it")
+    return torch.compile(network)  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def enough_memory(cfg: InceptionConfig) -> Iterator[None]:
+    """One line for a device that is out of memory."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"the device is out of memory ({str(error).split('.')[0]}); lower optim.batch="
+            f"{cfg.optim.batch} (with more processes to make up for it) or model.width="
+            f"{cfg.model.width:g}, or use precision=bf16; what was recorded is kept"
+        ) from error
+
+
+def graphed(cfg: InceptionConfig, device: torch.device) -> bool:
+    """Whether updates are replayed as a CUDA graph: on one GPU alone, where it is asked for."""
+    return cfg.cuda_graphs and device.type == "cuda" and cfg.processes == 1
+
+
+class GraphedUpdate:
+    """An update that is recorded once as a CUDA graph and then replayed, its kernels as one launch.
+
+    The first WARM_UP updates are made as they are, on a side stream, as recording demands: they
+    create the optimiser's buffers and let the libraries choose their algorithms. Recording itself
+    computes nothing. The update must read nothing but tensors that stay where they are, the rate
+    included, and must leave no gradients behind.
+    """
+
+    def __init__(self, update: Update) -> None:
+        self.update, self.made = update, 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, x: Tensor, labels: Tensor) -> Tensor:
+        if self.made < WARM_UP:
+            self.made += 1
+            return self._aside(x, labels)
+        if self.graph is None:
+            self._record(x, labels)
+        assert self.graph is not None
+        self.x.copy_(x)
+        self.labels.copy_(labels)
+        self.graph.replay()
+        return self.loss.clone()
+
+    def _aside(self, x: Tensor, labels: Tensor) -> Tensor:
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            loss = self.update(x, labels)
+        torch.cuda.current_stream().wait_stream(side)
+        return loss
+
+    def _record(self, x: Tensor, labels: Tensor) -> None:
+        self.x, self.labels = x.clone(), labels.clone()
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.loss = self.update(self.x, self.labels)

@@ -1,0 +1,121 @@
+"""Data-parallel processes, as torchrun or submitit start them.
+
+    torchrun --nproc_per_node=2 -m experiments.inception variant=bn_x5
+
+Each process trains a replica on its own part of every mini-batch, and gradients are averaged. The
+first process alone evaluates, records, saves and holds the lock. Without a launcher there is one
+process, and nothing here does anything.
+"""
+
+import atexit
+import contextlib
+import datetime
+import os
+import signal
+from collections.abc import Iterator
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from bnrepro.errors import UserError
+
+T = TypeVar("T")
+PATIENCE = datetime.timedelta(hours=1)  # of the others, while the first process evaluates
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return int(os.environ.get("RANK", 0))
+
+
+def world() -> int:
+    """How many processes there are."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def leads() -> bool:
+    """Whether this is the process that evaluates and writes."""
+    return rank() == 0
+
+
+def join(device: torch.device, expected: int) -> int:
+    """Join the processes this one was started with; returns how many there are.
+
+    They stay together until this process ends, over several runs. `expected` is what the config
+    says: 1 (unsaid) or the number that must have been started. nccl on GPUs, a GPU a process;
+    gloo on CPU.
+    """
+    _adopt_submitit()
+    if expected not in (1, world()):
+        raise UserError(
+            f"processes={expected}: started were {world()}; the launch decides: torchrun "
+            f"--nproc_per_node={expected} -m experiments.inception …"
+        )
+    if world() == 1 or dist.is_initialized():
+        return world()
+    if device.type == "cuda":
+        _take_gpu(int(os.environ.get("LOCAL_RANK", 0)))
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
+    atexit.register(dist.destroy_process_group)
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun ends the others of a lost process so
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return world()
+
+
+def _adopt_submitit() -> None:
+    """The tasks of a job of submitit's find each other as torchrun's processes do."""
+    if "SUBMITIT_EXECUTOR" in os.environ and "RANK" not in os.environ:
+        from submitit.helpers import TorchDistributedEnvironment
+
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+
+
+def _take_gpu(place: int) -> None:
+    if place >= torch.cuda.device_count():
+        raise UserError(
+            f"process {place + 1} of this machine finds {torch.cuda.device_count()} GPUs; start "
+            "at most one process a GPU, or use device=cpu"
+        )
+    torch.cuda.set_device(place)
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """When another process is lost, say so in one line instead of in the backend's words."""
+    try:
+        yield
+    except RuntimeError as error:
+        if world() == 1 or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+            raise
+        raise UserError(
+            f"process {rank()} of {world()}: another process of this run is gone; checkpoint and "
+            f"record are kept: run the same command again, with {world()} processes, to resume"
+        ) from error
+
+
+def agreed(decision: T) -> T:
+    """The first process's decision, on all."""
+    box = [decision]
+    if world() > 1:
+        dist.broadcast_object_list(box)
+    return box[0]
+
+
+def averaged(values: Tensor) -> Tensor:
+    """The mean over processes, the same on all."""
+    if world() > 1:
+        dist.all_reduce(values)
+        values /= world()
+    return values
+
+
+def parallel(network: nn.Module) -> nn.Module:
+    """The network with gradients averaged over processes.
+
+    Moving averages stay each process's own; recorded are the first one's.
+    """
+    return DistributedDataParallel(network, broadcast_buffers=False) if world() > 1 else network

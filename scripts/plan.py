@@ -1,0 +1,152 @@
+"""What a scale of Section 4.2 takes on this machine, before anything is downloaded or trained.
+
+    make plan SCALE=paper
+    make plan SCALE=gpu ARGS="variant=bn_x5 processes=8"
+
+For each arm: steps of 32 examples, epochs, floating-point operations (counted by torch, a
+multiplication and its addition as two) and hours at the speed that the arm's own network and loop
+reach here and now, on made-up images of the right size. Reading JPEG files is not in it, nor are
+evaluation and probes; N processes are taken to be N times as fast.
+"""
+
+import sys
+import time
+from dataclasses import asdict, replace
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from bnrepro.app import guard, set_up_torch
+from bnrepro.config import compose, variants
+from bnrepro.data import Dataset
+from bnrepro.errors import UserError
+from bnrepro.identity import digest
+from bnrepro.inception_config import InceptionConfig
+from bnrepro.models.inception import Inception
+from bnrepro.record import hardware
+from bnrepro.training.images import STEP, ImageTrainer, network_spec, total_steps
+from bnrepro.validation import validate
+
+SECONDS, LEAST = 5.0, 2  # measure for that long, and that many rounds at least
+ROUND = {"cuda": 50}  # updates a round; elsewhere one: a GPU runs behind, and records its graph
+
+
+class Shape(NamedTuple):
+    """What a plan needs to know of a data set."""
+
+    train: int
+    classes: int
+    channels: int
+    side: int  # pixels, as the network sees them
+
+
+SHAPES = {
+    "synthetic": Shape(1_200, 10, 1, 28),
+    "mnist": Shape(60_000, 10, 1, 28),
+    "fashion_mnist": Shape(60_000, 10, 1, 28),
+    "cifar10": Shape(50_000, 10, 3, 32),
+    "tiny_imagenet": Shape(100_000, 200, 3, 64),
+    "imagenet": Shape(1_281_167, 1000, 3, 224),
+}
+
+
+def main() -> None:
+    overrides = sys.argv[1:]
+    arms = [] if any(o.startswith("variant=") for o in overrides) else variants("inception")
+    cfgs = [compose("inception", [*overrides, f"variant={v}"]) for v in arms]
+    cfgs = cfgs or [compose("inception", overrides)]
+    for cfg in cfgs:
+        validate(cfg)
+    device = set_up_torch(cfgs[0])
+    first, speeds = cfgs[0], measured(cfgs, device)
+    table = Table(title=f"inception, scale {first.scale}, data {first.data.name}")
+    for name in ("arm", "steps", "epochs", "GFLOP a step", "PFLOP", "images/s", "hours"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for cfg, speed in zip(cfgs, speeds, strict=True):
+        table.add_row(*row(cfg, speed))
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    print(conditions(first, device))
+
+
+def row(cfg: InceptionConfig, speed: float) -> list[str]:
+    """One arm's line; `speed` is one process's images a second."""
+    steps, each = total_steps(cfg), flops(cfg)
+    examples = steps * STEP
+    return [
+        cfg.variant,
+        f"{steps:,}",
+        f"{examples / shape(cfg).train:.1f}",
+        f"{each / 1e9:.4g}",
+        f"{each * steps / 1e15:.4g}",
+        f"{speed:.4g}",
+        f"{examples / speed / cfg.processes / 3600:.3g}",
+    ]
+
+
+def shape(cfg: InceptionConfig) -> Shape:
+    if cfg.data.name not in SHAPES:
+        raise UserError(
+            f"data.name={cfg.data.name}: a plan needs a set of known size, {', '.join(SHAPES)}"
+        )
+    return SHAPES[cfg.data.name]
+
+
+def conditions(cfg: InceptionConfig, device: torch.device) -> str:
+    """The line on the hardware."""
+    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    processes = f"; hours of {cfg.processes} processes like it" if cfg.processes > 1 else ""
+    return f"measured on {hardware(device)}{threads}, torch {torch.__version__}{processes}"
+
+
+def flops(cfg: InceptionConfig) -> int:
+    """Operations of a step of 32 examples, forward and backward; nothing is computed for it."""
+    _, classes, channels, side = shape(cfg)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        network = Inception(network_spec(cfg, classes, channels))
+        logits = network(torch.empty(STEP, channels, side, side))
+        labels = torch.empty(STEP, dtype=torch.int64)
+        nn.functional.cross_entropy(logits, labels).backward()
+    return counter.get_total_flops()
+
+
+def measured(cfgs: list[InceptionConfig], device: torch.device) -> list[float]:
+    """Images a second of each arm; arms with the same network and loop are measured once."""
+    speeds: dict[str, float] = {}
+    for cfg in cfgs:
+        if (key := kind(cfg)) not in speeds:
+            print(f"measuring {cfg.variant} …", file=sys.stderr, flush=True)
+            speeds[key] = images_per_second(cfg, device)
+    return [speeds[kind(cfg)] for cfg in cfgs]
+
+
+def kind(cfg: InceptionConfig) -> str:
+    """Arms whose updates take equally long: rates, budgets and shuffling do not matter."""
+    return digest([asdict(cfg.model), cfg.pictures.photometric > 0])
+
+
+def images_per_second(cfg: InceptionConfig, device: torch.device) -> float:
+    trainer = ImageTrainer(replace(cfg, processes=1), 0, made_up(cfg), device)
+    each = ROUND.get(device.type, 1)
+    next(trainer.run([each]))  # the first round prepares memory and kernels
+    start, rounds = time.perf_counter(), 0
+    while rounds < LEAST or time.perf_counter() - start < SECONDS:
+        next(trainer.run([trainer.step + each]))
+        rounds += 1
+    return rounds * each * cfg.optim.batch / (time.perf_counter() - start)
+
+
+def made_up(cfg: InceptionConfig) -> Dataset:
+    """A few mini-batches of noise, of the data set's size and number of classes."""
+    _, classes, channels, side = shape(cfg)
+    count = 2 * cfg.optim.batch
+    images = torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8)
+    labels = torch.arange(count) % classes
+    return Dataset(cfg.data.name, "made up", images, labels, images, labels, classes)
+
+
+if __name__ == "__main__":
+    guard(main)

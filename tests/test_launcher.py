@@ -1,0 +1,35 @@
+"""`launcher=` by submitit's local executor: an arm a job, two data-parallel processes each."""
+
+import json
+import subprocess
+import sys
+
+import hydra
+import pytest
+
+from bnrepro.config import HYDRA_VERSION, ROOT, register
+from bnrepro.record import read_rows
+
+
+def test_submitit_runs_every_arm_as_a_job_of_two_processes(tmp_path):
+    command = [
+        *(sys.executable, "-m", "experiments.inception", "-m", "variant=bn_x5,bn_baseline"),
+        *("scale=smoke", "budget.steps=8", "optim.batch=16", "wandb.mode=disabled"),
+        *("launcher=submitit_local", "hydra.launcher.tasks_per_node=2"),
+        *(f"results={tmp_path}", f"hydra.sweep.dir={tmp_path}/sweep"),
+    ]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=600)
+    summaries = sorted(tmp_path.glob("inception/smoke/*/seed-0/summary.json"))
+    assert [json.loads(path.read_text())["status"] for path in summaries] == ["ok", "ok"]
+    for path in summaries:
+        assert json.loads((path.parent / "meta.json").read_text())["processes"] == 2
+        assert read_rows(path.parent / "metrics.jsonl")[-1]["step"] in (4, 8)
+
+
+@pytest.mark.parametrize("name", ["slurm", "submitit_local", "joblib"])
+def test_every_launcher_composes(name):
+    """Hydra checks each key of the group against the launcher's own schema."""
+    register()
+    with hydra.initialize_config_dir(str(ROOT / "configs"), version_base=HYDRA_VERSION):
+        cfg = hydra.compose("inception", [f"launcher={name}"], return_hydra_config=True)
+    assert name.split("_")[0] in cfg.hydra.launcher._target_.lower()

@@ -1,0 +1,130 @@
+"""Two gloo processes under torchrun: equal to one with the whole mini-batch, killed, resumed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from bnrepro.config import ROOT, compose
+from bnrepro.data.order import Order
+from bnrepro.errors import UserError
+from bnrepro.record import read_rows
+from bnrepro.training import checkpoint, processes
+from bnrepro.training.images import in_steps, in_updates, updates_of_grid
+from experiments.inception import main
+
+# Sigmoid and a large ε: the narrow ReLU network would blow rounding up tenfold with every update.
+SMOOTH = ["variant=bn_x5_sigmoid", "model.eps=0.1"]
+COMMON = ["scale=smoke", *SMOOTH, "budget.steps=16", "wandb.mode=disabled"]
+PAIR = [*COMMON, "optim.batch=16", "sync_bn=true", "processes=2"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
+
+
+def launch(module: str, results: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *TORCHRUN, module, *PAIR, f"results={results}"],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def rows(results: Path) -> list[dict]:
+    """What was recorded, without the clock."""
+    (path,) = results.rglob("metrics.jsonl")
+    return [{k: v for k, v in row.items() if k != "wall_s"} for row in read_rows(path)]
+
+
+def state(results: Path) -> dict:
+    (path,) = results.rglob("checkpoint-seed-0.pt")
+    return torch.load(path, weights_only=True)
+
+
+def momenta(results: Path) -> torch.Tensor:
+    buffers = state(results)["optimiser"]["state"].values()
+    return torch.cat([b["momentum_buffer"].flatten() for b in buffers])
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> Path:
+    results = tmp_path_factory.mktemp("pair")
+    done = launch("experiments.inception", results)
+    assert done.returncode == 0, done.stderr
+    return results
+
+
+def test_two_processes_with_synchronised_statistics_equal_one(pair, run, tmp_path):
+    """After 8 updates in float32; each process's own statistics miss the second bound by 700."""
+    assert run(main, [*COMMON, "model.engine=paper", f"results={tmp_path}"]) == 0
+    ours, theirs = rows(pair), rows(tmp_path)
+    assert [r["step"] for r in ours] == [r["step"] for r in theirs] == [2, 4, 8]
+    assert [r["examples"] for r in ours] == [r["examples"] for r in theirs]
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine["train_loss"] == pytest.approx(other["train_loss"], rel=1e-5)
+    one, other = state(pair)["network"], state(tmp_path)["network"]
+    assert_close(one, other, rtol=1e-5, atol=1e-5)
+    difference = (momenta(pair) - momenta(tmp_path)).norm() / momenta(tmp_path).norm()
+    assert difference < 1e-3
+
+
+def test_the_first_process_alone_writes_and_the_number_is_recorded(pair):
+    (folder,) = (pair / "inception/smoke").iterdir()
+    assert folder.name.startswith("bn_x5_sigmoid-")
+    (meta,) = pair.rglob("meta.json")
+    assert json.loads(meta.read_text())["processes"] == 2
+    assert len(list(pair.rglob("summary.json"))) == 1
+
+
+def test_a_killed_process_ends_all_and_the_run_resumes_bitwise(pair, tmp_path):
+    killed = launch("tests.training.dying_process", tmp_path)
+    assert killed.returncode != 0
+    assert "to resume" in killed.stderr
+    assert state(tmp_path)["step"] == 4
+    resumed = launch("experiments.inception", tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert rows(tmp_path) == rows(pair)
+    ours, theirs = state(tmp_path)["network"], state(pair)["network"]
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_another_number_of_processes_is_another_run(pair):
+    (path,) = pair.rglob("*.pt")
+    with pytest.raises(UserError, match="number of processes"):
+        checkpoint.load(path, "the hash with three processes")
+
+
+@pytest.mark.parametrize("mode", ["full", "shards", "fixed"])
+def test_the_parts_of_a_step_make_up_one_process_s_mini_batch(mode):
+    whole = Order(mode, 0, 100, 12, 4)
+    parts = [Order(mode, 0, 100, 4, 4, part, 3) for part in range(3)]
+    for epoch in range(2):
+        assert torch.equal(torch.cat([p.batches(epoch) for p in parts], 1), whole.batches(epoch))
+    assert [whole.place(step) for step in range(20)] == [parts[1].place(s) for s in range(20)]
+
+
+def test_durations_count_steps_of_32_examples_whatever_an_update_has():
+    cfg = compose("inception", ["scale=smoke", "processes=4"])
+    assert (in_updates(cfg, 12), in_steps(cfg, 3)) == (3, 12)
+    assert updates_of_grid(cfg, [[4, 2], [12, 4]]) == [1, 1, 2, 3]
+    cfg.processes, cfg.optim.batch = 1, 24
+    assert (in_updates(cfg, 1), in_steps(cfg, 2)) == (2, 1.5)
+
+
+def test_a_lost_process_is_one_line_and_other_errors_stay_what_they_are(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="with 2 processes, to resume"), processes.together():
+        raise RuntimeError("[third_party/gloo/pair.cc] Connection closed by peer")
+    with pytest.raises(RuntimeError, match="shape"), processes.together():
+        raise RuntimeError("a wrong shape")
+
+
+def test_a_number_of_processes_that_was_not_started_is_refused():
+    with pytest.raises(UserError, match=r"processes=3: started were 1; .* --nproc_per_node=3"):
+        processes.join(torch.device("cpu"), 3)
