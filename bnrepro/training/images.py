@@ -104,7 +104,7 @@ class ImageTrainer:
         )
         network = build(cfg, self.source, seed).to(device)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        model = processes.parallel(self.network)
+        model = processes.parallel(self.network, lambda: self.source.probe_images(2))
         self.model = compiled(model) if cfg.compile else model  # what an update goes through
         self.optimiser = sgd(cfg, self.network, fused=device.type == "cuda")
         self.rate = torch.zeros((), device=device) if graphed(cfg, device) else None

@@ -9,10 +9,11 @@ process, and nothing here does anything.
 
 import atexit
 import contextlib
+import copy
 import datetime
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
@@ -113,9 +114,18 @@ def averaged(values: Tensor) -> Tensor:
     return values
 
 
-def parallel(network: nn.Module) -> nn.Module:
-    """The network with gradients averaged over processes.
+def parallel(network: nn.Module, images: Callable[[], Tensor]) -> nn.Module:
+    """The network with gradients averaged over processes; moving averages are the first one's.
 
-    Moving averages stay each process's own; recorded are the first one's.
+    A pass over `images`, without consequences, shows torch in which order gradients come. It would
+    else add up the first update's in another order than the later ones', and a resumed run, whose
+    first update is a later one, would differ in the last bit.
     """
-    return DistributedDataParallel(network, broadcast_buffers=False) if world() > 1 else network
+    if world() == 1:
+        return network
+    before = copy.deepcopy(network.state_dict())
+    replica = DistributedDataParallel(network)
+    replica(images()).sum().backward()
+    network.zero_grad()
+    network.load_state_dict(before)
+    return replica
