@@ -14,8 +14,6 @@ The Inception step follows: scripts/bench_inception.py.
 """
 
 import itertools
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
@@ -31,7 +29,7 @@ from bnrepro.data.synthetic import synthetic
 from bnrepro.models.mlp import Slot
 from bnrepro.record import hardware
 from bnrepro.training.slots import SlotTrainer
-from scripts.bench_inception import endless, inception_table
+from scripts.bench_inception import endless, inception_table, medians
 
 SEEDS, STEPS, ROUNDS = 5, 200, 7
 
@@ -70,15 +68,7 @@ def contestants(cfg: MnistConfig, data: Dataset) -> list[Callable[[], object]]:
 def measure(runs: list[Callable[[], object]]) -> list[float]:
     """Median µs per seed-step; the first two train one seed, the others SEEDS of them."""
     seeds = [1, 1, SEEDS, SEEDS]
-    times: list[list[float]] = [[] for _ in runs]
-    for run in runs:
-        run()
-    for _ in range(ROUNDS):
-        for run, seen in zip(runs, times, strict=True):
-            start = time.perf_counter()
-            run()
-            seen.append(time.perf_counter() - start)
-    return [statistics.median(t) / STEPS / n * 1e6 for t, n in zip(times, seeds, strict=True)]
+    return [t / STEPS / n * 1e6 for t, n in zip(medians(runs, ROUNDS), seeds, strict=True)]
 
 
 def eager(cfg: MnistConfig, batch: Callable[[], tuple[Tensor, Tensor]]) -> Callable[[], None]:

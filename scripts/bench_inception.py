@@ -61,7 +61,8 @@ def inception_table() -> Table:
     for variant in ("inception", "bn_x5"):
         cfg = compose("inception", [f"variant={variant}", "data=synthetic"])
         set_up_torch(cfg)
-        times = [1e3 * t for t in medians(contestants(cfg, synthetic(2000, 100)))]
+        seconds = medians(contestants(cfg, synthetic(2000, 100)), ROUNDS)
+        times = [1e3 * t / STEPS for t in seconds]
         speed = f"{1e3 * cfg.optim.batch / times[2]:.0f}"
         ratio = f"{times[0] / times[2]:.2f}×"
         table.add_row(variant, *(f"{t:.0f}" for t in times), speed, ratio)
@@ -100,17 +101,17 @@ def plain(
     return run
 
 
-def medians(runs: list[Callable[[], object]]) -> list[float]:
-    """Median seconds a step of each, taking turns so that drift hits all alike."""
+def medians(runs: list[Callable[[], object]], rounds: int) -> list[float]:
+    """Median seconds of each, taking turns so that drift of the machine's speed hits all alike."""
     times: list[list[float]] = [[] for _ in runs]
     for run in runs:
         run()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for run, seen in zip(runs, times, strict=True):
             start = time.perf_counter()
             run()
             seen.append(time.perf_counter() - start)
-    return [statistics.median(t) / STEPS for t in times]
+    return [statistics.median(t) for t in times]
 
 
 def endless(loader: DataLoader) -> Iterator[Batch]:
