@@ -10,7 +10,7 @@ speed hits all of them alike; the median over rounds is printed.
 - `slots`: this project's trainer, all seeds at once, sampling of mini-batches included;
 - `products`: only the matrix products of a training step, batched over the seeds.
 
-The Inception step follows: scripts/bench_inception.py.
+Then the Inception step (scripts/bench_inception.py) and images from files (scripts/bench_data.py).
 """
 
 import itertools
@@ -29,6 +29,7 @@ from bnrepro.data.synthetic import synthetic
 from bnrepro.models.mlp import Slot
 from bnrepro.record import hardware
 from bnrepro.training.slots import SlotTrainer
+from scripts.bench_data import data_table
 from scripts.bench_inception import endless, inception_table, medians
 
 SEEDS, STEPS, ROUNDS = 5, 200, 7
@@ -47,6 +48,7 @@ def main() -> None:
         table.add_row(variant, *(f"{t:.0f}" for t in times), ratio)
     console.print(table)
     console.print(inception_table())
+    console.print(data_table())
     console.print(f"{hardware(device)}, {torch.get_num_threads()} threads, {SEEDS} seeds")
 
 

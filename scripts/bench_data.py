@@ -1,0 +1,85 @@
+"""How fast do images come from JPEG files, and does the network wait? Part of `make bench`.
+
+Made-up photographs of 500×375 pixels are written as JPEG files, then read, decoded, cropped to 224
+and distorted as `data=imagenet` does it: first alone with one worker process, then for training
+steps at scale paper on this machine's device, with the share of that time without images.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from rich.table import Table
+from torchvision.io import write_jpeg
+
+from bnrepro.app import resolve_device
+from bnrepro.config import compose
+from bnrepro.data import open_images
+from bnrepro.data.images import open_source
+from bnrepro.inception_config import InceptionConfig
+from bnrepro.seeding import stream
+from bnrepro.training.images import ImageTrainer
+
+IMAGES, BATCHES, STEPS = 320, 8, 3
+
+
+def data_table() -> Table:
+    table = Table(title="JPEG files of 500×375, crops of 224")
+    for column in ("measure", "value"):
+        table.add_column(column, justify="left" if column == "measure" else "right")
+    with tempfile.TemporaryDirectory() as folder:
+        photographs(Path(folder) / "images")
+        cfg = compose(
+            "inception",
+            [
+                "scale=paper",
+                "variant=bn_x5",
+                "data=imagefolder",
+                f"data.root={folder}/images",
+                f"data.cache={folder}/cache",
+                "data.stream=true",
+                "data.size=224",
+                "data.workers=1",
+            ],
+        )
+        table.add_row("images a second, one worker", f"{images_per_second(cfg):.0f}")
+        speed, waits = training(cfg)
+        table.add_row("images a second, training at scale paper", f"{speed:.1f}")
+        table.add_row("share of that time without images", f"{waits:.1%}")
+    return table
+
+
+def photographs(root: Path, classes: int = 2) -> None:
+    """Smooth colours with grain, about as large in bytes as photographs."""
+    for number in range(IMAGES + 40):
+        part = "train" if number < IMAGES else "val"
+        path = root / part / f"class{number % classes}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        generator = stream(0, "photograph", number)
+        coarse = torch.rand(1, 3, 24, 32, generator=generator)
+        image = torch.nn.functional.interpolate(coarse, (375, 500), mode="bicubic")[0]
+        grain = 0.05 * torch.randn(image.shape, generator=generator)
+        write_jpeg((255 * (image + grain).clamp(0, 1)).to(torch.uint8), str(path), quality=90)
+
+
+def images_per_second(cfg: InceptionConfig) -> float:
+    source = open_source(
+        open_images(cfg.data), cfg.pictures, cfg.optim.batch, 0, torch.device("cpu")
+    )
+    source.batch(0)  # starts the worker
+    start = time.perf_counter()
+    for step in range(1, 1 + BATCHES):
+        source.batch(step)
+    return BATCHES * cfg.optim.batch / (time.perf_counter() - start)
+
+
+def training(cfg: InceptionConfig) -> tuple[float, float]:
+    """Images a second of training, and the share of its time that it waits for images."""
+    trainer = ImageTrainer(cfg, 0, open_images(cfg.data), resolve_device(cfg.device))
+    next(trainer.run([1]))
+    trainer.seconds = 0.0
+    before = trainer.source.waited  # type: ignore[attr-defined]
+    next(trainer.run([1 + STEPS]))
+    waited = trainer.source.waited - before  # type: ignore[attr-defined]
+    return STEPS * cfg.optim.batch / trainer.seconds, waited / trainer.seconds
