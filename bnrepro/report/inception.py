@@ -16,7 +16,7 @@ from bnrepro.analysis.steps import speed_up, steps_to
 from bnrepro.report.curves import mean_and_interval, percentile_lines, thousands
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.speed import speed_rows
-from bnrepro.report.style import RC, arm, save
+from bnrepro.report.style import RC, arm, on_data, save
 
 __all__ = ["gather", "read", "render", "summary", "write"]
 
@@ -62,7 +62,7 @@ def inputs(evidence: Evidence) -> Figure:
     size = (3.6 * max(1, len(arms)), 2.1 * max(1, len(layers)))
     with plt.rc_context(RC | {"font.size": 9}):
         figure, axes = plt.subplots(
-            max(1, len(layers)), max(1, len(arms)), figsize=size, sharex="col", sharey="row",
+            max(1, len(layers)), max(1, len(arms)), figsize=size, sharex=True, sharey="row",
             squeeze=False, layout="constrained",
         )  # fmt: skip
         for i, layer in enumerate(layers):
@@ -73,7 +73,8 @@ def inputs(evidence: Evidence) -> Figure:
                 axis.set_title(f"{arm(variant).label}, {layer}", fontsize=9)
         figure.supxlabel("training step of 32 examples")
         figure.supylabel("input to the nonlinearity: 15th, 50th, 85th percentile")
-        figure.suptitle("The feature map of middle drift in each layer, first seed, at inference")
+        title = "the feature map of middle drift in each layer, first seed, at inference"
+        figure.suptitle(on_data(title, _data(evidence)))
     return figure
 
 
@@ -89,10 +90,9 @@ def figure_2(evidence: Evidence) -> Figure:
         axis.xaxis.set_major_formatter(thousands())
         axis.set_xlabel("training step of 32 examples")
         axis.set_ylabel("test accuracy")
-        axis.set_title(
-            "mean over seeds, 95 % interval, each seed faint; ◆ steps to match Inception"
-        )
-        axis.legend(loc="lower right", fontsize=9, handlelength=3.2)
+        title = "mean over seeds, 95 % interval, each seed faint; ◆ steps to match Inception"
+        axis.set_title(on_data(title, _data(evidence)))
+        axis.legend(loc="center right", fontsize=9, handlelength=3.2)
     return figure
 
 
@@ -109,6 +109,10 @@ def target(evidence: Evidence) -> float:
     curves = [dict(evidence.accuracy(PLAIN, s)) for s in evidence.seeds(PLAIN)]
     common = set.intersection(*(set(c) for c in curves))
     return max(t_interval([c[step] for c in curves]).mean for step in common)
+
+
+def _data(evidence: Evidence) -> str:
+    return evidence.runs[0]["data"] if evidence.runs else ""
 
 
 def ordered(evidence: Evidence) -> list[str]:
