@@ -15,14 +15,17 @@ def max_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
 
 
 def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
-    """ln(steps_against / steps_arm) to the best accuracy of the plain network for that seed."""
+    """ln(steps_against / steps_arm) to the best accuracy of the plain network for that seed.
+
+    Where `against` never gets there its last step stands for the steps it would need: the value is
+    then a lower bound. Where `arm` does not, the value is censored.
+    """
     values: Values = []
     for seed in paired_seeds(evidence, claim):
         target = max(accuracy for _, accuracy in evidence.accuracy(PLAIN, seed))
-        arm, against = (
-            steps_to(evidence.accuracy(claim[v], seed), target) for v in ("arm", "against")
-        )
-        values.append(None if arm is None or against is None else math.log(against / arm))
+        arm, against = (evidence.accuracy(claim[v], seed) for v in ("arm", "against"))
+        mine, other = steps_to(arm, target), steps_to(against, target) or against[-1][0]
+        values.append(None if mine is None else math.log(other / mine))
     return values
 
 

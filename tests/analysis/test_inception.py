@@ -49,6 +49,7 @@ def made_up() -> Evidence:
         ("log_steps_ratio", "bn_x5", "inception", math.log(2)),
         ("log_steps_ratio_to_plain", "bn_x5", "bn_x30", math.log(2)),
         ("log_steps_ratio_to_plain", "inception_sigmoid", "inception", None),
+        ("log_steps_ratio_to_plain", "bn_x5", "inception_sigmoid", math.log(2)),  # a bound
         ("max_accuracy_gain", "bn_x30", "bn_x5", 0.05),
         ("above_chance", "bn_x5", None, 0.78),
         ("above_chance", "inception_sigmoid", None, -0.01),
