@@ -24,8 +24,9 @@ def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
     for seed in paired_seeds(evidence, claim):
         target = max(accuracy for _, accuracy in evidence.accuracy(PLAIN, seed))
         arm, against = (evidence.accuracy(claim[v], seed) for v in ("arm", "against"))
-        mine, other = steps_to(arm, target), steps_to(against, target) or against[-1][0]
-        values.append(None if mine is None else math.log(other / mine))
+        bound = against[-1][0] if against else None
+        mine, other = steps_to(arm, target), steps_to(against, target) or bound
+        values.append(None if mine is None or other is None else math.log(other / mine))
     return values
 
 
