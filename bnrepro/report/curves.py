@@ -15,10 +15,18 @@ from bnrepro.report.style import arm
 def mean_and_interval(
     axis: Axes, evidence: Evidence, variant: str
 ) -> tuple[list[float], list[float]]:
-    """Every seed faint, their mean and its 95 % interval; returns the mean curve."""
+    """Every seed faint, their mean and its 95 % interval; returns the mean curve.
+
+    Where some seeds trained and some did not, a mean stands for none: seeds alone are shown.
+    """
     label, colour, dash = arm(variant)
     curves = [c for s in evidence.seeds(variant) if (c := evidence.accuracy(variant, s))]
     if not curves:  # diverged before the first evaluation
+        return [], []
+    if len({evidence.run(variant, s).get("outcome") for s in evidence.seeds(variant)}) > 1:
+        for i, curve in enumerate(curves):
+            text = None if i else f"{label} (each seed)"
+            axis.plot(*zip(*curve, strict=True), color=colour, linestyle=dash, lw=1.1, label=text)
         return [], []
     for curve in curves:
         axis.plot(*zip(*curve, strict=True), color=colour, alpha=0.18, linewidth=0.6)

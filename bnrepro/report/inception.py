@@ -79,21 +79,31 @@ def inputs(evidence: Evidence) -> Figure:
 
 
 def figure_2(evidence: Evidence) -> Figure:
-    """Accuracy over steps; a marker where an arm's mean curve meets Inception's best."""
+    """Accuracy over steps, whole and close up; a marker where a mean meets Inception's best."""
     with plt.rc_context(RC):
-        figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
-        for variant in ordered(evidence):
-            steps, means = mean_and_interval(axis, evidence, variant)
-            if PLAIN in evidence.variants:
-                _mark_match(axis, variant, list(zip(steps, means, strict=True)), target(evidence))
-        axis.set_xlim(left=0)
-        axis.xaxis.set_major_formatter(thousands())
-        axis.set_xlabel("training step of 32 examples")
-        axis.set_ylabel("test accuracy")
+        figure, axes = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
+        for axis in axes:
+            _accuracy_panel(axis, evidence)
+        axes[0].set_ylim(0, 1)
+        axes[0].set_ylabel("test accuracy")
+        best = [run["best_test_accuracy"] or 0.0 for run in evidence.runs]
+        low = target(evidence) if PLAIN in evidence.variants else max(best)
+        axes[1].set_ylim(low - 0.1, max(best) + 0.02)
         title = "mean over seeds, 95 % interval, each seed faint; ◆ steps to match Inception"
-        axis.set_title(on_data(title, _data(evidence)))
-        axis.legend(loc="center right", fontsize=9, handlelength=3.2)
+        figure.suptitle(on_data(title, _data(evidence)))
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, handlelength=3.2)
     return figure
+
+
+def _accuracy_panel(axis: Axes, evidence: Evidence) -> None:
+    for variant in ordered(evidence):
+        steps, means = mean_and_interval(axis, evidence, variant)
+        if PLAIN in evidence.variants:
+            _mark_match(axis, variant, list(zip(steps, means, strict=True)), target(evidence))
+    axis.set_xlim(left=0)
+    axis.xaxis.set_major_formatter(thousands())
+    axis.set_xlabel("training step of 32 examples")
 
 
 def _mark_match(
