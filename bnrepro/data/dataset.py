@@ -1,6 +1,7 @@
 """What every image set tells of itself; the sets held in memory, and what is done to those."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,7 +12,7 @@ from bnrepro.errors import UserError
 from bnrepro.seeding import stream
 
 
-class ImageSet:
+class ImageSet(ABC):
     """What a run needs to know of its data, wherever the images are.
 
     `source` says in words who served the set and never holds a path, so that two machines with
@@ -27,8 +28,9 @@ class ImageSet:
     evaluated_on: str
 
     @cached_property
+    @abstractmethod
     def checksum(self) -> str:
-        raise NotImplementedError
+        """Identifies the contents."""
 
     def identity(self) -> dict[str, object]:
         """What a run record keeps about its data."""
