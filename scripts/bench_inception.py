@@ -1,7 +1,7 @@
 """The Inception training step against the plain way of writing it; part of `make bench`.
 
-- `plain`: the same network in PyTorch's default layout (NCHW), a DataLoader with two workers over
-  PIL images and torchvision's transforms, the usual eager loop;
+- `plain`: the network as Figure 5 draws it, branch by branch, in PyTorch's default layout (NCHW),
+  a DataLoader with two workers over PIL images and torchvision's transforms, the usual eager loop;
 - `plain, batches ready`: the same without the DataLoader;
 - `here`: this project's trainer: images as bytes in memory, augmented in batches, channels_last.
 """
@@ -23,6 +23,7 @@ from bnrepro.config import compose
 from bnrepro.data import Dataset
 from bnrepro.data.synthetic import synthetic
 from bnrepro.inception_config import InceptionConfig
+from bnrepro.models.inception import LRN, ConvUnit, Inception, InceptionModule, ResponseNorm
 from bnrepro.training.images import ImageTrainer, build, sgd
 
 STEPS, ROUNDS = 10, 5
@@ -88,7 +89,7 @@ def contestants(cfg: InceptionConfig, data: Dataset) -> list[Callable[[], object
 def plain(
     cfg: InceptionConfig, trainer: ImageTrainer, batch: Callable[[], Batch]
 ) -> Callable[[], None]:
-    network = build(cfg, trainer.source, 0)
+    network = as_drawn(build(cfg, trainer.source, 0))
     optimiser = sgd(cfg, network)
 
     def run() -> None:
@@ -99,6 +100,47 @@ def plain(
             optimiser.step()
 
     return run
+
+
+class DrawnModule(nn.Module):
+    """A module with every branch on its own, with the weights of one of this project's."""
+
+    def __init__(self, module: InceptionModule) -> None:
+        super().__init__()
+        self.entries = nn.ModuleList(shared_out(module.entry, module.shares))
+        self.three, self.double_three, self.pool = module.three, module.double_three, module.pool
+        self.average: nn.Module = nn.Identity()
+        if isinstance(module.pool, ConvUnit) and module.pool.pool is not None:
+            self.average, module.pool.pool = module.pool.pool, None  # pooled, then projected
+
+    def forward(self, u: Tensor) -> Tensor:
+        *direct, three, double = self.entries
+        branches = [unit(u) for unit in direct] + [self.three(three(u))]
+        branches += [self.double_three(double(u)), self.pool(self.average(u))]
+        return torch.cat(branches, dim=1)
+
+
+def shared_out(entry: ConvUnit, shares: list[int]) -> list[ConvUnit]:
+    """Units that each make their share of a unit's feature maps."""
+    units, start = [], 0
+    for share in shares:
+        maps = slice(start, start + share)
+        state = {n: v[maps] if v.dim() else v for n, v in entry.state_dict().items()}
+        unit = ConvUnit(entry.spec, entry.conv.in_channels, share, 1).to(entry.conv.weight.dtype)
+        unit.load_state_dict(state)
+        units.append(unit)
+        start += share
+    return units
+
+
+def as_drawn(network: Inception) -> Inception:
+    """The same function, written as Figure 5 draws it and with PyTorch's own LRN; in place."""
+    for name, block in network.blocks.items():
+        if isinstance(block, InceptionModule):
+            network.blocks[name] = DrawnModule(block)
+        if isinstance(block, ResponseNorm):
+            network.blocks[name] = nn.LocalResponseNorm(*LRN)
+    return network
 
 
 def medians(runs: list[Callable[[], object]], rounds: int) -> list[float]:

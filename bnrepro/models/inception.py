@@ -118,13 +118,17 @@ class InceptionSpec:
 
 
 class ConvUnit(nn.Module):
-    """z = g(BN(Wu)), or g(Wu + b) without BN: convolution, normalisation, nonlinearity."""
+    """z = g(BN(Wu)), or g(Wu + b) without BN: convolution, normalisation, nonlinearity.
+
+    `pool`: what pools between the convolution and the normalisation.
+    """
 
     def __init__(
         self, spec: InceptionSpec, inputs: int, filters: int, kernel: int, stride: int = 1,
-        norm: bool = True, separable: bool = False,
+        norm: bool = True, separable: bool = False, pool: nn.Module | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.spec = spec
         normalised = norm and spec.norm == "batch"
         pad, bias = kernel // 2, not normalised
         self.depthwise: nn.Module = nn.Identity()
@@ -134,38 +138,76 @@ class ConvUnit(nn.Module):
             self.conv = nn.Conv2d(deep, filters, 1, bias=bias)
         else:
             self.conv = nn.Conv2d(inputs, filters, kernel, stride, pad, bias=bias)
+        self.pool = pool
         self.norm: nn.Module = spec.batch_norm(filters) if normalised else nn.Identity()
         self.g: nn.Module = nn.ReLU() if spec.activation == "relu" else nn.Sigmoid()
 
     def forward(self, u: Tensor) -> Tensor:
-        return self.g(self.norm(self.conv(self.depthwise(u))))
+        a = self.conv(self.depthwise(u))
+        return self.g(self.norm(a if self.pool is None else self.pool(a)))
 
 
 class InceptionModule(nn.Module):
-    """Up to four branches side by side; the 5×5 of GoogLeNet is two 3×3 here ("double 3×3")."""
+    """Up to four branches side by side; the 5×5 of GoogLeNet is two 3×3 here ("double 3×3").
+
+    The 1×1 convolutions that read the module's input (the first branch, and what reduces it for
+    the 3×3 and the double 3×3) are one unit, `entry`, whose feature maps are then shared out.
+    """
 
     def __init__(self, spec: InceptionSpec, row: Module, inputs: int) -> None:
         super().__init__()
-        s = row.stride
-        branches: dict[str, nn.Module] = {}
-        if row.n1x1:
-            branches["1x1"] = ConvUnit(spec, inputs, row.n1x1, 1)
-        branches["3x3"] = nn.Sequential(
-            ConvUnit(spec, inputs, row.reduce3, 1), ConvUnit(spec, row.reduce3, row.n3x3, 3, s)
-        )
-        branches["double_3x3"] = nn.Sequential(
-            ConvUnit(spec, inputs, row.reduce_double, 1),
+        self.shares = [n for n in (row.n1x1, row.reduce3, row.reduce_double) if n]
+        self.entry = ConvUnit(spec, inputs, sum(self.shares), 1)
+        self.three = ConvUnit(spec, row.reduce3, row.n3x3, 3, row.stride)
+        self.double_three = nn.Sequential(
             ConvUnit(spec, row.reduce_double, row.double3, 3),
-            ConvUnit(spec, row.double3, row.double3, 3, s),
+            ConvUnit(spec, row.double3, row.double3, 3, row.stride),
         )
-        pool: nn.Module = nn.MaxPool2d(3, s, 1) if row.pool == "max" else nn.AvgPool2d(3, s, 1)
-        tail = [ConvUnit(spec, inputs, row.proj, 1)] if row.proj else []
-        branches["pool"] = nn.Sequential(pool, *tail)
-        self.branches = nn.ModuleDict(branches)
+        self.pool = pool_branch(spec, row, inputs)
         self.outputs = row.n1x1 + row.n3x3 + row.double3 + (row.proj or inputs)
 
     def forward(self, u: Tensor) -> Tensor:
-        return torch.cat([branch(u) for branch in self.branches.values()], dim=1)
+        maps = self.entry(u).split(self.shares, dim=1)
+        branches = [self.three(maps[-2]), self.double_three(maps[-1]), self.pool(u)]
+        return torch.cat([maps[0], *branches] if len(self.shares) == 3 else branches, dim=1)
+
+
+def pool_branch(spec: InceptionSpec, row: Module, inputs: int) -> nn.Module:
+    """Pooling 3×3 and, where the table has one, the projection of what it gives.
+
+    The projection of an average is the average of the projections: both are linear, and the
+    average's weights sum to one (it leaves the padding out), so a bias passes through too. The
+    fewer maps are the ones pooled.
+    """
+    if row.pool == "avg":
+        average = nn.AvgPool2d(3, row.stride, 1, count_include_pad=False)
+        return ConvUnit(spec, inputs, row.proj, 1, pool=average)
+    maximum = nn.MaxPool2d(3, row.stride, 1)
+    if not row.proj:
+        return maximum
+    return nn.Sequential(maximum, ConvUnit(spec, inputs, row.proj, 1))
+
+
+class ResponseNorm(nn.Module):
+    """Local Response Normalization across feature maps (Krizhevsky et al. 2012), on (N, C, H, W).
+
+    u_c / (k + (α/size) Σ_{c'} u_{c'}²)^β, the sum over the `size` maps around c. The sum is a
+    convolution with a band of ones, several times as fast on a processor as the average over three
+    dimensions of `torch.nn.LocalResponseNorm`, whose values these are.
+    """
+
+    band: Tensor
+
+    def __init__(self, maps: int, size: int, alpha: float, beta: float, k: float) -> None:
+        super().__init__()
+        self.scale, self.beta, self.k = alpha / size, beta, k
+        number = torch.arange(maps)
+        near = (number[:, None] - number).abs() <= size // 2
+        self.register_buffer("band", near[:, :, None, None].float(), persistent=False)
+
+    def forward(self, u: Tensor) -> Tensor:
+        energy = nn.functional.conv2d(u * u, self.band).to(self.band.dtype)  # not in bf16: near k
+        return u * (self.k + self.scale * energy) ** -self.beta
 
 
 class Inception(nn.Module):
@@ -201,23 +243,17 @@ class Inception(nn.Module):
     def _stem(self) -> dict[str, nn.Module]:
         spec, stem = self.spec, STEMS[self.spec.stem]
         first, reduce, second = (spec.filters(n) for n in (64, 64, 192))
-        unit = {"norm": spec.stem_norm}
+        norm = spec.stem_norm
         pools = [nn.MaxPool2d(3, 2, 1) if pool else nn.Identity() for pool in stem.pools]
-        lrn = [nn.LocalResponseNorm(*LRN) if spec.lrn else nn.Identity() for _ in pools]
+        lrn = [ResponseNorm(n, *LRN) if spec.lrn else nn.Identity() for n in (first, second)]
         return {
             "conv1": ConvUnit(
-                spec,
-                spec.channels,
-                first,
-                stem.kernel,
-                stem.stride,
-                separable=spec.separable,
-                **unit,
+                spec, spec.channels, first, stem.kernel, stem.stride, norm, spec.separable
             ),
             "pool1": pools[0],
             "lrn1": lrn[0],
-            "conv2_reduce": ConvUnit(spec, first, reduce, 1, **unit),
-            "conv2": ConvUnit(spec, reduce, second, 3, **unit),
+            "conv2_reduce": ConvUnit(spec, first, reduce, 1, norm=norm),
+            "conv2": ConvUnit(spec, reduce, second, 3, norm=norm),
             "lrn2": lrn[1],
             "pool2": pools[1],
         }

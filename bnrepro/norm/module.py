@@ -113,12 +113,13 @@ class BatchNorm(_BatchNorm):
         return (x * self._broadcast(scale, x) + self._broadcast(shift, x)).to(input.dtype)
 
     def _torch(self, input: Tensor) -> Tensor:
-        # Per activation, each activation is a channel of its own.
-        x = input.flatten(1) if isinstance(self.num_features, tuple) else input
-        mean, var = self.running_mean.view(-1), self.running_var.view(-1)
-        gamma, beta = self.weight.view(-1), self.bias.view(-1)
         momentum = self._next_momentum() if self.training else 0.0
-        y = F.batch_norm(x, mean, var, gamma, beta, self.training, momentum, self.eps)
+        mean, var, gamma, beta = self.running_mean, self.running_var, self.weight, self.bias
+        if isinstance(self.num_features, int):
+            return F.batch_norm(input, mean, var, gamma, beta, self.training, momentum, self.eps)
+        # Per activation, each activation is a channel of its own.
+        each = [v.view(-1) for v in (mean, var, gamma, beta)]
+        y = F.batch_norm(input.flatten(1), *each, self.training, momentum, self.eps)
         return y.view_as(input)
 
     def _dims(self, x: Tensor) -> Dims:

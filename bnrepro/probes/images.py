@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bnrepro.models.inception import ConvUnit
+from bnrepro.models.inception import ConvUnit, InceptionModule
 from bnrepro.probes.activations import histogram, percentiles, saturated_share
 from bnrepro.probes.values import finite
 from bnrepro.training.images import ImageTrainer, learning_rate, update_size
@@ -30,8 +30,7 @@ def measure(trainer: ImageTrainer, loss: Tensor, probed: bool) -> dict[str, Any]
 
 def last_unit(block: torch.nn.Module) -> ConvUnit:
     """The unit whose nonlinearity's input stands for a block: the end of its double 3×3 branch."""
-    branches = getattr(block, "branches", None)
-    unit = branches["double_3x3"][-1] if branches is not None else block
+    unit = block.double_three[-1] if isinstance(block, InceptionModule) else block
     assert isinstance(unit, ConvUnit)
     return unit
 

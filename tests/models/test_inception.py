@@ -4,8 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from bnrepro.models.inception import Inception, InceptionSpec, initialise, parameter_count
+from bnrepro.models.inception import (
+    LRN, Inception, InceptionSpec, ResponseNorm, initialise, parameter_count,
+)  # fmt: skip
 from bnrepro.norm import BatchNorm, fold
+from bnrepro.seeding import stream
+from scripts.bench_inception import as_drawn
 
 SMALL = {"classes": 10, "channels": 1, "stem": "small", "width": 0.125}
 
@@ -54,7 +58,7 @@ def norms(network: nn.Module) -> int:
 def test_bn_stands_before_every_nonlinearity_and_takes_the_bias_away():
     with_bn, plain = (Inception(InceptionSpec(**SMALL, norm=n)) for n in ("batch", "none"))
     activations = sum(isinstance(m, nn.ReLU) for m in with_bn.modules())
-    assert norms(with_bn) == activations > 60
+    assert norms(with_bn) == activations == 51
     assert norms(plain) == 0
     biases = [n for n, _ in with_bn.named_parameters() if n.endswith("conv.bias")]
     assert biases == []
@@ -120,12 +124,13 @@ def test_the_papers_arithmetic_and_the_fused_kernel_agree():
     torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-9, atol=1e-9)
 
 
-def test_every_bn_folds_into_its_convolution():
+def test_every_bn_folds_into_its_convolution_but_those_behind_an_average():
     network = Inception(InceptionSpec(**SMALL)).double()
     initialise(network, seed=0)
     network(torch.randn(8, 1, 28, 28).double())
     folded = fold(network)
-    assert norms(folded) == 0
+    averages = sum(isinstance(m, nn.AvgPool2d) for m in network.modules())
+    assert norms(folded) == averages == 7
     x = torch.randn(2, 1, 28, 28).double()
     with torch.no_grad():
         torch.testing.assert_close(folded(x), network.eval()(x), rtol=1e-10, atol=1e-10)
@@ -139,3 +144,32 @@ def test_channels_last_gives_the_same():
         fast = network.to(memory_format=torch.channels_last)
         actual = fast(x.contiguous(memory_format=torch.channels_last))
     torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_shared_convolutions_compute_what_figure_5_draws(norm):
+    spec = InceptionSpec(**SMALL, norm=norm, lrn=True)
+    network, drawn = Inception(spec).double(), Inception(spec).double()
+    for copy in (network, drawn):
+        initialise(copy, seed=0)
+        for name, p in copy.named_parameters():
+            if p.dim() == 1:  # biases, γ and β that matter
+                with torch.no_grad():
+                    p.add_(torch.randn(p.shape, generator=stream(1, name)).double())
+    drawn = as_drawn(drawn).double()
+    x = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1)).double()
+    assert parameter_count(network) == parameter_count(drawn)
+    losses = [n(x).square().sum() for n in (network, drawn)]
+    torch.testing.assert_close(*losses, rtol=1e-9, atol=1e-9)
+    for loss in losses:
+        loss.backward()
+    first = [n.blocks["conv1"].conv.weight.grad for n in (network, drawn)]
+    torch.testing.assert_close(*first, rtol=1e-8, atol=1e-8)
+
+
+def test_lrn_keeps_its_precision_under_bf16():
+    u = 3 * torch.randn(2, 16, 4, 4, generator=torch.Generator().manual_seed(0))
+    ours, torchs = ResponseNorm(16, *LRN), nn.LocalResponseNorm(*LRN)
+    torch.testing.assert_close(ours(u), torchs(u))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (ours(u) / u - torchs(u) / u).abs().max() < 1e-5
