@@ -5,7 +5,12 @@ import torch
 from torch import nn
 
 from bnrepro.models.inception import (
-    LRN, Inception, InceptionSpec, ResponseNorm, initialise, parameter_count,
+    LRN,
+    Inception,
+    InceptionSpec,
+    ResponseNorm,
+    initialise,
+    parameter_count,
 )  # fmt: skip
 from bnrepro.norm import BatchNorm, fold
 from bnrepro.seeding import stream
