@@ -47,7 +47,7 @@ def main() -> None:
         ratio = f"{times[0] / times[2]:.2f}×"
         table.add_row(variant, *(f"{t:.0f}" for t in times), ratio)
     console.print(table)
-    console.print(inception_table())
+    console.print(inception_table(device))
     console.print(data_table())
     console.print(f"{hardware(device)}, {torch.get_num_threads()} threads, {SEEDS} seeds")
 

@@ -1,17 +1,24 @@
 """The Inception training step against the plain way of writing it; part of `make bench`.
 
-- `plain`: the network as Figure 5 draws it, branch by branch, in PyTorch's default layout (NCHW),
-  a DataLoader with two workers over PIL images and torchvision's transforms, the usual eager loop;
+- `plain`: the network as Figure 5 draws it, branch by branch, in PyTorch's default layout (NCHW)
+  and float32, a DataLoader over PIL images and torchvision's transforms, the usual eager loop;
 - `plain, batches ready`: the same without the DataLoader;
-- `here`: this project's trainer: images as bytes in memory, augmented in batches, channels_last.
+- `here`: this project's trainer: images as bytes in memory, augmented in batches, channels_last;
+- `two side by side`: what `make inception` does on a processor, two arms at once, one thread each,
+  in ms of the machine's time a step.
+
+On a processor at scale small, on a GPU at scale gpu (bfloat16, CUDA graphs). `share of the ceiling`
+is the step's floating-point operations over those that a large matrix product makes in the time of
+`here`.
 """
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
 
 import torch
-from PIL import Image
+from joblib import Parallel, delayed
 from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -21,12 +28,18 @@ from torchvision.transforms import v2
 from bnrepro.app import set_up_torch
 from bnrepro.config import compose
 from bnrepro.data import Dataset
-from bnrepro.data.synthetic import synthetic
 from bnrepro.inception_config import InceptionConfig
 from bnrepro.models.inception import LRN, ConvUnit, Inception, InceptionModule, ResponseNorm
 from bnrepro.training.images import ImageTrainer, build, sgd
+from scripts.plan import flops, made_up
 
-STEPS, ROUNDS = 10, 5
+STEPS, ROUNDS = {"cpu": 10, "cuda": 50}, 5
+IMAGES = 2_000
+SIDE = {"cpu": 2_048, "cuda": 8_192}  # of the ceiling's square matrices
+COLUMNS = (
+    "arm", "plain", "plain, batches ready", "here", "two side by side", "speed-up",
+    "side by side", "images/s here", "share of the ceiling",
+)  # fmt: skip
 Batch = tuple[Tensor, Tensor]
 
 
@@ -34,14 +47,14 @@ class Pictures(TorchDataset[Batch]):
     """A data set as a user would have it: PIL images, distorted one by one."""
 
     def __init__(self, data: Dataset, cfg: InceptionConfig) -> None:
-        self.images = [Image.fromarray(image.numpy()) for image in data.train_images]
+        self.images = [v2.functional.to_pil_image(image) for image in data.train_images]
         self.labels = data.train_labels
         strength = cfg.pictures.photometric
         self.transform = v2.Compose(
             [
-                v2.RandomCrop(28, padding=cfg.pictures.shift),
+                v2.RandomCrop(self.images[0].size, padding=cfg.pictures.shift),
                 v2.RandomHorizontalFlip(),
-                v2.ColorJitter(brightness=strength, contrast=strength),
+                v2.ColorJitter(strength, strength, strength if self.images[0].mode == "RGB" else 0),
                 v2.ToImage(),
                 v2.ToDtype(torch.float32, scale=True),
                 v2.Normalize([0.5], [0.5]),
@@ -55,49 +68,66 @@ class Pictures(TorchDataset[Batch]):
         return self.transform(self.images[index]), self.labels[index]
 
 
-def inception_table() -> Table:
-    table = Table(title="Inception training step, scale small, ms a step of 32 (median of rounds)")
-    for column in ("arm", "plain", "plain, batches ready", "here", "images/s here", "speed-up"):
+def inception_table(device: torch.device) -> Table:
+    scale = "gpu" if device.type == "cuda" else "small"
+    table = Table(title=f"Inception training step, scale {scale}, ms a step of 32 (medians)")
+    for column in COLUMNS:
         table.add_column(column, justify="left" if column == "arm" else "right")
     for variant in ("inception", "bn_x5"):
-        cfg = compose("inception", [f"variant={variant}", "data=synthetic"])
-        set_up_torch(cfg)
-        seconds = medians(contestants(cfg, synthetic(2000, 100)), ROUNDS)
-        times = [1e3 * t / STEPS for t in seconds]
-        speed = f"{1e3 * cfg.optim.batch / times[2]:.0f}"
-        ratio = f"{times[0] / times[2]:.2f}×"
-        table.add_row(variant, *(f"{t:.0f}" for t in times), speed, ratio)
+        cfg = compose("inception", [f"variant={variant}", f"scale={scale}"])
+        table.add_row(variant, *row(cfg, device))
     return table
 
 
-def contestants(cfg: InceptionConfig, data: Dataset) -> list[Callable[[], object]]:
-    """Callables that each train STEPS steps."""
-    trainer = ImageTrainer(cfg, 0, data, torch.device("cpu"))
+def row(cfg: InceptionConfig, device: torch.device) -> list[str]:
+    set_up_torch(cfg)
+    count = STEPS[device.type]
+    runs = contestants(cfg, made_up(cfg, IMAGES), device, count)
+    plain, ready, here = (1e3 * t / count for t in medians(runs, ROUNDS))
+    pair = together(cfg) if device.type == "cpu" else None
+    share = flops(cfg) / (here / 1e3) / ceiling(cfg, device)
+    return [
+        *(f"{t:.1f}" for t in (plain, ready, here)),
+        f"{pair:.1f}" if pair else "–",
+        f"{plain / here:.2f}×",
+        f"{plain / pair:.2f}×" if pair else "–",
+        f"{1e3 * cfg.optim.batch / here:.0f}",
+        f"{share:.0%}",
+    ]
+
+
+def contestants(
+    cfg: InceptionConfig, data: Dataset, device: torch.device, count: int
+) -> list[Callable[[], object]]:
+    """Callables that each train `count` steps."""
+    trainer = ImageTrainer(cfg, 0, data, device)
     loader = DataLoader(
-        Pictures(data, cfg), cfg.optim.batch, shuffle=True, num_workers=2, persistent_workers=True,
-        drop_last=True,
+        Pictures(data, cfg), cfg.optim.batch, shuffle=True, num_workers=os.cpu_count() or 1,
+        persistent_workers=True, drop_last=True, pin_memory=device.type == "cuda",
     )  # fmt: skip
     batches = endless(loader)
     ready = next(batches)
     return [
-        plain(cfg, trainer, lambda: next(batches)),
-        plain(cfg, trainer, lambda: ready),
-        lambda: next(trainer.run([trainer.step + STEPS])),
+        plain(cfg, trainer, lambda: next(batches), count),
+        plain(cfg, trainer, lambda: ready, count),
+        lambda: next(trainer.run([trainer.step + count])),
     ]
 
 
 def plain(
-    cfg: InceptionConfig, trainer: ImageTrainer, batch: Callable[[], Batch]
-) -> Callable[[], None]:
-    network = as_drawn(build(cfg, trainer.source, 0))
+    cfg: InceptionConfig, trainer: ImageTrainer, batch: Callable[[], Batch], count: int
+) -> Callable[[], float]:
+    network = as_drawn(build(cfg, trainer.source, 0)).to(trainer.device)
     optimiser = sgd(cfg, network)
 
-    def run() -> None:
-        for _ in range(STEPS):
-            x, labels = batch()
+    def run() -> float:
+        for _ in range(count):
+            x, labels = (t.to(trainer.device) for t in batch())
             optimiser.zero_grad()
-            nn.functional.cross_entropy(network(x), labels).backward()
+            loss = nn.functional.cross_entropy(network(x), labels)
+            loss.backward()
             optimiser.step()
+        return loss.item()
 
     return run
 
@@ -141,6 +171,36 @@ def as_drawn(network: Inception) -> Inception:
         if isinstance(block, ResponseNorm):
             network.blocks[name] = nn.LocalResponseNorm(*LRN)
     return network
+
+
+def together(cfg: InceptionConfig) -> float:
+    """ms of the machine's time a step while two arms train at once, one thread each."""
+    rates = Parallel(n_jobs=2)(delayed(alone)(cfg) for _ in range(2))
+    return 1e3 / sum(rates)
+
+
+def alone(cfg: InceptionConfig) -> float:
+    """Steps a second on one thread; the median leaves out what one starts before the other."""
+    set_up_torch(cfg)
+    torch.set_num_threads(1)
+    trainer = ImageTrainer(cfg, 0, made_up(cfg, IMAGES), torch.device("cpu"))
+    count = STEPS["cpu"]
+    (seconds,) = medians([lambda: next(trainer.run([trainer.step + count]))], 3 * ROUNDS)
+    return count / seconds
+
+
+def ceiling(cfg: InceptionConfig, device: torch.device) -> float:
+    """Operations a second of a large matrix product, in the type that the step's products have."""
+    kind = torch.bfloat16 if cfg.precision == "bf16" else torch.float32
+    side = SIDE[device.type]
+    a = torch.randn(side, side, device=device, dtype=kind)
+
+    def products() -> float:
+        for _ in range(4):
+            b = a @ a
+        return b[0, 0].item()
+
+    return 4 * 2 * side**3 / medians([products], ROUNDS)[0]
 
 
 def medians(runs: list[Callable[[], object]], rounds: int) -> list[float]:

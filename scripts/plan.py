@@ -129,7 +129,7 @@ def kind(cfg: InceptionConfig) -> str:
 
 
 def images_per_second(cfg: InceptionConfig, device: torch.device) -> float:
-    trainer = ImageTrainer(replace(cfg, processes=1), 0, made_up(cfg), device)
+    trainer = ImageTrainer(replace(cfg, processes=1), 0, made_up(cfg, 2 * cfg.optim.batch), device)
     each = ROUND.get(device.type, 1)
     next(trainer.run([each]))  # the first round prepares memory and kernels
     start, rounds = time.perf_counter(), 0
@@ -139,10 +139,9 @@ def images_per_second(cfg: InceptionConfig, device: torch.device) -> float:
     return rounds * each * cfg.optim.batch / (time.perf_counter() - start)
 
 
-def made_up(cfg: InceptionConfig) -> Dataset:
-    """A few mini-batches of noise, of the data set's size and number of classes."""
+def made_up(cfg: InceptionConfig, count: int) -> Dataset:
+    """So many images of noise, of the data set's size and number of classes."""
     _, classes, channels, side = shape(cfg)
-    count = 2 * cfg.optim.batch
     images = torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8)
     labels = torch.arange(count) % classes
     return Dataset(cfg.data.name, "made up", images, labels, images, labels, classes)

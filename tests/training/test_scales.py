@@ -16,7 +16,7 @@ def test_a_scale_trains_at_its_own_size(scale, variant):
     cfg = compose("inception", [f"scale={scale}", f"variant={variant}", "optim.batch=2"])
     validate(cfg)
     cfg.eval.probe_examples = 2
-    trainer = ImageTrainer(cfg, 0, made_up(cfg), torch.device("cpu"))
+    trainer = ImageTrainer(cfg, 0, made_up(cfg, 2 * cfg.optim.batch), torch.device("cpu"))
     (loss,) = trainer.run([1])
     row = measure(trainer, loss, probed=True)
     assert row["step"] == 2 / 32
