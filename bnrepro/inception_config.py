@@ -43,7 +43,7 @@ class BudgetConfig:
 
 @dataclass
 class PictureConfig:
-    shuffle: str = MISSING  # full | shards | fixed
+    shuffle: str = MISSING  # fixed | shards | full
     shards: int = MISSING
     shift: int = MISSING  # pixels
     mirror: bool = MISSING

@@ -1,9 +1,10 @@
 """Which examples share a mini-batch: three ways to shuffle, keyed by seed and epoch.
 
-`full`     one permutation of all examples an epoch (change 6 of Section 4.2.1: more thorough)
-`shards`   shards visited in a new order each epoch, examples shuffled within their shard alone, so
-           that neighbours of the stored order keep meeting
 `fixed`    mini-batches composed once; only their order changes, so the same examples always meet
+           (Section 4.2.1 before its change 6)
+`shards`   examples dealt out to shards once; an epoch visits these in a new order and shuffles the
+           examples within each (change 6)
+`full`     one permutation of all examples an epoch
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from bnrepro.seeding import stream
 
-MODES = ("full", "shards", "fixed")
+MODES = ("fixed", "shards", "full")
 
 
 def epoch_batches(
@@ -28,7 +29,8 @@ def epoch_batches(
         composed = torch.randperm(size, generator=stream(seed, "order", "fixed"))
         composed = composed[: count * batch].view(count, batch)
         return composed[torch.randperm(count, generator=generator)]
-    parts = torch.arange(size).tensor_split(shards)
+    dealt = torch.randperm(size, generator=stream(seed, "order", "shards"))
+    parts = dealt.tensor_split(shards)
     visits = torch.randperm(len(parts), generator=generator).tolist()
     shuffled = [parts[i][torch.randperm(len(parts[i]), generator=generator)] for i in visits]
     return torch.cat(shuffled)[: count * batch].view(count, batch)

@@ -31,10 +31,12 @@ def test_fixed_mini_batches_recur_and_the_others_do_not():
     assert recur == {"full": 0, "shards": 0, "fixed": 20}
 
 
-def test_within_shards_examples_stay_together():
-    batches = epoch_batches("shards", 0, 3, 200, 10, shards=5)
-    assert all(row.max() - row.min() < 40 for row in batches)
-    assert any(row.max() - row.min() > 40 for row in epoch_batches("full", 0, 3, 200, 10))
+def test_the_members_of_a_shard_stay_together_and_are_any_of_the_set():
+    of_shards = [epoch_batches("shards", 0, e, 200, 10, shards=5).view(5, 40) for e in (0, 3)]
+    assert groups(of_shards[0]) == groups(of_shards[1])
+    assert all(row.max() - row.min() > 150 for row in of_shards[0])  # not neighbours as stored
+    of_all = [epoch_batches("full", 0, e, 200, 10).view(5, 40) for e in (0, 3)]
+    assert groups(of_all[0]) != groups(of_all[1])
 
 
 def images(n: int = 6) -> torch.Tensor:
