@@ -96,7 +96,7 @@ report: .venv/ready ## results/REPORT.md, claims.json and the README's numbers f
 
 .PHONY: verify
 verify: .venv/ready ## does this machine reproduce the committed values? EXPERIMENT=mnist
-	$(PY) -m experiments.$(EXPERIMENT) $(if $(wildcard configs/$(EXPERIMENT)/variant),-m $(call ARMS,$(EXPERIMENT))) $(OVERRIDES)
+	$(PY) -m experiments.$(EXPERIMENT) $(if $(wildcard configs/$(EXPERIMENT)/variant),-m $(call ARMS,$(EXPERIMENT))) $(if $(filter inception,$(EXPERIMENT)),$(SIDE_BY_SIDE)) $(OVERRIDES)
 	$(PY) -m scripts.verify $(EXPERIMENT) $(OVERRIDES)
 
 .PHONY: bench

@@ -5,10 +5,10 @@
 Compares this machine's runs with the published ones. Floating point differs between processors and
 threads, so curves part after some hundred steps while accuracies stay close.
 
-Experiments with a record a run: a seed's last accuracy must lie within TOLERANCE of the committed
-one. Sweeps: each claim is judged on both sets of rows. It is reproduced when the verdicts are the
-same (an exact claim meets its criterion here as there) or when the two 95 % intervals over seeds
-overlap; where a censored seed leaves no interval, the other seeds' means must lie on the same side.
+`mnist`: a seed's last accuracy must lie within TOLERANCE of the committed one. All else: each
+claim is judged on both sets of rows. It is reproduced when the verdicts are the same (an exact
+claim meets its criterion here as there) or when the two 95 % intervals over seeds overlap; where a
+censored seed leaves no interval, the other seeds' means must lie on the same side.
 """
 
 import sys
@@ -30,6 +30,7 @@ from bnrepro.validation import seed_list, validate
 from scripts.render import show
 
 TOLERANCE = 0.005  # of accuracy, about five standard deviations between seeds
+Measured = Evidence | SweepEvidence
 
 
 def main() -> None:
@@ -45,11 +46,11 @@ def main() -> None:
     if not here.variants:
         raise UserError(f"{experiment}: no finished run under {first.results} to compare")
     title = f"{experiment}, scale {first.scale}"
-    if isinstance(committed, SweepEvidence):
-        conclude(claim_rows(experiment, first.scale, committed, here), title, "claims differ")
-    elif hasattr(committed, "runs"):
+    if experiment == "mnist":
         title = f"{title}: last test accuracy"
         conclude(run_rows(committed, here), title, f"runs differ by more than {TOLERANCE}")
+    elif isinstance(committed, Evidence | SweepEvidence):
+        conclude(claim_rows(experiment, first.scale, committed, here), title, "claims differ")
     else:
         raise UserError(
             f"{experiment}: a search has no claims to compare: compare its table.md with "
@@ -69,15 +70,15 @@ def run_rows(committed: Evidence, here: Evidence) -> Table:
     return rows
 
 
-def claim_rows(experiment: str, scale: str, committed: SweepEvidence, here: SweepEvidence) -> Table:
+def claim_rows(experiment: str, scale: str, committed: Measured, here: Measured) -> Table:
     """A row a claim: what it measures and its verdict, committed and here.
 
     Raises a UserError when the two were made with different configs or data.
     """
-    theirs, ours = (e.provenance["config_hash"] for e in (committed, here))
-    if theirs != ours:
+    theirs, ours = config_hashes(committed), config_hashes(here)
+    if ours.items() - theirs.items():
         raise UserError(
-            f"{experiment}: the published rows have another config or data set (hash {theirs}, "
+            f"{experiment}: the published rows have another config or data set (hashes {theirs}, "
             f"here {ours}); verify takes scale, seeds, device and threads only"
         )
     rows = [["claim", "committed", "here", "reproduced"]]
@@ -86,6 +87,13 @@ def claim_rows(experiment: str, scale: str, committed: SweepEvidence, here: Swee
         texts = (f"{measured(v)}: {v.verdict}" for v in (published, own))
         rows.append([claim["id"], *texts, "yes" if agree(published, own) else "NO"])
     return rows
+
+
+def config_hashes(evidence: Measured) -> dict[str, str]:
+    """By arm; a sweep is one."""
+    if isinstance(evidence, SweepEvidence):
+        return {"sweep": evidence.provenance["config_hash"]}
+    return {run["variant"]: run["config_hash"] for run in evidence.runs}
 
 
 def agree(published: Verdict, own: Verdict) -> bool:

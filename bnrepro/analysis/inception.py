@@ -4,7 +4,7 @@ import math
 
 from bnrepro.analysis.evidence import Evidence
 from bnrepro.analysis.paired import Claim, Values, log_steps_ratio, paired, paired_seeds
-from bnrepro.analysis.steps import steps_to
+from bnrepro.analysis.steps import best, steps_to
 
 PLAIN = "inception"  # the arm whose best accuracy is the target of all
 
@@ -17,15 +17,17 @@ def max_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
 def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
     """ln(steps_against / steps_arm) to the best accuracy of the plain network for that seed.
 
-    Where `against` never gets there its last step stands for the steps it would need: the value is
-    then a lower bound. Where `arm` does not, the value is censored.
+    Where `against` never gets there its last step stands for the steps it would need, a lower
+    bound, if it trained for longer than `arm` needs; else it says nothing, and the value is
+    censored, as it is where `arm` does not get there.
     """
     values: Values = []
     for seed in paired_seeds(evidence, claim):
-        target = max(accuracy for _, accuracy in evidence.accuracy(PLAIN, seed))
+        target = best(evidence.accuracy(PLAIN, seed))
         arm, against = (evidence.accuracy(claim[v], seed) for v in ("arm", "against"))
-        bound = against[-1][0] if against else None
-        mine, other = steps_to(arm, target), steps_to(against, target) or bound
+        mine, other = steps_to(arm, target), steps_to(against, target)
+        if mine is not None and other is None and against and against[-1][0] > mine:
+            other = against[-1][0]
         values.append(None if mine is None or other is None else math.log(other / mine))
     return values
 

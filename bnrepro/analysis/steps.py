@@ -14,6 +14,11 @@ def steps_to(curve: Curve, target: float) -> float | None:
     return next((step for step, accuracy in curve if accuracy >= target), None)
 
 
+def best(curve: Curve) -> float:
+    """The highest accuracy; beyond reach where a run diverged before its first evaluation."""
+    return max((accuracy for _, accuracy in curve), default=math.inf)
+
+
 class SpeedUp(NamedTuple):
     """ln(steps_against / steps_arm), paired by seed; None where the arm never got there."""
 
@@ -40,8 +45,7 @@ def speed_up(against: Sequence[Curve], arm: Sequence[Curve], share: float = 1.0)
     """Speed of `arm` to each seed's own target: `share` of the best accuracy of `against`."""
     logs: list[float | None] = []
     for plain, other in zip(against, arm, strict=True):
-        target = share * max(accuracy for _, accuracy in plain)
+        target = share * best(plain)
         reached, mine = steps_to(plain, target), steps_to(other, target)
-        assert reached is not None
-        logs.append(None if mine is None else math.log(reached / mine))
+        logs.append(None if mine is None or reached is None else math.log(reached / mine))
     return SpeedUp(logs, [curve[-1][0] if curve else 0 for curve in arm])

@@ -64,8 +64,7 @@ def augment(images: Tensor, draws: Draws, index: Tensor, augmentation: Augmentat
 def _photometric(images: Tensor, draws: Draws, index: Tensor, strength: float) -> Tensor:
     if images.shape[1] == 3:
         saturation = strength * draws.saturation[index, None, None, None]
-        weights = images.new_tensor(LUMA).view(3, 1, 1)
-        grey = (images * weights).sum(1, keepdim=True)
+        grey = sum(weight * images[:, c : c + 1] for c, weight in enumerate(LUMA))
         images = grey + (images - grey) * (1 + saturation)
     brightness, contrast = (
         strength * d[index, None, None, None] for d in (draws.brightness, draws.contrast)

@@ -107,7 +107,12 @@ def _refuse(root: Path, verdicts: Iterable[str | None]) -> None:
 
 
 def cores() -> int:
-    """Cores that this process may use; its share of them when several train together."""
+    """Cores that this process may use; its share of them when several train together.
+
+    Slurm says how many it gives each process; others let all processes have all cores.
+    """
+    if "SLURM_CPUS_PER_TASK" in os.environ:
+        return int(os.environ["SLURM_CPUS_PER_TASK"])
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (available or 1) // processes)

@@ -12,7 +12,7 @@ from bnrepro.analysis.drift import TYPICAL_RANK
 from bnrepro.analysis.evidence import Evidence, gather, read, write
 from bnrepro.analysis.inception import PLAIN
 from bnrepro.analysis.statistics import t_interval
-from bnrepro.analysis.steps import speed_up, steps_to
+from bnrepro.analysis.steps import best, speed_up, steps_to
 from bnrepro.report.curves import mean_and_interval, percentile_lines, thousands
 from bnrepro.report.markdown import Table, markdown
 from bnrepro.report.speed import speed_rows
@@ -86,9 +86,8 @@ def figure_2(evidence: Evidence) -> Figure:
             _accuracy_panel(axis, evidence)
         axes[0].set_ylim(0, 1)
         axes[0].set_ylabel("test accuracy")
-        best = [run["best_test_accuracy"] or 0.0 for run in evidence.runs]
-        low = target(evidence) if PLAIN in evidence.variants else max(best)
-        axes[1].set_ylim(low - 0.1, max(best) + 0.02)
+        high = max(run["best_test_accuracy"] or 0.0 for run in evidence.runs)
+        axes[1].set_ylim(min(target(evidence), high) - 0.1, high + 0.02)
         title = "mean over seeds, 95 % interval, each seed faint; ◆ steps to match Inception"
         figure.suptitle(on_data(title, _data(evidence)))
         handles, labels = axes[0].get_legend_handles_labels()
@@ -99,8 +98,7 @@ def figure_2(evidence: Evidence) -> Figure:
 def _accuracy_panel(axis: Axes, evidence: Evidence) -> None:
     for variant in ordered(evidence):
         steps, means = mean_and_interval(axis, evidence, variant)
-        if PLAIN in evidence.variants:
-            _mark_match(axis, variant, list(zip(steps, means, strict=True)), target(evidence))
+        _mark_match(axis, variant, list(zip(steps, means, strict=True)), target(evidence))
     axis.set_xlim(left=0)
     axis.xaxis.set_major_formatter(thousands())
     axis.set_xlabel("training step of 32 examples")
@@ -115,10 +113,10 @@ def _mark_match(
 
 
 def target(evidence: Evidence) -> float:
-    """The best of Inception's mean curve."""
+    """The best of Inception's mean curve; beyond reach without one."""
     curves = [dict(evidence.accuracy(PLAIN, s)) for s in evidence.seeds(PLAIN)]
-    common = set.intersection(*(set(c) for c in curves))
-    return max(t_interval([c[step] for c in curves]).mean for step in common)
+    common = set.intersection(*map(set, curves)) if curves else set()
+    return best([(step, t_interval([c[step] for c in curves]).mean) for step in common])
 
 
 def _data(evidence: Evidence) -> str:
@@ -146,10 +144,10 @@ def _row(evidence: Evidence, variant: str) -> list[str]:
 def _accuracy(evidence: Evidence, variant: str) -> str:
     """Every seed's highest accuracy; their interval where all seeds ended in the same way."""
     runs = [evidence.run(variant, seed) for seed in evidence.seeds(variant)]
-    best = [run["best_test_accuracy"] for run in runs]
-    each = ", ".join("–" if b is None else f"{100 * b:.2f}" for b in best)
-    alike = len({run["outcome"] for run in runs}) == 1 and None not in best
-    return f"{each}: {t_interval([100 * b for b in best]).text(2)} %" if alike else f"{each} %"
+    highest = [run["best_test_accuracy"] for run in runs]
+    each = ", ".join("–" if b is None else f"{100 * b:.2f}" for b in highest)
+    alike = len({run["outcome"] for run in runs}) == 1 and None not in highest
+    return f"{each}: {t_interval([100 * b for b in highest]).text(2)} %" if alike else f"{each} %"
 
 
 def _outcome(evidence: Evidence, variant: str, seed: int) -> str:
@@ -168,7 +166,7 @@ def _speed(evidence: Evidence, variant: str) -> list[str]:
     if not all(mine["step"]):
         return ["never", "–", "–"]
     ratios = [speed_up(plain[axis], mine[axis]).text() for axis in ("step", "wall_s")]
-    targets = [max(accuracy for _, accuracy in curve) for curve in plain["step"]]
+    targets = [best(curve) for curve in plain["step"]]
     reached = [steps_to(c, t) for c, t in zip(mine["step"], targets, strict=True)]
     shown = [
         f"> {curve[-1][0]:,.0f}" if r is None else f"{r:,.0f}"

@@ -23,6 +23,7 @@ def compiled(network: nn.Module) -> nn.Module:
     """Raises UserError where torch.compile has no compiler to work with."""
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
         raise UserError("compile=true: needs a C++ compiler on the path; install one or leave it")
+    torch._inductor.config.fallback_random = True  # Dropout drops what it drops uncompiled
     return torch.compile(network)  # type: ignore[return-value]
 
 
@@ -80,5 +81,6 @@ class GraphedUpdate:
     def _record(self, x: Tensor, labels: Tensor) -> None:
         self.x, self.labels = x.clone(), labels.clone()
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        # other threads, a DataLoader's say, may use the device meanwhile
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
             self.loss = self.update(self.x, self.labels)

@@ -140,6 +140,7 @@ class ImageTrainer:
             start, before = time.perf_counter(), self.step
             losses = torch.stack([self._train_step() for _ in range(stop - before)])
             losses = processes.averaged(losses).cpu()
+            self.source.broken.update(processes.united(self.source.broken))
             self._mark_divergence(losses, before)
             self.seconds += time.perf_counter() - start
             yield losses.mean()

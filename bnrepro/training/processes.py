@@ -114,6 +114,14 @@ def averaged(values: Tensor) -> Tensor:
     return values
 
 
+def united(names: set[str]) -> set[str]:
+    """What any of the processes has, the same on all."""
+    each: list[set[str]] = [names] * world()
+    if world() > 1:
+        dist.all_gather_object(each, names)
+    return set().union(*each)
+
+
 def parallel(network: nn.Module, images: Callable[[], Tensor]) -> nn.Module:
     """The network with gradients averaged over processes; moving averages are the first one's.
 

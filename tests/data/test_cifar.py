@@ -11,6 +11,7 @@ from torchvision.datasets import CIFAR10
 
 from bnrepro.data import load
 from bnrepro.errors import UserError
+from experiments.inception import main
 
 NAMES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
 
@@ -84,3 +85,10 @@ def test_without_a_network_the_line_says_what_to_do(root, tmp_path, monkeypatch)
     with pytest.raises(UserError, match=r"cannot get cifar10; .*name not known.*data\.root"):
         load("cifar10", cache=tmp_path / "cache")
     assert not (tmp_path / "cache/cifar10").exists()
+
+
+def test_inception_trains_on_it(root, run, tmp_path):
+    data = ["data=cifar10", f"data.root={root}", f"data.cache={tmp_path}", "optim.batch=4"]
+    small = ["scale=smoke", "model.stem=small", "seeds=1", "wandb.mode=disabled"]
+    assert run(main, [*small, *data, "variant=bn_x5", f"results={tmp_path / 'results'}"]) == 0
+    assert list((tmp_path / "results").rglob("summary.json"))

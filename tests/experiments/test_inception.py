@@ -107,6 +107,20 @@ def test_divergence_is_latched_at_its_step():
     assert len(losses) == bad
 
 
+def test_many_steps_at_once_latch_the_same_step():
+    at_once, one_by_one = (smoke_trainer("inception", "optim.lr=1e30") for _ in range(2))
+    list(at_once.run([8]))
+    list(one_by_one.run(range(1, 9)))
+    assert at_once.first_non_finite == one_by_one.first_non_finite > 1
+
+
+def test_the_optimiser_follows_the_decay():
+    trainer = smoke_trainer("bn_x5")
+    list(trainer.run([3]))
+    rates = {group["lr"] for group in trainer.optimiser.param_groups}
+    assert rates == {learning_rate(trainer.cfg, 2)}  # of the update from step 2 to 3
+
+
 def test_both_data_order_and_weights_are_the_arms_own_nowhere():
     plain, normalised = smoke_trainer("inception"), smoke_trainer("bn_baseline")
     for one, other in zip(plain.source.batch(3), normalised.source.batch(3), strict=True):
@@ -150,6 +164,15 @@ def test_figures_2_and_3_come_from_the_runs(run, tmp_path, capsys):
     table = (folder / "table.md").read_text()
     assert "BN-x5" in table
     assert "31.0·10⁶" in table
+
+
+def test_a_plain_network_that_diverges_at_once_leaves_a_table(run, tmp_path):
+    for variant in ("inception", "bn_x5"):
+        arguments = [*SMOKE, f"variant={variant}", "optim.lr=1e30", f"results={tmp_path}"]
+        assert run(main, arguments) == 0
+    assert run(render.main, ["inception", *SMOKE, "optim.lr=1e30", f"results={tmp_path}"]) == 0
+    (table,) = tmp_path.rglob("table.md")
+    assert "non-finite at step" in table.read_text()
 
 
 @pytest.fixture(scope="module")
