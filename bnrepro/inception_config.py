@@ -79,7 +79,7 @@ class SearchConfig:
     factor: float = MISSING  # a grid extended at its edge grows by it; 1: never extended
     max_extensions: int = MISSING
     finalists: int | None = MISSING  # best values of the short round, run anew with all the budget
-    # 0: the short round alone; null: one round with all the budget
+    # null: one round with all the budget
     short: float = MISSING  # share of the budget in the short round
     jobs: int = MISSING  # runs side by side
 

@@ -36,9 +36,9 @@ from scripts.plan import flops, made_up
 STEPS, ROUNDS = {"cpu": 10, "cuda": 50}, 5
 IMAGES = 2_000
 SIDE = {"cpu": 2_048, "cuda": 8_192}  # of the ceiling's square matrices
-COLUMNS = (
-    "arm", "plain", "plain, batches ready", "here", "two side by side", "speed-up",
-    "side by side", "images/s here", "share of the ceiling",
+MEASURES = (
+    "plain", "plain, batches ready", "here", "two side by side", "plain / here",
+    "plain / two side by side", "images a second here", "share of the ceiling here",
 )  # fmt: skip
 Batch = tuple[Tensor, Tensor]
 
@@ -70,16 +70,19 @@ class Pictures(TorchDataset[Batch]):
 
 def inception_table(device: torch.device) -> Table:
     scale = "gpu" if device.type == "cuda" else "small"
+    variants = ("inception", "bn_x5")
+    configs = [compose("inception", [f"variant={v}", f"scale={scale}"]) for v in variants]
     table = Table(title=f"Inception training step, scale {scale}, ms a step of 32 (medians)")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "arm" else "right")
-    for variant in ("inception", "bn_x5"):
-        cfg = compose("inception", [f"variant={variant}", f"scale={scale}"])
-        table.add_row(variant, *row(cfg, device))
+    table.add_column("measure")
+    for variant in variants:
+        table.add_column(variant, justify="right")
+    for cells in zip(MEASURES, *(measure(cfg, device) for cfg in configs), strict=True):
+        table.add_row(*cells)
     return table
 
 
-def row(cfg: InceptionConfig, device: torch.device) -> list[str]:
+def measure(cfg: InceptionConfig, device: torch.device) -> list[str]:
+    """The MEASURES of an arm."""
     set_up_torch(cfg)
     count = STEPS[device.type]
     runs = contestants(cfg, made_up(cfg, IMAGES), device, count)

@@ -1,4 +1,4 @@
-"""The comparisons of `make bench`: that they run and name every column. Times are not judged."""
+"""The comparisons of `make bench`: that they run and fill every line. Times are not judged."""
 
 import torch
 
@@ -6,7 +6,7 @@ from bnrepro.config import compose
 from scripts import bench_inception
 
 
-def test_the_inception_step_has_a_value_for_every_column(monkeypatch):
+def test_the_inception_step_has_a_value_for_every_measure(monkeypatch):
     monkeypatch.setattr(bench_inception, "STEPS", {"cpu": 1})
     monkeypatch.setattr(bench_inception, "SIDE", {"cpu": 64})
     monkeypatch.setattr(bench_inception, "ROUNDS", 1)
@@ -15,6 +15,6 @@ def test_the_inception_step_has_a_value_for_every_column(monkeypatch):
     for scale in ("small", "gpu"):
         arm = ["variant=bn_x5", "model.width=0.1", "cuda_graphs=false"]
         cfg = compose("inception", [*arm, f"scale={scale}"])
-        values = bench_inception.row(cfg, torch.device("cpu"))
-        assert len(values) == len(bench_inception.COLUMNS) - 1
+        values = bench_inception.measure(cfg, torch.device("cpu"))
+        assert len(values) == len(bench_inception.MEASURES)
         assert all(float(value.rstrip("×%")) >= 0 for value in values)

@@ -96,13 +96,11 @@ def _choose(evidence: SearchEvidence, search: str, summary: Row) -> None:
     }
 
 
-def plain_target(evidence: SearchEvidence, search: str = "fast") -> float | None:
-    """The best accuracy of the plain network at its winning rate, with the budget that the runs of
-    `search` have: the short one for `multiplier`, the whole one else."""
+def plain_target(evidence: SearchEvidence) -> float | None:
+    """The best accuracy of the plain network at its winning rate, with the whole budget."""
     rate = evidence.winners.get("rate", {}).get("value")
     own = [c for c in evidence.cells if (c["variant"], c["value"]) == ("rate", rate)]
-    full = search != "multiplier"
-    best = [c["best_test_accuracy"] for c in own if c["round"].startswith("finalist") == full]
+    best = [c["best_test_accuracy"] for c in own if c["round"].startswith("finalist")]
     return max(best) if best else None
 
 

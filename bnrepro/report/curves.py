@@ -13,9 +13,9 @@ from bnrepro.report.style import arm
 
 
 def mean_and_interval(
-    axis: Axes, evidence: Evidence, variant: str
+    axis: Axes, evidence: Evidence, variant: str, interval: bool = True
 ) -> tuple[list[float], list[float]]:
-    """Every seed faint, their mean and its 95 % interval; returns the mean curve.
+    """Every seed faint, their mean and, if asked for, its 95 % interval; returns the mean curve.
 
     Where some seeds trained and some did not, a mean stands for none: seeds alone are shown.
     """
@@ -29,13 +29,13 @@ def mean_and_interval(
             axis.plot(*zip(*curve, strict=True), color=colour, linestyle=dash, lw=1.1, label=text)
         return [], []
     for curve in curves:
-        axis.plot(*zip(*curve, strict=True), color=colour, alpha=0.18, linewidth=0.6)
+        axis.plot(*zip(*curve, strict=True), color=colour, alpha=0.25, linewidth=0.6)
     common = [dict(curve) for curve in curves]
     steps = sorted(set.intersection(*(set(c) for c in common)))
     intervals = [t_interval([c[step] for c in common]) for step in steps]
     means = [i.mean for i in intervals]
     axis.plot(steps, means, color=colour, linestyle=dash, linewidth=1.8, label=label)
-    if len(curves) > 1:
+    if interval and len(curves) > 1:
         bounds = np.array([(i.low, i.high) for i in intervals], dtype=float)
         axis.fill_between(steps, *bounds.T, color=colour, alpha=0.2, linewidth=0)
     return steps, means

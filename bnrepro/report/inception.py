@@ -1,6 +1,7 @@
 """Figures 2 and 3: accuracy over steps for all arms, and steps to the plain network's best; and the
 inputs of chosen layers' nonlinearities over training."""
 
+import itertools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from bnrepro.report.style import RC, arm, on_data, save
 __all__ = ["gather", "read", "render", "summary", "write"]
 
 PAIRS = [(v, PLAIN) for v in ("bn_baseline", "bn_x5", "bn_x30", "bn_x5_sigmoid")]
+CLOSE_UPS = (("bn_baseline", "bn_x5"), ("bn_x30", "bn_x5_sigmoid"))  # as they lie in Figure 2
 INPUT_ARMS = ("inception", "bn_baseline", "bn_x5")  # the columns of the figure of inputs
 
 
@@ -79,29 +81,38 @@ def inputs(evidence: Evidence) -> Figure:
 
 
 def figure_2(evidence: Evidence) -> Figure:
-    """Accuracy over steps, whole and close up; a marker where a mean meets Inception's best."""
+    """Accuracy over steps: all arms, and each BN arm close up beside Inception, with a marker
+    where a mean meets Inception's best."""
     with plt.rc_context(RC):
-        figure, axes = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
-        for axis in axes:
-            _accuracy_panel(axis, evidence)
-        axes[0].set_ylim(0, 1)
-        axes[0].set_ylabel("test accuracy")
-        high = max(run["best_test_accuracy"] or 0.0 for run in evidence.runs)
-        axes[1].set_ylim(min(target(evidence), high) - 0.1, high + 0.02)
-        title = "mean over seeds, 95 % interval, each seed faint; ◆ steps to match Inception"
+        figure = plt.figure(figsize=(13, 5.4), layout="constrained")
+        panels = figure.subplot_mosaic(
+            [["all", *row] for row in CLOSE_UPS], width_ratios=[1.5, 1, 1]
+        )
+        for variant in ordered(evidence):
+            mean_and_interval(panels["all"], evidence, variant, interval=False)
+        panels["all"].set(ylim=(0, 1), ylabel="test accuracy", title="all arms, each seed faint")
+        for variant in itertools.chain(*CLOSE_UPS):
+            _close_up(panels[variant], evidence, variant)
+        for axis in panels.values():
+            axis.set_xlim(left=0)
+            axis.xaxis.set_major_formatter(thousands())
+        for name in ("all", *CLOSE_UPS[-1]):
+            panels[name].set_xlabel("training step of 32 examples")
+        title = "mean over seeds; close up with 95 % interval, ◆ step that matches Inception's best"
         figure.suptitle(on_data(title, _data(evidence)))
-        handles, labels = axes[0].get_legend_handles_labels()
+        handles, labels = panels["all"].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, handlelength=3.2)
     return figure
 
 
-def _accuracy_panel(axis: Axes, evidence: Evidence) -> None:
-    for variant in ordered(evidence):
-        steps, means = mean_and_interval(axis, evidence, variant)
-        _mark_match(axis, variant, list(zip(steps, means, strict=True)), target(evidence))
-    axis.set_xlim(left=0)
-    axis.xaxis.set_major_formatter(thousands())
-    axis.set_xlabel("training step of 32 examples")
+def _close_up(axis: Axes, evidence: Evidence, variant: str) -> None:
+    for own in (PLAIN, variant):
+        if own in evidence.variants:
+            curve = mean_and_interval(axis, evidence, own)
+            _mark_match(axis, own, list(zip(*curve, strict=True)), target(evidence))
+    high = max(run["best_test_accuracy"] or 0.0 for run in evidence.runs)
+    axis.set_ylim(min(target(evidence), high) - 0.15, high + 0.025)
+    axis.set_title(f"{arm(variant).label} beside Inception")
 
 
 def _mark_match(
@@ -109,7 +120,10 @@ def _mark_match(
 ) -> None:
     reached = steps_to(curve, accuracy)
     if reached is not None:
-        axis.plot(reached, accuracy, "D", color=arm(variant).colour, ms=7, mec="white", zorder=5)
+        place = (reached, accuracy)
+        axis.plot(*place, "D", color=arm(variant).colour, ms=7, mec="white", zorder=5)
+        above = (0, -17) if variant == PLAIN else (0, 9)  # points
+        axis.annotate(f"{reached:,.0f}", place, above, textcoords="offset points", ha="center")
 
 
 def target(evidence: Evidence) -> float:

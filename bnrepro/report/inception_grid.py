@@ -39,7 +39,7 @@ def summary(evidence: SearchEvidence) -> list[Table]:
 def rows(evidence: SearchEvidence) -> list[list[str]]:
     """Every run of the searches: header first. ★ marks what was chosen."""
     header = ["search", "value", "round", "steps", "last validation accuracy", "best",
-              "steps to Inception's best with as many"]  # fmt: skip
+              "steps to Inception's best"]  # fmt: skip
     body = []
     for cell in evidence.cells:
         chosen = cell["value"] == evidence.winners[cell["variant"]]["value"]
@@ -52,7 +52,7 @@ def rows(evidence: SearchEvidence) -> list[list[str]]:
 def _reached(evidence: SearchEvidence, cell: dict[str, Any]) -> list[str]:
     if cell["outcome"] == "non-finite":
         return [f"non-finite at step {cell['first_non_finite_step']:,}", "–", "–"]
-    target = plain_target(evidence, cell["variant"])
+    target = plain_target(evidence)
     steps = steps_to(evidence.curve(cell), target) if target is not None else None
     shown = f"{steps:,.0f}" if steps else "never"
     accuracies = (cell["final_test_accuracy_all"], cell["best_test_accuracy"])
@@ -115,7 +115,7 @@ def _speed_panel(axis: Axes, evidence: SearchEvidence) -> None:
             label = f"{cell['value']:g} times{', chosen' if chosen else ''}"
             axis.plot(steps, [100 * v for v in values], color=shade, label=label,
                       linewidth=2.4 if chosen else 1.2)  # fmt: skip
-    _target_line(axis, evidence, "fast")
+    _target_line(axis, evidence)
     axis.set_xlim(left=0)
     axis.xaxis.set_major_formatter(thousands())
     axis.set_xlabel("training step of 32 examples")
@@ -124,12 +124,12 @@ def _speed_panel(axis: Axes, evidence: SearchEvidence) -> None:
     axis.legend(loc="lower right")
 
 
-def _target_line(axis: Axes, evidence: SearchEvidence, search: str) -> None:
-    target = plain_target(evidence, search)
+def _target_line(axis: Axes, evidence: SearchEvidence) -> None:
+    target = plain_target(evidence)
     if target is not None:
         look = arm("inception")
         axis.axhline(100 * target, color=look.colour, linestyle=look.dash, linewidth=1,
-                     label="Inception's best with this budget")  # fmt: skip
+                     label="Inception's best")  # fmt: skip
 
 
 def _accuracy_panel(axis: Axes, evidence: SearchEvidence) -> None:
@@ -138,16 +138,16 @@ def _accuracy_panel(axis: Axes, evidence: SearchEvidence) -> None:
     if known:
         axis.plot(*zip(*known, strict=True), color=arm("bn_x5").colour, marker="o", label="with BN")
     _diverged(axis, cells)
-    _target_line(axis, evidence, "multiplier")
+    _target_line(axis, evidence)
     _value_axis(axis, cells, "multiple of the base rate")
     axis.set_ylabel("best validation accuracy, %")
-    axis.set_title("(c) BN-x5's network at multiples of the rate, a part of the budget")
+    axis.set_title("(c) BN-x5's network at multiples of the base rate")
     axis.legend(loc="lower left")
 
 
 def _steps_panel(axis: Axes, evidence: SearchEvidence) -> None:
     cells = [c for c in evidence.cells if c["variant"] == "multiplier"]
-    target = plain_target(evidence, "multiplier")
+    target = plain_target(evidence)
     if target is not None:
         steps = [(c["value"], steps_to(evidence.curve(c), target)) for c in cells]
         known = [(v, s) for v, s in steps if s is not None]

@@ -78,7 +78,6 @@ def made_up(best: dict[float, float]) -> SearchEvidence:
 def test_the_fastest_decay_that_still_reaches_the_plain_networks_best_is_chosen(best, chosen):
     evidence = made_up(best)
     assert plain_target(evidence) == 0.90
-    assert plain_target(evidence, "multiplier") == 0.70
     assert chosen_speed(evidence) == chosen
 
 
