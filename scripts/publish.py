@@ -16,7 +16,7 @@ from bnrepro.config import ROOT, compose, variants
 from bnrepro.data import open_images
 from bnrepro.errors import UserError
 from bnrepro.identity import config_hash, group_folder
-from bnrepro.report import reporter
+from bnrepro.report import render, reporter
 from bnrepro.validation import seed_list
 
 
@@ -38,7 +38,7 @@ def main() -> None:
         raise UserError(f"{experiment}: no finished run of {', '.join(missing)}")
     target = ROOT / "results" / experiment / scale
     report.write(evidence, target)
-    for path in report.render(report.read(target), target):
+    for path in render(report, report.read(target), target):
         print(path.relative_to(ROOT))
 
 

@@ -15,7 +15,7 @@ from bnrepro.config import compose, variants
 from bnrepro.data import open_images
 from bnrepro.errors import UserError
 from bnrepro.identity import folder_name, group_folder
-from bnrepro.report import reporter
+from bnrepro.report import render, reporter
 from bnrepro.report.markdown import Table
 from bnrepro.validation import seed_list, validate
 
@@ -37,7 +37,7 @@ def main() -> None:
     suffix = folder_name(cfgs[shown], data.name).removeprefix(shown)
     for table in report.summary(evidence):
         show(table, f"{experiment}, scale {first.scale}, data {data.name}")
-    for path in report.render(evidence, folders[shown].parent / f"figures{suffix}"):
+    for path in render(report, evidence, folders[shown].parent / f"figures{suffix}"):
         print(path)
 
 

@@ -3,7 +3,10 @@
 python -m scripts.report
 """
 
+import functools
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from bnrepro.analysis.verdicts import Verdict, judge
 from bnrepro.app import guard
@@ -18,9 +21,15 @@ from bnrepro.report.readme import (
     inception_blocks,
     mechanism_block,
     mnist_blocks,
+    search_blocks,
 )
 
 SCALES = ("paper", "gpu", "small")  # the most telling evidence first
+BLOCKS = (  # whose numbers stand in the README outside its tables of all experiments
+    ("mnist", "paper", mnist_blocks),
+    ("inception", "small", inception_blocks),
+    ("inception_grid", "small", search_blocks),
+)
 
 
 def main() -> None:
@@ -31,13 +40,11 @@ def main() -> None:
 
 def documents() -> dict[str, str]:
     """Every file that this script keeps, as it should read."""
-    verdicts = all_verdicts()
-    blocks = {"counts": counts_table(verdicts)}
-    if (ROOT / "results/mnist/paper/runs.csv").exists():
-        blocks |= mnist_blocks(reporter("mnist").read(ROOT / "results/mnist/paper"))
-    if (ROOT / "results/inception/small/runs.csv").exists():
-        blocks |= inception_blocks(reporter("inception").read(ROOT / "results/inception/small"))
-    blocks["mechanisms"] = mechanism_block(mechanism_answers())
+    verdicts = [verdict_on(claim) for claim in read_claims()]
+    blocks = {"counts": counts_table(verdicts), "mechanisms": mechanism_block(mechanism_answers())}
+    for experiment, scale, write in BLOCKS:
+        if scale in published(experiment):
+            blocks |= write(read(experiment, scale))
     return {
         "results/REPORT.md": report_text(verdicts),
         "results/claims.json": json.dumps([as_json(v) for v in verdicts], indent=1) + "\n",
@@ -45,27 +52,33 @@ def documents() -> dict[str, str]:
     }
 
 
+def published(experiment: str) -> list[str]:
+    """The scales with committed evidence, the most telling first."""
+    folder = ROOT / "results" / experiment
+    return [scale for scale in SCALES if (folder / scale / "table.md").exists()]
+
+
+@functools.cache
+def read(experiment: str, scale: str) -> Any:
+    return reporter(experiment).read(ROOT / "results" / experiment / scale)
+
+
 def mechanism_answers() -> dict[str, tuple[str, str, float]]:
     """Scale, answer and seconds of CPU of every experiment on Sections 1 to 3 that has evidence."""
     answers = {}
     for stem in QUESTIONS:
-        scale = next((s for s in SCALES if (ROOT / "results" / stem / s).is_dir()), None)
-        if scale is not None:
-            report = reporter(stem)
-            evidence = report.read(ROOT / "results" / stem / scale)
-            answers[stem] = (scale, report.answer(evidence), evidence.provenance["cpu_s"])
+        for scale in published(stem)[:1]:
+            evidence = read(stem, scale)
+            answer = reporter(stem).answer(evidence)
+            answers[stem] = (scale, answer, evidence.provenance["cpu_s"])
     return answers
 
 
-def all_verdicts() -> list[Verdict]:
-    """A verdict on each claim from the largest scale that has evidence."""
-    verdicts = []
-    for claim in read_claims():
-        folder = ROOT / "results" / claim["experiment"]
-        scale = next((s for s in SCALES if (folder / s / "table.md").exists()), None)
-        evidence = reporter(claim["experiment"]).read(folder / scale) if scale else None
-        verdicts.append(judge(claim, evidence, scale or "paper"))
-    return verdicts
+def verdict_on(claim: Mapping[str, Any]) -> Verdict:
+    """The verdict from the largest scale that has evidence."""
+    for scale in published(claim["experiment"]):
+        return judge(claim, read(claim["experiment"], scale), scale)
+    return judge(claim, None, "paper")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ threads, so curves part after some hundred steps while accuracies stay close.
 `mnist`: a seed's last accuracy must lie within TOLERANCE of the committed one. All else: each
 claim is judged on both sets of rows. It is reproduced when the verdicts are the same (an exact
 claim meets its criterion here as there) or when the two 95 % intervals over seeds overlap; where a
-censored seed leaves no interval, the other seeds' means must lie on the same side.
+censored seed leaves no interval, the other seeds' means must lie on the same side. A claim on arms
+that did not run here is shown and not judged.
 """
 
 import sys
@@ -85,7 +86,8 @@ def claim_rows(experiment: str, scale: str, committed: Measured, here: Measured)
     for claim in read_claims(experiment):
         published, own = (judge(claim, evidence, scale) for evidence in (committed, here))
         texts = (f"{measured(v)}: {v.verdict}" for v in (published, own))
-        rows.append([claim["id"], *texts, "yes" if agree(published, own) else "NO"])
+        agreed = "yes" if agree(published, own) else "NO"
+        rows.append([claim["id"], *texts, "–" if own.verdict == "not run" else agreed])
     return rows
 
 
@@ -120,9 +122,11 @@ def direction(verdict: Verdict) -> bool | None:
 
 
 def conclude(rows: Table, title: str, complaint: str) -> None:
-    """Show the rows. Raises a UserError when one of them is not reproduced."""
+    """Show the rows. Raises a UserError when one of them is not reproduced, or none was judged."""
     show(rows, title)
     failed = sum(row[-1] == "NO" for row in rows)
+    if all(row[-1] == "–" for row in rows[1:]):
+        raise UserError("nothing to judge: no arm that a claim compares has run here")
     if failed:
         raise UserError(f"{failed} of {len(rows) - 1} {complaint}")
 

@@ -2,9 +2,11 @@
 
 import pytest
 
-from bnrepro.claims import criteria_hash, read_claims
-from bnrepro.config import ROOT
-from bnrepro.report import reporter
+from bnrepro.claims import criteria_hash
+from bnrepro.config import ROOT, compose
+from bnrepro.identity import config_hash
+from bnrepro.report import reporter, tables
+from scripts.publish import provenance
 from scripts.report import documents
 
 DOCUMENTS = documents()
@@ -15,20 +17,23 @@ def test_a_document_is_what_the_script_writes(path):
     assert (ROOT / path).read_text() == DOCUMENTS[path], "run `make report` and commit"
 
 
-def published() -> list[tuple[str, str]]:
-    """Experiment and scale of every published evidence that claims are judged on."""
-    experiments = {claim["experiment"] for claim in read_claims()}
-    folders = (ROOT / "results").glob("*/*/table.md")
-    pairs = [(path.parent.parent.name, path.parent.name) for path in folders]
-    return sorted((e, s) for e, s in pairs if e in experiments)
+PUBLISHED = sorted((p.parts[-3], p.parts[-2]) for p in (ROOT / "results").glob("*/*/table.md"))
 
 
-@pytest.mark.parametrize(("experiment", "scale"), published())
-def test_criteria_are_those_the_runs_were_made_under(experiment, scale):
+@pytest.mark.parametrize(("experiment", "scale"), PUBLISHED)
+def test_evidence_comes_from_the_named_config_and_criteria(experiment, scale):
     evidence = reporter(experiment).read(ROOT / "results" / experiment / scale)
-    rows = evidence.runs if hasattr(evidence, "runs") else [evidence.provenance]
-    assert {row["criteria_hash"] for row in rows} == {criteria_hash(experiment)}
-    assert {row["dirty"] for row in rows} == {False}
+    for row in provenance(evidence):
+        cfg = compose(experiment, [f"scale={scale}", f"variant={row['variant']}"])
+        assert row["config_hash"] == config_hash(cfg, row["data_checksum"]), row["variant"]
+        assert row.get("criteria_hash", criteria_hash(experiment)) == criteria_hash(experiment)
+        assert row["dirty"] is False
+
+
+@pytest.mark.parametrize(("experiment", "scale"), PUBLISHED)
+def test_the_tables_are_what_the_evidence_says(experiment, scale):
+    folder, report = ROOT / "results" / experiment / scale, reporter(experiment)
+    assert (folder / "table.md").read_text() == tables(report, report.read(folder))
 
 
 def test_the_published_files_stay_small():

@@ -84,16 +84,3 @@ def bounded_by_bn(evidence: SweepEvidence) -> set[tuple[str, float, int]]:
 def setting(row: Row) -> tuple[str, float, int]:
     """What runs of different arms share."""
     return row["activation"], row["lr"], row["seed"]
-
-
-METRICS = {
-    f.__name__: f
-    for f in (
-        step_deviation,
-        output_deviation,
-        step_through,
-        log_bias_growth,
-        blown_up_rates,
-        extra_blown_up_cells,
-    )
-}

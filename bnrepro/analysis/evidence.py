@@ -9,14 +9,10 @@ give the same three tables, so a figure does not know which it shows.
               and of the last layer those of the sheet
 """
 
-import csv
-import gzip
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -30,11 +26,10 @@ from bnrepro.analysis.drift import (
     units_by_drift,
 )
 from bnrepro.analysis.steps import Curve
-from bnrepro.errors import UserError
-from bnrepro.record import read_rows, read_summary, write_atomically
+from bnrepro.analysis.tables import Row, read_table, write_table
+from bnrepro.record import read_rows, read_summary
 
-HASHES = ("commit", "config_hash", "criteria_hash", "data_checksum")  # text, even when all digits
-Row = dict[str, Any]
+TABLES = ("runs.csv", "curves.csv.gz", "units.csv.gz")
 
 
 @dataclass
@@ -175,41 +170,10 @@ def _unit_rows(probed: list[Row], layer: str, ranks: Sequence[int]) -> Iterable[
 
 def write(evidence: Evidence, folder: Path) -> None:
     """Write the three tables as `make publish` commits them."""
-    write_atomically(folder / "runs.csv", to_csv(evidence.runs))
-    for name in ("curves", "units"):
-        packed = gzip.compress(to_csv(getattr(evidence, name)).encode(), mtime=0)
-        (folder / f"{name}.csv.gz").write_bytes(packed)
+    for name in TABLES:
+        write_table(folder / name, getattr(evidence, name.split(".")[0]))
 
 
 def read(folder: Path) -> Evidence:
     """Read what `write` wrote. Raises a UserError when nothing was published there."""
-    if not (folder / "runs.csv").exists():
-        raise UserError(f"{folder}: no published evidence; run the experiment and `make publish`")
-    packed = [(folder / f"{name}.csv.gz").read_bytes() for name in ("curves", "units")]
-    texts = [(folder / "runs.csv").read_text(), *(gzip.decompress(p).decode() for p in packed)]
-    return Evidence(*(from_csv(text) for text in texts))
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    columns = dict.fromkeys(key for row in rows for key in row)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def from_csv(text: str) -> list[Row]:
-    rows = csv.DictReader(io.StringIO(text))
-    return [{k: v if k in HASHES else _parse(v) for k, v in row.items()} for row in rows]
-
-
-def _parse(text: str) -> Any:
-    if text in ("", "True", "False"):
-        return {"": None, "True": True, "False": False}[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return Evidence(*(read_table(folder / name) for name in TABLES))

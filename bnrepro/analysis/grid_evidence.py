@@ -4,15 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bnrepro.analysis.evidence import from_csv, to_csv
 from bnrepro.analysis.steps import steps_to
-from bnrepro.errors import UserError
+from bnrepro.analysis.tables import Row, read_table, write_table
 from bnrepro.record import read_rows, read_summary, write_atomically
 
 PLATEAU = 0.2  # a network above this accuracy has left the initial plateau near 1/10
-Row = dict[str, Any]
 
 
 @dataclass
@@ -87,13 +84,11 @@ def _slots(folder: Path) -> list[Row]:
 
 
 def write(evidence: GridEvidence, folder: Path) -> None:
-    write_atomically(folder / "cells.csv", to_csv(evidence.cells))
+    write_table(folder / "cells.csv", evidence.cells)
     write_atomically(folder / "winners.json", json.dumps(evidence.winners, indent=1) + "\n")
 
 
 def read(folder: Path) -> GridEvidence:
     """Read what `write` wrote. Raises a UserError when nothing was published there."""
-    if not (folder / "cells.csv").exists():
-        raise UserError(f"{folder}: no published evidence; run the experiment and `make publish`")
-    winners = json.loads((folder / "winners.json").read_text())
-    return GridEvidence(from_csv((folder / "cells.csv").read_text()), winners)
+    cells = read_table(folder / "cells.csv")
+    return GridEvidence(cells, json.loads((folder / "winners.json").read_text()))

@@ -3,7 +3,8 @@
 import math
 
 from bnrepro.analysis.evidence import Evidence
-from bnrepro.analysis.paired import Claim, Values, log_steps_ratio, paired, paired_seeds
+from bnrepro.analysis.paired import Claim, Values, paired, paired_seeds
+from bnrepro.analysis.paired import log_steps_ratio as log_steps_ratio
 from bnrepro.analysis.steps import best, steps_to
 
 PLAIN = "inception"  # the arm whose best accuracy is the target of all
@@ -22,7 +23,7 @@ def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
     censored, as it is where `arm` does not get there.
     """
     values: Values = []
-    for seed in paired_seeds(evidence, claim):
+    for seed in sorted(set(paired_seeds(evidence, claim)) & set(evidence.seeds(PLAIN))):
         target = best(evidence.accuracy(PLAIN, seed))
         arm, against = (evidence.accuracy(claim[v], seed) for v in ("arm", "against"))
         mine, other = steps_to(arm, target), steps_to(against, target)
@@ -47,15 +48,3 @@ def above_chance(evidence: Evidence, claim: Claim) -> Values:
     return [
         -1.0 if b is None else b - r["chance_accuracy"] for b, r in zip(best, runs, strict=True)
     ]
-
-
-METRICS = {
-    f.__name__: f
-    for f in (
-        log_steps_ratio,
-        log_steps_ratio_to_plain,
-        max_accuracy_gain,
-        non_finite_parameters,
-        above_chance,
-    )
-}

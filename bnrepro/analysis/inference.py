@@ -76,18 +76,3 @@ def factor_gain(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
 
 def fold_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
     return [row["error_in_epsilons"] for row in evidence.where(part="fold")]
-
-
-METRICS = {
-    f.__name__: f
-    for f in (
-        company_difference,
-        enumeration_error,
-        variance_error,
-        x_hat_variance_error,
-        moving_gap,
-        lowest_accuracy,
-        factor_gain,
-        fold_error,
-    )
-}

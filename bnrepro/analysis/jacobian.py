@@ -45,6 +45,3 @@ def share_gain(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
         )
         values.append(None if arm is None or against is None else arm - against)
     return values
-
-
-METRICS = {f.__name__: f for f in (identity_error, share_gain)}

@@ -3,7 +3,8 @@
 import math
 
 from bnrepro.analysis.evidence import Evidence
-from bnrepro.analysis.paired import Claim, Values, log_steps_ratio, paired
+from bnrepro.analysis.paired import Claim, Values, paired
+from bnrepro.analysis.paired import log_steps_ratio as log_steps_ratio
 
 
 def final_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
@@ -21,9 +22,3 @@ def log_spread_drift(evidence: Evidence, claim: Claim) -> Values:
 def _log_drift(evidence: Evidence, claim: Claim, kind: str) -> Values:
     column = f"drift_{kind}_training_hidden3"
     return paired(evidence, claim, column, lambda a, b: math.log(a / b))
-
-
-METRICS = {
-    f.__name__: f
-    for f in (log_steps_ratio, final_accuracy_gain, log_median_drift, log_spread_drift)
-}

@@ -105,19 +105,3 @@ def activation_equivariance(evidence: SweepEvidence, claim: Mapping[str, Any]) -
 def pairs_per_map(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
     rows = evidence.where(part="pairs", kind="map")
     return [abs(row["numbers"] / 2 / row["maps"] - 1) for row in rows]
-
-
-METRICS = {
-    f.__name__: f
-    for f in (
-        log_gaussian_distance,
-        log_skewness,
-        log_shape_change,
-        zeros_gap,
-        accuracy_gain,
-        bias_gradient,
-        map_equivariance,
-        activation_equivariance,
-        pairs_per_map,
-    )
-}

@@ -74,16 +74,3 @@ def second_half_growth(rows: list[Row]) -> float | None:
     if None in (rows[-1]["weight"], half["weight"]):
         return None
     return math.log(rows[-1]["weight"] / half["weight"])
-
-
-METRICS = {
-    f.__name__: f
-    for f in (
-        output_error,
-        jacobian_error,
-        gradient_error,
-        prediction_error,
-        probe_error,
-        log_growth,
-    )
-}

@@ -5,17 +5,17 @@ curves   accuracy over steps of every run
 winners  of each search: the value chosen, with where it was trained
 """
 
-import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bnrepro.analysis.evidence import Row, from_csv, run_row, to_csv
+from bnrepro.analysis.evidence import run_row
 from bnrepro.analysis.steps import Curve
-from bnrepro.errors import UserError
+from bnrepro.analysis.tables import Row, read_table, write_table
 from bnrepro.record import read_rows, read_summary, write_atomically
 
+TABLES = ("cells.csv", "curves.csv.gz")
 ORDER = ("rate", "fast", "multiplier")  # what is chosen later rests on what was chosen before
 PROVENANCE = ("commit", "dirty", "hardware", "data", "data_checksum")
 KEPT = (
@@ -115,16 +115,12 @@ def chosen_speed(evidence: SearchEvidence) -> float | None:
 
 
 def write(evidence: SearchEvidence, folder: Path) -> None:
-    write_atomically(folder / "cells.csv", to_csv(evidence.cells))
-    packed = gzip.compress(to_csv(evidence.curves).encode(), mtime=0)
-    (folder / "curves.csv.gz").write_bytes(packed)
+    for name in TABLES:
+        write_table(folder / name, getattr(evidence, name.split(".")[0]))
     write_atomically(folder / "winners.json", json.dumps(evidence.winners, indent=1) + "\n")
 
 
 def read(folder: Path) -> SearchEvidence:
     """Read what `write` wrote. Raises a UserError when nothing was published there."""
-    if not (folder / "cells.csv").exists():
-        raise UserError(f"{folder}: no published evidence; run the experiment and `make publish`")
-    curves = gzip.decompress((folder / "curves.csv.gz").read_bytes()).decode()
-    winners = json.loads((folder / "winners.json").read_text())
-    return SearchEvidence(from_csv((folder / "cells.csv").read_text()), from_csv(curves), winners)
+    cells, curves = (read_table(folder / name) for name in TABLES)
+    return SearchEvidence(cells, curves, json.loads((folder / "winners.json").read_text()))

@@ -1,18 +1,15 @@
 """Evidence of a sweep: its rows, and where they come from."""
 
-import gzip
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bnrepro.analysis.evidence import from_csv, to_csv
-from bnrepro.errors import UserError
+from bnrepro.analysis.tables import Row, read_table, write_table
 from bnrepro.record import read_rows, read_summary, write_atomically
 
 SWEEP = "sweep"  # the one variant of an experiment that is a sweep
-Row = dict[str, Any]
 
 
 @dataclass
@@ -59,13 +56,10 @@ def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> S
 def write(evidence: SweepEvidence, folder: Path) -> None:
     """Write rows.csv.gz and provenance.json as `make publish` commits them."""
     write_atomically(folder / "provenance.json", json.dumps(evidence.provenance, indent=1) + "\n")
-    packed = gzip.compress(to_csv(evidence.rows).encode(), mtime=0)
-    (folder / "rows.csv.gz").write_bytes(packed)
+    write_table(folder / "rows.csv.gz", evidence.rows)
 
 
 def read(folder: Path) -> SweepEvidence:
     """Read what `write` wrote. Raises a UserError when nothing was published there."""
-    if not (folder / "rows.csv.gz").exists():
-        raise UserError(f"{folder}: no published evidence; run the experiment and `make publish`")
-    rows = from_csv(gzip.decompress((folder / "rows.csv.gz").read_bytes()).decode())
+    rows = read_table(folder / "rows.csv.gz")
     return SweepEvidence(rows, json.loads((folder / "provenance.json").read_text()))

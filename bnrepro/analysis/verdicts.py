@@ -1,11 +1,12 @@
 """From evidence to verdicts: each claim's metric, its interval over seeds, what the criterion says.
 
-`holds`: the criterion is met; `fails`: the interval lies wholly outside, or some value of an exact
-claim does; `inconclusive`: neither; `not run`: no evidence. The scale belongs to every verdict.
+`holds`: the criterion is met; `fails`: the interval lies wholly outside, or one value of a
+criterion on every value does, or no seed ever reached the target; `inconclusive`: neither; `not
+run`: no evidence, or none of the arms it compares. The scale belongs to every verdict.
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,9 @@ def judge(claim: Mapping[str, Any], evidence: Any, scale: str) -> Verdict:
     """The verdict that the evidence of one scale (None: there is none) gives on one claim."""
     if evidence is None:
         return Verdict(claim, scale, "not run", [], None, "no published evidence")
-    module = importlib.import_module(f"bnrepro.analysis.{claim['experiment']}")
-    values: Values = module.METRICS[claim["metric"]](evidence, claim)
+    values = metric(claim)(evidence, claim)
+    if not values:
+        return Verdict(claim, scale, "not run", [], None, "no run to judge it by")
     known = [v for v in values if v is not None]
     if not known or len(known) < len(values):
         why = f"target never reached (or run diverged) in {values.count(None)} of {len(values)}"
@@ -38,6 +40,13 @@ def judge(claim: Mapping[str, Any], evidence: Any, scale: str) -> Verdict:
         met = [meets(v, claim["criterion"]) for v in known]
         return Verdict(claim, scale, "holds" if all(met) else "fails", values, None)
     return _judge_interval(claim, scale, known)
+
+
+def metric(claim: Mapping[str, Any]) -> Callable[[Any, Mapping[str, Any]], Values]:
+    """The function that a claim's `metric` names, in the analysis of its experiment."""
+    return getattr(
+        importlib.import_module(f"bnrepro.analysis.{claim['experiment']}"), claim["metric"]
+    )
 
 
 def _judge_interval(claim: Mapping[str, Any], scale: str, values: Sequence[float]) -> Verdict:

@@ -92,8 +92,3 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     products = ((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
     return math.fsum(products) / math.fsum((a - mean_x) ** 2 for a in x)
-
-
-METRICS = {
-    f.__name__: f for f in (singular_ratio, log_steps_ratio, log_seconds_ratio, cost_exponent_gap)
-}

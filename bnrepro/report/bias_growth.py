@@ -1,14 +1,13 @@
 """Section 2 in figures and tables: normalisation outside the gradient step."""
 
 import math
-from pathlib import Path
 
 from bnrepro.analysis.bias_growth import (
-    METRICS,
     blown_up,
     bounded_by_bn,
     exact,
     last_rows,
+    output_deviation,
     setting,
 )
 from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, unique, write
@@ -20,20 +19,10 @@ from bnrepro.report.bias_growth_figures import (
     row_label,
     shown_rate,
 )
-from bnrepro.report.markdown import Table, markdown
-from bnrepro.report.style import save
+from bnrepro.report.markdown import Table
 
-__all__ = ["answer", "gather", "read", "render", "summary", "write"]
-
-
-def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
-    """Three figures and the tables, written into a folder."""
-    paths = save(exact_figure(evidence), folder, "bias")
-    paths += save(blow_up_figure(evidence), folder, "blow-up")
-    paths += save(curves_figure(evidence), folder, "curves")
-    table = folder / "table.md"
-    table.write_text("\n".join(markdown(rows) for rows in summary(evidence)))
-    return [*paths, table]
+__all__ = ["FIGURES", "answer", "gather", "read", "summary", "write"]
+FIGURES = {"bias": exact_figure, "blow-up": blow_up_figure, "curves": curves_figure}
 
 
 def summary(evidence: SweepEvidence) -> list[Table]:
@@ -122,7 +111,7 @@ def answer(evidence: SweepEvidence) -> str:
     """The answer in one line."""
     end = max(row["t"] for row in exact(evidence))
     grown = [r["bias"] for r in exact(evidence, transform="centre", gradient="outside", t=end)]
-    change = max(v for v in METRICS["output_deviation"](evidence, {}) if v is not None)
+    change = max(v for v in output_deviation(evidence, {}) if v is not None)
     bn = len(last_rows(evidence, gradient="through", transform="scale"))
     bounded = bounded_by_bn(evidence)
     outside = [row for row in last_rows(evidence, gradient="outside") if setting(row) in bounded]

@@ -2,7 +2,6 @@
 inputs of chosen layers' nonlinearities over training."""
 
 import itertools
-from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -15,11 +14,11 @@ from bnrepro.analysis.inception import PLAIN
 from bnrepro.analysis.statistics import t_interval
 from bnrepro.analysis.steps import best, speed_up, steps_to
 from bnrepro.report.curves import mean_and_interval, percentile_lines, thousands
-from bnrepro.report.markdown import Table, markdown
+from bnrepro.report.markdown import Table
 from bnrepro.report.speed import speed_rows
-from bnrepro.report.style import RC, arm, on_data, save
+from bnrepro.report.style import RC, arm, on_data
 
-__all__ = ["gather", "read", "render", "summary", "write"]
+__all__ = ["FIGURES", "gather", "read", "summary", "write"]
 
 PAIRS = [(v, PLAIN) for v in ("bn_baseline", "bn_x5", "bn_x30", "bn_x5_sigmoid")]
 CLOSE_UPS = (("bn_baseline", "bn_x5"), ("bn_x30", "bn_x5_sigmoid"))  # as they lie in Figure 2
@@ -42,14 +41,6 @@ PAPER = {
     "inception_x5": Printed("–", "diverges"),
     "inception_sigmoid": Printed("–", "chance"),
 }
-
-
-def render(evidence: Evidence, folder: Path) -> list[Path]:
-    """The figures and the tables, written into a folder."""
-    paths = save(figure_2(evidence), folder, "figure-2") + save(inputs(evidence), folder, "inputs")
-    table = folder / "table.md"
-    table.write_text("\n".join(markdown(rows) for rows in summary(evidence)))
-    return [*paths, table]
 
 
 def summary(evidence: Evidence) -> list[Table]:
@@ -187,3 +178,6 @@ def _speed(evidence: Evidence, variant: str) -> list[str]:
         for r, curve in zip(reached, mine["step"], strict=True)
     ]
     return [", ".join(shown), *ratios]
+
+
+FIGURES = {"figure-2": figure_2, "inputs": inputs}

@@ -1,7 +1,6 @@
 """How the base rate and the speed of its decay were found, and what the multipliers do."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,10 +10,10 @@ from matplotlib.figure import Figure
 from bnrepro.analysis.search_evidence import SearchEvidence, gather, plain_target, read, write
 from bnrepro.analysis.steps import steps_to
 from bnrepro.report.curves import thousands
-from bnrepro.report.markdown import Table, markdown
-from bnrepro.report.style import RC, arm, save
+from bnrepro.report.markdown import Table
+from bnrepro.report.style import RC, arm
 
-__all__ = ["gather", "read", "render", "summary", "write"]
+__all__ = ["FIGURES", "gather", "read", "summary", "write"]
 
 NAMES = {
     "rate": "Inception, base rate",
@@ -22,14 +21,6 @@ NAMES = {
     "multiplier": "BN-x5's network, multiple of the base rate",
 }
 SHADES = ("#9ecae1", "#4a90c2", "#00335c", "#111111")
-
-
-def render(evidence: SearchEvidence, folder: Path) -> list[Path]:
-    """The figure and the table of all runs, written into a folder."""
-    paths = save(searches(evidence), folder, "searches")
-    table = folder / "table.md"
-    table.write_text(markdown(rows(evidence)))
-    return [*paths, table]
 
 
 def summary(evidence: SearchEvidence) -> list[Table]:
@@ -171,3 +162,6 @@ def _value_axis(axis: Axes, cells: Sequence[dict[str, Any]], label: str) -> None
     axis.set_xticks(values, [f"{v:g}" for v in values])
     axis.minorticks_off()
     axis.set_xlabel(label)
+
+
+FIGURES = {"searches": searches}

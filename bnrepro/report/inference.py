@@ -1,7 +1,6 @@
 """Section 3.1: accuracy with each kind of statistics, and whether those statistics are right."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,10 +11,10 @@ from bnrepro.analysis.inference import accuracies, gap, sizes
 from bnrepro.analysis.statistics import t_interval
 from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, seeds, write
 from bnrepro.report.bands import band
-from bnrepro.report.markdown import Table, markdown
-from bnrepro.report.style import RC, Arm, save
+from bnrepro.report.markdown import Table
+from bnrepro.report.style import RC, Arm
 
-__all__ = ["answer", "gather", "read", "render", "summary", "write"]
+__all__ = ["FIGURES", "answer", "gather", "read", "summary", "write"]
 
 STATISTICS = {
     "population": Arm("population (Algorithm 2)", "#00335c", "-"),
@@ -29,15 +28,6 @@ LAYERS = {
     "hidden3": Arm("hidden layer 3", "#c9752b", (0, (2, 1))),
 }
 MARKERS = dict(zip(STATISTICS, "osD^", strict=True))
-
-
-def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
-    """Both figures and the tables, written into a folder."""
-    paths = save(accuracy_figure(evidence), folder, "accuracy")
-    paths += save(statistics_figure(evidence), folder, "statistics")
-    table = folder / "table.md"
-    table.write_text("\n".join(markdown(rows) for rows in summary(evidence)))
-    return [*paths, table]
 
 
 def summary(evidence: SweepEvidence) -> list[Table]:
@@ -227,3 +217,6 @@ def _company_panel(axis: Axes, evidence: SweepEvidence, m: Sequence[int]) -> Non
 
 def _column(evidence: SweepEvidence, column: str, **wanted: Any) -> list[float]:
     return [r[column] for r in evidence.where(**wanted) if r[column] is not None]
+
+
+FIGURES = {"accuracy": accuracy_figure, "statistics": statistics_figure}

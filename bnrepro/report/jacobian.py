@@ -1,26 +1,17 @@
 """Section 3.3's conjecture in figures and tables: singular values of layer Jacobians."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from bnrepro.analysis.jacobian import METRICS, times, value
+from bnrepro.analysis.jacobian import share_gain, times, value
 from bnrepro.analysis.statistics import t_interval
 from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, seeds, unique, write
 from bnrepro.report.jacobian_figures import NETWORKS, premises_figure, shown_width, values_figure
-from bnrepro.report.markdown import Table, markdown
-from bnrepro.report.style import arm, save
+from bnrepro.report.markdown import Table
+from bnrepro.report.style import arm
 
-__all__ = ["answer", "gather", "read", "render", "summary", "write"]
-
-
-def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
-    """Two figures and the tables, written into a folder."""
-    paths = save(values_figure(evidence), folder, "singular-values")
-    paths += save(premises_figure(evidence), folder, "premises")
-    table = folder / "table.md"
-    table.write_text("\n".join(markdown(rows) for rows in summary(evidence)))
-    return [*paths, table]
+__all__ = ["FIGURES", "answer", "gather", "read", "summary", "write"]
+FIGURES = {"singular-values": values_figure, "premises": premises_figure}
 
 
 def summary(evidence: SweepEvidence) -> list[Table]:
@@ -101,7 +92,7 @@ def answer(evidence: SweepEvidence) -> str:
     claim = {**cell, "at": "last", "arm": "bn"}
     verdicts = []
     for other in ("baseline", "random"):
-        gains = METRICS["share_gain"](evidence, {**claim, "against": other})
+        gains = share_gain(evidence, {**claim, "against": other})
         verdicts.append(word([g for g in gains if g is not None], len(gains)))
     return (
         f"After {t:,} steps (sigmoid, width {width}) {shares['bn']} % of the singular values lie "

@@ -1,7 +1,6 @@
 """Heat maps of the grid: accuracy of every cell, and how long it sat on the initial plateau."""
 
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,20 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.analysis.grid_evidence import PLATEAU, GridEvidence, gather, read, write
-from bnrepro.report.markdown import Table, markdown
-from bnrepro.report.style import RC, arm, on_data, save
+from bnrepro.report.markdown import Table
+from bnrepro.report.style import RC, arm, on_data
 
-__all__ = ["gather", "read", "render", "summary", "write"]
+__all__ = ["FIGURES", "gather", "read", "summary", "write"]
 
 TITLES = {"baseline_tuned": "without BN, Glorot", "bn": "with BN", "baseline": "without BN"}
-
-
-def render(evidence: GridEvidence, folder: Path) -> list[Path]:
-    """The heat maps and the table of finalists, written into a folder."""
-    paths = save(heat_maps(evidence), folder, "heat-maps")
-    table = folder / "table.md"
-    table.write_text(markdown(finalist_rows(evidence)))
-    return [*paths, table]
 
 
 def summary(evidence: GridEvidence) -> list[Table]:
@@ -131,3 +122,6 @@ def _mean(rows: list[dict[str, Any]], key: str) -> float:
 
 def _title(variant: str) -> str:
     return TITLES.get(variant, arm(variant).label)
+
+
+FIGURES = {"heat-maps": heat_maps}

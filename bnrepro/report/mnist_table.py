@@ -6,8 +6,6 @@ from typing import NamedTuple
 from bnrepro.analysis.evidence import Evidence
 from bnrepro.analysis.statistics import t_interval
 from bnrepro.analysis.steps import steps_to
-from bnrepro.report.markdown import markdown
-from bnrepro.report.speed import speed_rows
 from bnrepro.report.style import arm, on_data
 
 ACCURACY_AT = (1000, 5000, 10000, 20000, 50000)
@@ -103,16 +101,7 @@ def seed_rows(evidence: Evidence, variant: str) -> list[list[str]]:
     header = [arm(variant).label, *(f"seed {s}" for s in evidence.seeds(variant))]
     body = []
     for line in lines():
-        values = _values(evidence, line, variant)
-        cells = [">" if v is None else f"{v:.{line.digits}f}" for v in values]
-        body.append(
-            [line.label, *(("never" if line.censored else "–") if c == ">" else c for c in cells)]
-        )
+        missing, values = "never" if line.censored else "–", _values(evidence, line, variant)
+        cells = (missing if v is None else f"{v:.{line.digits}f}" for v in values)
+        body.append([line.label, *cells])
     return [header, *body]
-
-
-def table(evidence: Evidence) -> str:
-    """All of it as Markdown: arms side by side, speed, then every seed."""
-    parts = [markdown(summary_rows(evidence)), markdown(speed_rows(evidence, PAIRS))]
-    parts += [markdown(seed_rows(evidence, variant)) for variant in evidence.variants]
-    return "\n".join(parts)

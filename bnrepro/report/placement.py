@@ -1,13 +1,12 @@
 """Section 3.2: what BN meets on Wu + b and on u, and what its place does."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bnrepro.analysis.placement import best_accuracy, best_rate, last_rows
 from bnrepro.analysis.statistics import t_interval
 from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, seeds, write
-from bnrepro.report.markdown import Table, markdown
+from bnrepro.report.markdown import Table
 from bnrepro.report.placement_figures import (
     KINDS,
     PLACES,
@@ -19,18 +18,9 @@ from bnrepro.report.placement_figures import (
     shape_text,
     title,
 )
-from bnrepro.report.style import save
 
-__all__ = ["answer", "gather", "read", "render", "summary", "write"]
-
-
-def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
-    """Figures and tables, written into a folder."""
-    paths = save(shape_figure(evidence), folder, "shapes")
-    paths += save(accuracy_figure(evidence), folder, "accuracy")
-    table = folder / "table.md"
-    table.write_text("\n".join(markdown(rows) for rows in summary(evidence)))
-    return [*paths, table]
+__all__ = ["FIGURES", "answer", "gather", "read", "summary", "write"]
+FIGURES = {"shapes": shape_figure, "accuracy": accuracy_figure}
 
 
 def summary(evidence: SweepEvidence) -> list[Table]:

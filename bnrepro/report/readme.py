@@ -8,6 +8,8 @@
 from collections.abc import Mapping
 
 from bnrepro.analysis.evidence import Evidence
+from bnrepro.analysis.search_evidence import SearchEvidence, plain_target
+from bnrepro.analysis.steps import steps_to
 from bnrepro.errors import UserError
 from bnrepro.report.inception import figure_3
 from bnrepro.report.markdown import markdown
@@ -58,6 +60,23 @@ def inception_blocks(evidence: Evidence) -> dict[str, str]:
         f"not counted, on {' and '.join(hardware)}."
     )
     return {"inception-cost": cost, "inception-table": markdown(figure_3(evidence))}
+
+
+def search_blocks(evidence: SearchEvidence) -> dict[str, str]:
+    """What the README says of the multiples of the base rate."""
+    target = plain_target(evidence)
+    cells = [cell for cell in evidence.cells if cell["variant"] == "multiplier"]
+    if target is None or not cells:
+        return {}
+    steps = {f"×{c['value']:g}": steps_to(evidence.curve(c), target) for c in cells}
+    reached = ", ".join(f"{n:,} ({name})" for name, n in steps.items() if n is not None)
+    never = " and ".join(name for name, n in steps.items() if n is None)
+    text = (
+        f"On the held-out images BN-x5's network reaches the best accuracy of Inception's "
+        f"{cells[0]['steps']:,} steps after {reached or 'none'} of them, by the multiple of the "
+        f"base rate{f'; with {never} never' if never else ''}."
+    )
+    return {"inception-multiples": text}
 
 
 QUESTIONS = {  # the experiments on Sections 1 to 3: place in the paper, question, first figure

@@ -1,7 +1,6 @@
 """Section 3.3 in figures and a table: the scale of the weights under BN."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,13 +8,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.analysis.scale_invariance import METRICS, normalized, probe_scale, training
+from bnrepro.analysis.scale_invariance import (
+    gradient_error,
+    jacobian_error,
+    log_growth,
+    normalized,
+    output_error,
+    prediction_error,
+    probe_error,
+    probe_scale,
+    training,
+)
 from bnrepro.analysis.statistics import exponential, t_interval
 from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, seeds, write
-from bnrepro.report.markdown import Table, markdown
-from bnrepro.report.style import RC, arm, save
+from bnrepro.report.markdown import Table
+from bnrepro.report.style import RC, arm
 
-__all__ = ["answer", "gather", "read", "render", "summary", "write"]
+__all__ = ["FIGURES", "answer", "gather", "read", "summary", "write"]
 
 EPS_STYLES = [("#00335c", "-"), ("#3d82b8", (0, (7, 1, 1, 1))), ("#8fbfe0", (0, (3, 1)))]
 RATE_STYLES: dict[str, list[str]] = {  # from the highest rate down
@@ -31,15 +40,6 @@ COLUMNS = {
     "relative_step": "lr ‖∂ℓ/∂W‖ / ‖W‖",
     "gradient_ratio": "gradient at scaled W / at W",
 }
-
-
-def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
-    """Two figures and the two tables, written into a folder."""
-    paths = save(layer_figure(evidence), folder, "layer")
-    paths += save(training_figure(evidence), folder, "training")
-    table = folder / "table.md"
-    table.write_text("\n".join(markdown(rows) for rows in summary(evidence)))
-    return [*paths, table]
 
 
 def summary(evidence: SweepEvidence) -> list[Table]:
@@ -210,19 +210,21 @@ def mean_text(values: Sequence[float | None]) -> str:
 
 def answer(evidence: SweepEvidence) -> str:
     """The answer in one line."""
-    worst = {
-        name: max(v for v in METRICS[name](evidence, {}) if v is not None)
-        for name in ("output_error", "jacobian_error", "gradient_error", "prediction_error")
-    }
-    three = max(worst[n] for n in ("output_error", "jacobian_error", "gradient_error"))
-    probe = [v for v in METRICS["probe_error"](evidence, {}) if v is not None]
-    growth = METRICS["log_growth"](evidence, {"arm": "bn", "against": "baseline"})
+    three, prediction = (
+        max(v for metric in metrics for v in metric(evidence, {}) if v is not None)
+        for metrics in ((output_error, jacobian_error, gradient_error), (prediction_error,))
+    )
+    probe = [v for v in probe_error(evidence, {}) if v is not None]
+    growth = log_growth(evidence, {"arm": "bn", "against": "baseline"})
     known = [v for v in growth if v is not None]
     ratio = exponential(t_interval(known)).text(2) if known else "nothing finite"
     return (
         f"Over eight decades of a the three equations hold to {three:.0e} at ε = 0, and with "
-        f"ε/a² for every ε and sign to {worst['prediction_error']:.0e}. In training with BN, "
+        f"ε/a² for every ε and sign to {prediction:.0e}. In training with BN, "
         f"doubled weights get half the gradient to {max(probe, default=float('nan')):.0e}; at the "
         f"highest rate the growth of the weights over the second half of the run is {ratio} times "
         "that without BN."
     )
+
+
+FIGURES = {"layer": layer_figure, "training": training_figure}

@@ -1,7 +1,5 @@
 """Section 2 in figures and tables: full whitening against BN, centring, and nothing."""
 
-from pathlib import Path
-
 from bnrepro.analysis.statistics import t_interval
 from bnrepro.analysis.sweep_evidence import Row, SweepEvidence, gather, read, unique, write
 from bnrepro.analysis.whitening import (
@@ -14,8 +12,7 @@ from bnrepro.analysis.whitening import (
     step_seconds,
     steps_to_target,
 )
-from bnrepro.report.markdown import Table, markdown
-from bnrepro.report.style import save
+from bnrepro.report.markdown import Table
 from bnrepro.report.whitening_figures import (
     convergence_figure,
     cost_figure,
@@ -24,18 +21,13 @@ from bnrepro.report.whitening_figures import (
     small_batch_figure,
 )
 
-__all__ = ["answer", "gather", "read", "render", "summary", "write"]
+__all__ = ["FIGURES", "answer", "gather", "read", "summary", "write"]
+FIGURES = {
+    "convergence": convergence_figure,
+    "small-batches": small_batch_figure,
+    "cost": cost_figure,
+}
 SHARES = (0.9, 0.95, 1.0)  # of the target
-
-
-def render(evidence: SweepEvidence, folder: Path) -> list[Path]:
-    """Three figures and the tables, written into a folder."""
-    paths = save(convergence_figure(evidence), folder, "convergence")
-    paths += save(small_batch_figure(evidence), folder, "small-batches")
-    paths += save(cost_figure(evidence), folder, "cost")
-    table = folder / "table.md"
-    table.write_text("\n".join(markdown(rows) for rows in summary(evidence)))
-    return [*paths, table]
 
 
 def summary(evidence: SweepEvidence) -> list[Table]:

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from bnrepro.analysis import bias_growth as analysis
 from bnrepro.analysis.sweep_evidence import SweepEvidence
+from bnrepro.analysis.verdicts import metric
 from bnrepro.claims import read_claims
 from bnrepro.config import ModelConfig, compose
 from bnrepro.data import synthetic
@@ -23,6 +24,7 @@ from bnrepro.mechanisms.bias_growth import (
 )
 from bnrepro.models.mlp import Slot, initial_weight
 from bnrepro.report import bias_growth as report
+from bnrepro.report import render
 from experiments.bias_growth import main
 
 MODEL = ModelConfig([7, 5], "sigmoid", "batch", "normal", 0.5, 1e-5, 0.1)
@@ -163,11 +165,11 @@ def test_command_records_judges_and_draws(run, tmp_path):
     again = report.read(tmp_path / "published")
     for claim in read_claims("bias_growth"):
         if "lr" not in claim:  # that rate is not among the smoke scale's
-            values = analysis.METRICS[claim["metric"]](again, claim)
+            values = metric(claim)(again, claim)
             assert len(values) == cfg.seeds
             if claim["kind"] == "exact":
                 assert max(values) < claim["criterion"]["value"]
-    drawn = report.render(again, tmp_path / "figures")
+    drawn = render(report, again, tmp_path / "figures")
     assert {path.name for path in drawn} >= {"bias.png", "blow-up.png", "curves.png", "table.md"}
     assert all(path.stat().st_size > 500 for path in drawn)
     assert "BN blows up in" in report.answer(again)

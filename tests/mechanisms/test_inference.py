@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from bnrepro.analysis.inference import METRICS, PAPER_BATCH
+from bnrepro.analysis.inference import PAPER_BATCH
 from bnrepro.analysis.sweep_evidence import SweepEvidence
+from bnrepro.analysis.verdicts import metric
 from bnrepro.claims import read_claims
 from bnrepro.config import compose
 from bnrepro.data import open_dataset
@@ -144,10 +145,8 @@ def test_smoke_run_and_figures(run, tmp_path):
     assert json.loads((folder / "summary.json").read_text())["status"] == "ok"
     evidence = SweepEvidence(read_rows(folder / "metrics.jsonl"))
     assert {row["m"] for row in evidence.where(part="accuracy")} == {2, PAPER_BATCH, 128}
-    claims = read_claims("inference")
-    assert {claim["metric"] for claim in claims} == set(METRICS)
-    for claim in claims:
-        values = METRICS[claim["metric"]](evidence, claim)
+    for claim in read_claims("inference"):
+        values = metric(claim)(evidence, claim)
         assert values
         assert None not in values
     assert run(render.main, ["inference", *arguments]) == 0

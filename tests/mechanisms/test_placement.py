@@ -9,8 +9,9 @@ import torch
 from scipy import stats
 from torch import nn
 
-from bnrepro.analysis.placement import METRICS, best_rate
+from bnrepro.analysis.placement import best_rate
 from bnrepro.analysis.sweep_evidence import SweepEvidence
+from bnrepro.analysis.verdicts import metric
 from bnrepro.claims import read_claims
 from bnrepro.config import compose
 from bnrepro.data import binarize, open_dataset
@@ -189,10 +190,8 @@ def test_smoke_run_and_figures(run, tmp_path):
     assert json.loads((folder / "summary.json").read_text())["status"] == "ok"
     evidence = SweepEvidence(read_rows(folder / "metrics.jsonl"))
     assert {row["arm"] for row in evidence.where(part="accuracy")} == set(ARMS)
-    claims = read_claims("placement")
-    assert {claim["metric"] for claim in claims} == set(METRICS)
-    for claim in claims:
-        values = METRICS[claim["metric"]](evidence, claim)
+    for claim in read_claims("placement"):
+        values = metric(claim)(evidence, claim)
         assert values
         assert None not in values
     assert run(render.main, ["placement", *arguments]) == 0

@@ -4,6 +4,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from bnrepro.analysis import scale_invariance as analysis
+from bnrepro.analysis.verdicts import metric
 from bnrepro.claims import read_claims
 from bnrepro.config import compose
 from bnrepro.data import synthetic
@@ -18,6 +19,7 @@ from bnrepro.mechanisms.scale_invariance import (
     settings,
 )
 from bnrepro.models.mlp import Slot, SlotMLP
+from bnrepro.report import render
 from bnrepro.report import scale_invariance as report
 from experiments.scale_invariance import main
 
@@ -106,11 +108,11 @@ def test_command_records_judges_and_draws(run, tmp_path):
     report.write(evidence, tmp_path / "published")
     again = report.read(tmp_path / "published")
     for claim in read_claims("scale_invariance"):
-        values = analysis.METRICS[claim["metric"]](again, claim)
+        values = metric(claim)(again, claim)
         assert len(values) == cfg.seeds
         if claim["kind"] == "exact":
             assert max(values) < claim["criterion"]["value"]
-    drawn = report.render(again, tmp_path / "figures")
+    drawn = render(report, again, tmp_path / "figures")
     assert {path.name for path in drawn} >= {"layer.png", "training.png", "table.md"}
     assert all(path.stat().st_size > 500 for path in drawn)
     assert "eight decades" in report.answer(again)

@@ -7,16 +7,18 @@ import torch
 from torch import Tensor
 
 from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, write
+from bnrepro.analysis.verdicts import metric
 from bnrepro.analysis.whitening import (
-    METRICS,
     cost_exponent,
     log_seconds_ratio,
     log_steps_ratio,
 )
+from bnrepro.claims import read_claims
 from bnrepro.config import ModelConfig
 from bnrepro.mechanisms.full_whitening import whiten, whiten_backward
 from bnrepro.mechanisms.whitening import TransformMLP, backward, transform
 from bnrepro.models.mlp import Slot, cross_entropy
+from bnrepro.report import render
 from bnrepro.report import whitening as report
 from bnrepro.seeding import stream
 from experiments.whitening import main
@@ -192,10 +194,10 @@ def test_smoke_end_to_end_with_figures(run, tmp_path):
         [r["ratio"] for r in evidence.where(part="spectrum", batch=b)] for b in (4, 32)
     )
     assert max(small) < 1e-12 < 1e-4 < min(main_batch)
-    for metric in METRICS.values():
-        assert metric(evidence, {"arm": "bn", "against": "baseline"})
+    for claim in read_claims("whitening"):
+        assert metric(claim)(evidence, claim)
     write(evidence, tmp_path)
-    paths = report.render(read(tmp_path), tmp_path / "figures")
+    paths = render(report, read(tmp_path), tmp_path / "figures")
     names = ["convergence.png", "small-batches.png", "cost.png"]
     assert [p.name for p in paths if p.suffix == ".png"] == names
     assert "test accuracy" in report.answer(evidence)
