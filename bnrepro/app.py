@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -11,14 +12,18 @@ from typing import Any
 
 import hydra
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bnrepro.config import HYDRA_VERSION, ROOT, register
 from bnrepro.errors import UserError
-from bnrepro.training.processes import leads
+from bnrepro.training import processes
 from bnrepro.validation import validate
+
+USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 
 
 def application(experiment: str) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
@@ -27,14 +32,12 @@ def application(experiment: str) -> Callable[[Callable[[Any], None]], Callable[[
     def decorate(task: Callable[[Any], None]) -> Callable[[], None]:
         @functools.wraps(task)
         def job(node: DictConfig) -> None:
-            guard(
-                functools.partial(_checked, task, node)
-            )  # here: Hydra would add a line of its own
+            run_job(functools.partial(_checked, task, node))
 
         def command() -> None:
             logging.basicConfig(format="%(message)s")
             # of data-parallel processes the first one tells
-            logging.getLogger().setLevel(logging.INFO if leads() else logging.WARNING)
+            logging.getLogger().setLevel(logging.INFO if processes.leads() else logging.WARNING)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to guard() instead of being printed
             register()
             main = hydra.main(
@@ -49,9 +52,29 @@ def application(experiment: str) -> Callable[[Callable[[Any], None]], Callable[[
     return decorate
 
 
+def run_job(command: Callable[[], object]) -> None:
+    """Run one job of Hydra's, which turns exceptions into results: the other jobs of a sweep go on,
+    and at the end the command tells the first job's error. But one of several processes that fails
+    has to end, for the launcher to end the others."""
+    try:
+        command() if HydraConfig.get().mode == RunMode.MULTIRUN else guard(command)
+    except USER_ERRORS as error:
+        print(f"error: {explain(error)}", file=sys.stderr)  # now: the end may be hours away
+        if processes.world() > 1:
+            raise SystemExit(2) from None
+        raise UserError(explain(error)) from None
+    except Exception:
+        if processes.world() == 1:
+            raise
+        traceback.print_exc()
+        raise SystemExit(1) from None
+
+
 def _checked(task: Callable[[Any], None], node: DictConfig) -> None:
-    cfg = OmegaConf.to_object(node)
+    cfg: Any = OmegaConf.to_object(node)
     validate(cfg)
+    if int(os.environ.get("SLURM_RESTART_COUNT", 0)):
+        cfg.force = False  # it began anew before it went back into the queue
     task(cfg)
 
 
@@ -59,12 +82,20 @@ def guard(command: Callable[[], object]) -> None:
     """Run a command; print a user error as one line and exit with status 2."""
     try:
         command()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
+    except USER_ERRORS as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("interrupted: run the same command again to resume", file=sys.stderr)
+        again = "run the same command again, without force=true, to resume"
+        print(f"interrupted: {again}", file=sys.stderr)
         raise SystemExit(130) from None
+    except Exception as error:
+        if not type(error).__module__.startswith("submitit"):
+            raise
+        last = str(error).strip().splitlines()[-1].removeprefix("error: ")
+        lost = f"a job ended without a result: {last}; logs: .submitit/ in the sweep's folder"
+        print(f"error: {lost}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def explain(error: BaseException) -> str:

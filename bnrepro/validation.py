@@ -16,6 +16,7 @@ CHOICES = {
     "optim.decay": ("plain", "fast"),
     "precision": ("float32", "bf16"),
     "pictures.shuffle": ("full", "shards", "fixed"),
+    "grid.key": ("optim.lr", "budget.fast", "optim.multiplier"),
     "wandb.mode": ("auto", "online", "offline", "disabled"),
 }
 CHOICES_EACH = {"activations": ("sigmoid", "relu")}  # keys whose value is a list

@@ -63,6 +63,7 @@ def run(
         trainer = ImageTrainer(cfg, seed, data, device)
         checkpoint = folder / f"checkpoint-seed-{seed}.pt"
         resume(trainer, checkpoint, identity, cfg.force)
+        processes.agree_on(trainer.step)
         stops = updates_of_grid(cfg, cfg.eval.grid)
         if processes.leads():
             every = in_updates(cfg, cfg.checkpoint_every)

@@ -11,7 +11,7 @@ import copy
 import functools
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from joblib import Parallel, delayed
@@ -37,6 +37,7 @@ class Search:
     cfg: InceptionGridConfig
     checksum: str  # of the data set
     folder: Path
+    rounds: dict[str, Scores] = field(default_factory=dict)  # what was trained, by name
 
 
 @application("inception_grid")
@@ -71,6 +72,7 @@ def _more(search: Search, scores: Scores, judged: Scores) -> list[float]:
 
 
 def finish(search: Search, finals: Scores, at_edge: bool) -> None:
+    """Record every round's scores; what follows from them is read off by the rule."""
     value = best(finals)
     summary = {
         "status": "ok",
@@ -78,9 +80,11 @@ def finish(search: Search, finals: Scores, at_edge: bool) -> None:
         "criteria_hash": criteria_hash(search.cfg.experiment),
         "at_edge": at_edge,
         "best": {"value": value, "score": finals[value]},
+        "rounds": {n: {f"{v:g}": s for v, s in r.items()} for n, r in search.rounds.items()},
     }
     Record(search.folder).finish(summary)
-    log.info("%s: best %s=%g: %.4f", search.folder, search.cfg.grid.key, value, finals[value])
+    shown = ", ".join(f"{v:g}: {score:.4f}" for v, score in sorted(finals.items()))
+    log.info("%s: last accuracy by %s: %s", search.folder, search.cfg.grid.key, shown)
 
 
 def train_round(search: Search, name: str, values: Sequence[float], share: float) -> Scores:
@@ -93,6 +97,7 @@ def train_round(search: Search, name: str, values: Sequence[float], share: float
     for value, folder in folders.items():
         each = [_score(folder / f"seed-{seed}") for seed in seed_list(search.cfg.seeds)]
         scores[value] = sum(each) / len(each)
+    search.rounds[name] = scores
     return scores
 
 

@@ -28,6 +28,7 @@ from bnrepro.identity import digest
 from bnrepro.inception_config import InceptionConfig
 from bnrepro.models.inception import Inception
 from bnrepro.record import hardware
+from bnrepro.training.acceleration import enough_memory
 from bnrepro.training.images import STEP, ImageTrainer, network_spec, total_steps
 from bnrepro.validation import validate
 
@@ -119,7 +120,8 @@ def measured(cfgs: list[InceptionConfig], device: torch.device) -> list[float]:
     for cfg in cfgs:
         if (key := kind(cfg)) not in speeds:
             print(f"measuring {cfg.variant} …", file=sys.stderr, flush=True)
-            speeds[key] = images_per_second(cfg, device)
+            with enough_memory(cfg):
+                speeds[key] = images_per_second(cfg, device)
     return [speeds[kind(cfg)] for cfg in cfgs]
 
 

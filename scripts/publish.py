@@ -1,9 +1,11 @@
 """From runs to committed evidence: results/<experiment>/<scale>/.
 
     python -m scripts.publish mnist [scale=paper]
+    python -m scripts.publish inception scale=paper data.root=imagenet processes=8
 
 Only finished runs of clean commits and unmodified named configs on the real data set are
-published, never a smoke run. Commit what it writes.
+published, never a smoke run. Where the data lies, and how many processes shared a run, does not
+modify a config. Commit what it writes.
 """
 
 import sys
@@ -19,11 +21,15 @@ from bnrepro.identity import config_hash, group_folder
 from bnrepro.report import render, reporter
 from bnrepro.validation import seed_list
 
+TAKEN = ("scale", "data.root", "data.cache", "results", "processes")
+
 
 def main() -> None:
     experiment, *overrides = sys.argv[1:]
-    if any(not o.startswith("scale=") for o in overrides):
-        raise UserError("publish takes a scale only: evidence comes from unmodified named configs")
+    if any(o.split("=")[0] not in TAKEN for o in overrides):
+        raise UserError(
+            f"publish takes {', '.join(TAKEN)} only: evidence comes from unmodified named configs"
+        )
     cfgs = {v: compose(experiment, [*overrides, f"variant={v}"]) for v in variants(experiment)}
     named = next(iter(cfgs.values()))
     scale, seeds = named.scale, seed_list(named.seeds)

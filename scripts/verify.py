@@ -12,6 +12,7 @@ censored seed leaves no interval, the other seeds' means must lie on the same si
 that did not run here is shown and not judged.
 """
 
+import math
 import sys
 
 from bnrepro.analysis.evidence import Evidence
@@ -47,6 +48,8 @@ def main() -> None:
     if not here.variants:
         raise UserError(f"{experiment}: no finished run under {first.results} to compare")
     title = f"{experiment}, scale {first.scale}"
+    if isinstance(committed, Evidence | SweepEvidence):
+        same_config(experiment, committed, here)
     if experiment == "mnist":
         title = f"{title}: last test accuracy"
         conclude(run_rows(committed, here), title, f"runs differ by more than {TOLERANCE}")
@@ -72,16 +75,7 @@ def run_rows(committed: Evidence, here: Evidence) -> Table:
 
 
 def claim_rows(experiment: str, scale: str, committed: Measured, here: Measured) -> Table:
-    """A row a claim: what it measures and its verdict, committed and here.
-
-    Raises a UserError when the two were made with different configs or data.
-    """
-    theirs, ours = config_hashes(committed), config_hashes(here)
-    if ours.items() - theirs.items():
-        raise UserError(
-            f"{experiment}: the published rows have another config or data set (hashes {theirs}, "
-            f"here {ours}); verify takes scale, seeds, device and threads only"
-        )
+    """A row a claim: what it measures and its verdict, committed and here."""
     rows = [["claim", "committed", "here", "reproduced"]]
     for claim in read_claims(experiment):
         published, own = (judge(claim, evidence, scale) for evidence in (committed, here))
@@ -89,6 +83,16 @@ def claim_rows(experiment: str, scale: str, committed: Measured, here: Measured)
         agreed = "yes" if agree(published, own) else "NO"
         rows.append([claim["id"], *texts, "–" if own.verdict == "not run" else agreed])
     return rows
+
+
+def same_config(experiment: str, committed: Measured, here: Measured) -> None:
+    """Raise a UserError when the two were made with different configs or data."""
+    theirs, ours = config_hashes(committed), config_hashes(here)
+    if ours.items() - theirs.items():
+        raise UserError(
+            f"{experiment}: the published rows have another config or data set (hashes {theirs}, "
+            f"here {ours}); verify takes scale, seeds, device and threads only"
+        )
 
 
 def config_hashes(evidence: Measured) -> dict[str, str]:
@@ -116,8 +120,8 @@ def bounds(interval: Interval) -> tuple[float, float]:
 
 
 def direction(verdict: Verdict) -> bool | None:
-    """Whether the mean of the values that are not censored meets the criterion; None: all are."""
-    known = [v for v in verdict.values if v is not None]
+    """Whether the mean of the values that are known meets the criterion; None: none is."""
+    known = [v for v in verdict.values if v is not None and math.isfinite(v)]
     return meets(sum(known) / len(known), verdict.claim["criterion"]) if known else None
 
 

@@ -105,6 +105,7 @@ def run_row(folder: Path) -> Row:
         "non_finite_parameters": summary.get("non_finite_parameters"),
         "wall_s": summary["wall_s"],
         "trained_together": len(meta["group"]),
+        "processes": meta.get("processes", 1),
         "lr": cfg.optim.lr,
         "init": OmegaConf.select(cfg, "model.init"),
         "init_std": OmegaConf.select(cfg, "model.init_std"),

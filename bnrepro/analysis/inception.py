@@ -5,6 +5,7 @@ import math
 from bnrepro.analysis.evidence import Evidence
 from bnrepro.analysis.paired import Claim, Values, paired, paired_seeds
 from bnrepro.analysis.paired import log_steps_ratio as log_steps_ratio
+from bnrepro.analysis.statistics import Above
 from bnrepro.analysis.steps import best, steps_to
 
 PLAIN = "inception"  # the arm whose best accuracy is the target of all
@@ -18,18 +19,20 @@ def max_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
 def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
     """ln(steps_against / steps_arm) to the best accuracy of the plain network for that seed.
 
-    Where `against` never gets there its last step stands for the steps it would need, a lower
-    bound, if it trained for longer than `arm` needs; else it says nothing, and the value is
-    censored, as it is where `arm` does not get there.
+    Where `against` never gets there, the value lies above what its last step would give; where
+    neither does, it is not known; where `arm` alone does not, it is censored.
     """
     values: Values = []
     for seed in sorted(set(paired_seeds(evidence, claim)) & set(evidence.seeds(PLAIN))):
         target = best(evidence.accuracy(PLAIN, seed))
         arm, against = (evidence.accuracy(claim[v], seed) for v in ("arm", "against"))
         mine, other = steps_to(arm, target), steps_to(against, target)
-        if mine is not None and other is None and against and against[-1][0] > mine:
-            other = against[-1][0]
-        values.append(None if mine is None or other is None else math.log(other / mine))
+        if other is not None:
+            values.append(None if mine is None else math.log(other / mine))
+        elif mine is not None and against:
+            values.append(Above(math.log(against[-1][0] / mine)))
+        else:
+            values.append(Above(-math.inf))
     return values
 
 

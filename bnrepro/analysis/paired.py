@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bnrepro.analysis.evidence import Evidence
+from bnrepro.analysis.statistics import Values
 from bnrepro.analysis.steps import speed_up
 
-Values = list[float | None]  # None: censored, the arm never got there
 Claim = Mapping[str, Any]
 
 

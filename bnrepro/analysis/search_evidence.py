@@ -49,12 +49,14 @@ class SearchEvidence:
 
 
 def gather(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> SearchEvidence:
-    """Evidence of the finished searches among the folders, one a variant."""
+    """Evidence of the finished searches among the folders, by variant: the runs judged."""
     evidence, summaries = SearchEvidence(), {v: read_summary(f) for v, f in folders.items()}
     for variant in sorted(folders, key=ORDER.index):
         summary = summaries[variant]
         if summary is not None and summary["status"] == "ok":
-            for run in sorted(folders[variant].glob("*/*/seed-*"), key=_in_time):
+            cells = [f"{name}/{v}" for name, scores in summary["rounds"].items() for v in scores]
+            runs = (run for cell in cells for run in folders[variant].glob(f"{cell}/seed-*"))
+            for run in sorted(runs, key=_in_time):
                 _add(evidence, variant, run)
             _choose(evidence, variant, summary)
     return evidence

@@ -27,6 +27,13 @@ class Interval(NamedTuple):
         return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
+class Above(float):
+    """A value of which is known only that it lies above this number; above −∞: nothing is."""
+
+
+Values = list[float | None]  # of a claim's metric; None: the target was never reached
+
+
 def t_interval(values: Sequence[float]) -> Interval:
     """Mean and 95 % t-interval of independent values.
 

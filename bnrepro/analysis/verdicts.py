@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnrepro.analysis.statistics import Interval, t_interval
-
-Values = list[float | None]  # None: censored
+from bnrepro.analysis.statistics import Above, Interval, Values, t_interval
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,16 @@ def judge(claim: Mapping[str, Any], evidence: Any, scale: str) -> Verdict:
     if claim["criterion"]["over"] == "every":
         met = [meets(v, claim["criterion"]) for v in known]
         return Verdict(claim, scale, "holds" if all(met) else "fails", values, None)
+    if any(isinstance(v, Above) for v in known):
+        return _judge_bounds(claim, scale, known)
     return _judge_interval(claim, scale, known)
+
+
+def _judge_bounds(claim: Mapping[str, Any], scale: str, values: Sequence[float]) -> Verdict:
+    """Lower bounds have no interval: only that all of them are beyond the criterion tells."""
+    met = [claim["criterion"]["op"] == ">" and meets(v, claim["criterion"]) for v in values]
+    word = "holds" if all(met) and len(values) >= claim["n"] else "inconclusive"
+    return Verdict(claim, scale, word, list(values), None)
 
 
 def metric(claim: Mapping[str, Any]) -> Callable[[Any, Mapping[str, Any]], Values]:

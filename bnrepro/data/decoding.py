@@ -45,6 +45,8 @@ def decode(path: Path) -> Tensor:
     except RuntimeError as error:
         reason = str(error).splitlines()[0].rpartition(", ")[2]  # after the decoder's own place
         raise Unreadable(reason) from error
+    if image.dim() != 3:
+        raise Unreadable("an animation")
     return image if image.dtype == torch.uint8 else (image.int() >> 8).to(torch.uint8)  # 16 bits
 
 

@@ -1,9 +1,10 @@
 """The report: every claim beside the paper's value, what was measured, and the verdict."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from bnrepro.analysis.statistics import exponential
+from bnrepro.analysis.statistics import Above, exponential
 from bnrepro.analysis.verdicts import Verdict
 from bnrepro.report.markdown import markdown
 
@@ -33,6 +34,9 @@ PERCENTAGES = dict.fromkeys(POINTS, "{} percentage points")
 def measured(verdict: Verdict) -> str:
     """The interval in the claim's own unit."""
     interval, metric = verdict.interval, verdict.claim["metric"]
+    if any(isinstance(v, Above) for v in verdict.values):
+        ratios = ", ".join(number(v, math.exp) for v in verdict.values)
+        return RATIOS[metric].format(ratios)
     if interval is None:
         return verdict.why or _extremes(verdict)
     if metric in RATIOS:
@@ -40,6 +44,15 @@ def measured(verdict: Verdict) -> str:
     if metric in PERCENTAGES:
         return PERCENTAGES[metric].format(interval.times(100).text(2))
     return interval.text(4)
+
+
+def number(value: float | None, scale: Callable[[float], float] = float) -> str:
+    """A value in words where it is not a plain number."""
+    if value is None:
+        return "never"
+    if not isinstance(value, Above):
+        return f"{scale(value):.4g}"
+    return "not known" if value == -math.inf else f"> {scale(value):.4g}"
 
 
 def _extremes(verdict: Verdict) -> str:
@@ -97,9 +110,9 @@ def report_text(verdicts: Sequence[Verdict]) -> str:
         _values_table(verdicts),
         "## Where a claim does not hold, and why",
         "\n".join(
-            f"- `{v.claim['id']}` ({worded(v)}): {v.claim['reason'].strip()}"
+            f"- `{v.claim['id']}` ({worded(v)}): {v.claim['reason'][v.scale].strip()}"
             for v in verdicts
-            if v.verdict in ("fails", "inconclusive") and "reason" in v.claim
+            if v.verdict in ("fails", "inconclusive") and v.scale in v.claim.get("reason", {})
         ),
         "## What a verdict would not show",
         "\n".join(f"- `{v.claim['id']}`: {v.claim['not_shown'].strip()}" for v in verdicts),
@@ -111,7 +124,7 @@ def _values_table(verdicts: Sequence[Verdict]) -> str:
     rows = [["claim", "metric", "criterion", "n", "values by seed"]]
     for v in verdicts:
         claim = v.claim
-        values = ", ".join("never" if x is None else f"{x:.4g}" for x in v.values) or "–"
+        values = ", ".join(map(number, v.values)) or "–"
         criterion = "{over} {op} {value}".format(**claim["criterion"])
         arms = " against ".join(claim[key] for key in ("arm", "against") if key in claim)
         name = f"`{claim['metric']}`" + (f", {arms}" if arms else "")
@@ -126,7 +139,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         **{k: verdict.claim[k] for k in ("id", "section", "experiment", "metric", "kind", "n")},
         "scale": verdict.scale,
         "verdict": verdict.verdict,
-        "values": verdict.values,
+        "values": [number(v) if isinstance(v, Above) else v for v in verdict.values],
         "interval": interval._asdict() if interval else None,
         "why": verdict.why,
     }

@@ -211,6 +211,8 @@ class ImageTrainer:
         self.step, self.seconds = state["step"], state["seconds"]
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            group["fused"] = self.device.type == "cuda"  # the checkpoint may come from elsewhere
         self.source.broken.update(state.get("broken", ()))
         self.first_non_finite = int(state["bad_step"]) or None
 

@@ -72,7 +72,8 @@ def _adopt_submitit() -> None:
     if "SUBMITIT_EXECUTOR" in os.environ and "RANK" not in os.environ:
         from submitit.helpers import TorchDistributedEnvironment
 
-        TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+        environment = TorchDistributedEnvironment()
+        environment.export(set_cuda_visible_devices=False, overwrite=True)
 
 
 def _take_gpu(place: int) -> None:
@@ -104,6 +105,18 @@ def agreed(decision: T) -> T:
     if world() > 1:
         dist.broadcast_object_list(box)
     return box[0]
+
+
+def agree_on(step: int) -> None:
+    """Raise a UserError unless all processes resume at the same step."""
+    steps = [step] * world()
+    if world() > 1:
+        dist.all_gather_object(steps, step)
+    if len(set(steps)) > 1:
+        raise UserError(
+            f"the processes resume at different steps, {min(steps):,} to {max(steps):,}: they see "
+            "different checkpoints; put results=… on a disk that all of them share"
+        )
 
 
 def averaged(values: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from bnrepro.analysis.evidence import Evidence
+from bnrepro.analysis.statistics import Above
 from bnrepro.analysis.verdicts import metric
 from bnrepro.claims import read_claims
 
@@ -50,9 +51,10 @@ def made_up() -> Evidence:
         ("log_steps_ratio", "bn_x5", "inception", math.log(2)),
         ("log_steps_ratio_to_plain", "bn_x5", "bn_x30", math.log(2)),
         ("log_steps_ratio_to_plain", "inception_sigmoid", "inception", None),
-        ("log_steps_ratio_to_plain", "bn_x5", "inception_sigmoid", math.log(2)),  # a bound
-        ("log_steps_ratio_to_plain", "bn_x5", "bn_x5_sigmoid", None),  # no bound: it stopped before
-        ("log_steps_ratio_to_plain", "bn_x5", "inception_x5", None),
+        ("log_steps_ratio_to_plain", "bn_x5", "inception_sigmoid", Above(math.log(2))),
+        ("log_steps_ratio_to_plain", "bn_x5", "bn_x5_sigmoid", Above(math.log(1 / 2))),
+        ("log_steps_ratio_to_plain", "bn_x5", "inception_x5", Above(-math.inf)),
+        ("log_steps_ratio_to_plain", "bn_x5_sigmoid", "inception_sigmoid", Above(-math.inf)),
         ("log_steps_ratio", "bn_x5", "inception_x5", None),  # no target
         ("max_accuracy_gain", "bn_x30", "bn_x5", 0.05),
         ("above_chance", "bn_x5", None, 0.78),
@@ -66,6 +68,7 @@ def test_a_metric_is_what_its_words_say(name, arm, against, value):
     claim = {"experiment": "inception", "metric": name, "arm": arm, "against": against}
     values = metric(claim)(made_up(), claim)
     assert values == [value if value is None else pytest.approx(value)]
+    assert isinstance(values[0], type(value))
 
 
 def test_every_claim_names_a_metric_and_arms_that_exist():

@@ -6,6 +6,7 @@ import pytest
 
 from bnrepro.analysis import evidence as store
 from bnrepro.analysis.evidence import Evidence
+from bnrepro.analysis.statistics import Above
 from bnrepro.analysis.verdicts import judge, metric
 from bnrepro.claims import criteria_hash, read_claims
 from bnrepro.config import ROOT
@@ -87,6 +88,22 @@ def test_drift_is_a_ratio():
     verdict = judge(claim("log_median_drift", op="<"), made_up([0.0] * 3), "paper")
     assert verdict.verdict == "holds"
     assert measured(verdict) == "0.25 [0.25, 0.25] times the drift"
+
+
+@pytest.mark.parametrize(
+    ("values", "word", "text"),
+    [
+        ([0.7, Above(0.4), Above(0.4)], "holds", "2.014, > 1.492, > 1.492 times fewer steps"),
+        ([0.7, Above(-0.4), Above(0.4)], "inconclusive", "2.014, > 0.6703, > 1.492 times"),
+        ([0.7, 0.7, Above(-math.inf)], "inconclusive", "2.014, 2.014, not known times"),
+        ([Above(0.4)], "inconclusive", "> 1.492 times"),  # one seed of three
+    ],
+)
+def test_lower_bounds_have_no_interval(monkeypatch, values, word, text):
+    monkeypatch.setattr("bnrepro.analysis.mnist.log_steps_ratio", lambda *_: values)
+    verdict = judge(claim("log_steps_ratio"), made_up([0.0]), "paper")
+    assert (verdict.verdict, verdict.interval) == (word, None)
+    assert measured(verdict).startswith(text)
 
 
 def test_a_criterion_on_every_value_fails_with_one():

@@ -205,6 +205,14 @@ def test_grey_cmyk_transparent_and_deep_images_become_rgb_bytes(mode, colour, na
     assert (image.int() - expected).abs().max() <= 3
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_animation_is_no_image(stream, folder, tmp_path):
+    frames = [Image.new("RGB", (20, 20), (shade, 0, 0)) for shade in (0, 100, 200)]
+    frames[0].save(folder / "train/c0/0.jpg", "GIF", save_all=True, append_images=frames[1:])
+    with pytest.raises(UserError, match=r"cannot read 1 image \(.*0.jpg: an animation"):
+        open_images(config(folder, tmp_path / "cache", stream=stream))
+
+
 def test_an_image_with_bytes_after_its_end_is_whole(folder, tmp_path):
     with (folder / "train/c0/0.jpg").open("ab") as file:
         file.write(bytes(500))

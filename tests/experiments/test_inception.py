@@ -41,6 +41,32 @@ PAIRS = [
 ]
 
 
+@pytest.mark.parametrize("launcher", [[], ["launcher=joblib"]])
+def test_a_job_that_fails_leaves_the_other_jobs_of_a_sweep_alone(launcher, run, tmp_path, capfd):
+    sweep = ["variant=bn_x5", "optim.batch=100000,32", f"hydra.sweep.dir={tmp_path}/sweep"]
+    assert run(main, ["-m", *SMOKE, *sweep, *launcher, f"results={tmp_path}"]) == 2
+    (summary,) = tmp_path.rglob("summary.json")
+    assert json.loads(summary.read_text())["status"] == "ok"
+    errors = capfd.readouterr().err
+    assert "optim.batch=100000" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_job_that_slurm_puts_back_into_the_queue_goes_on_though_it_was_forced(
+    run, tmp_path, monkeypatch
+):
+    arguments = [*SMOKE, "variant=bn_x5", f"results={tmp_path}"]
+    assert run(main, arguments) == 0
+    (path,) = tmp_path.rglob("metrics.jsonl")
+    before = path.stat().st_mtime_ns
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert run(main, [*arguments, "force=true"]) == 0
+    assert path.stat().st_mtime_ns == before
+    monkeypatch.delenv("SLURM_RESTART_COUNT")
+    assert run(main, [*arguments, "force=true"]) == 0
+    assert path.stat().st_mtime_ns > before
+
+
 @pytest.mark.parametrize(("one", "other", "keys"), PAIRS)
 def test_the_arms_differ_exactly_as_the_paper_lists(one, other, keys):
     arms = (asdict(ARMS[one]), asdict(ARMS[other]))

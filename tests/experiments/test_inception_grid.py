@@ -1,10 +1,18 @@
 """The searches for Section 4.2's base rate and decay: end to end at scale=smoke, and their rule."""
 
 import json
+import shutil
 
 import pytest
 
-from bnrepro.analysis.search_evidence import SearchEvidence, chosen_speed, plain_target, read, write
+from bnrepro.analysis.search_evidence import (
+    SearchEvidence,
+    chosen_speed,
+    gather,
+    plain_target,
+    read,
+    write,
+)
 from bnrepro.config import compose, variants
 from experiments.inception_grid import cell, main
 from scripts import render
@@ -41,6 +49,21 @@ def test_the_figure_and_the_table_come_from_the_runs(run, tmp_path):
     folder = tmp_path / "inception_grid/smoke/figures"
     assert (folder / "searches.png").stat().st_size > 10_000
     assert len((folder / "table.md").read_text().splitlines()) == 2 + 3 + 2 + 2
+
+
+def test_runs_of_an_earlier_search_in_the_same_folder_are_not_gathered(run, tmp_path):
+    arguments = ["scale=smoke", "variant=fast", "grid.values=[2]", f"results={tmp_path}"]
+    assert run(main, arguments) == 0
+    (folder,) = (tmp_path / "inception_grid/smoke").iterdir()
+    shutil.copytree(folder / "grid/2", folder / "grid/6")
+    shutil.copytree(folder / "grid", folder / "extension-1")
+    evidence = gather({"fast": folder})
+    assert [(c["round"], c["value"]) for c in evidence.cells] == [("grid", 2)]
+
+
+def test_an_unknown_key_is_no_search(run, capsys):
+    assert run(main, ["scale=smoke", "variant=rate", "grid.key=optim.rate"]) == 2
+    assert "grid.key=optim.rate" in capsys.readouterr().err
 
 
 def test_a_cell_changes_its_key_and_the_budget_alone():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from bnrepro.config import ROOT, compose
 from bnrepro.data.order import Order
 from bnrepro.errors import UserError
 from bnrepro.record import read_rows
-from bnrepro.training import checkpoint, processes
+from bnrepro.training import processes
 from bnrepro.training.images import in_steps, in_updates, updates_of_grid
 from experiments.inception import main
 
@@ -94,10 +95,15 @@ def test_a_killed_process_ends_all_and_the_run_resumes_bitwise(pair, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_another_number_of_processes_is_another_run(pair):
-    (path,) = pair.rglob("*.pt")
-    with pytest.raises(UserError, match="number of processes"):
-        checkpoint.load(path, "the hash with three processes")
+def test_processes_that_see_different_checkpoints_do_not_go_on(pair, tmp_path, monkeypatch):
+    monkeypatch.setenv("APART", str(tmp_path))
+    (source,) = pair.rglob("bn_x5_sigmoid-*")
+    shutil.copytree(source, tmp_path / "0/inception/smoke" / source.name)
+    for summary in tmp_path.rglob("summary.json"):
+        summary.unlink()
+    done = launch("tests.training.apart", tmp_path)
+    assert done.returncode != 0
+    assert "resume at different steps, 0 to 8" in done.stderr
 
 
 @pytest.mark.parametrize("mode", ["full", "shards", "fixed"])

@@ -1,0 +1,11 @@
+"""Two processes of one run that see different results folders: each its own."""
+
+import os
+import sys
+
+sys.argv.append(f"results={os.environ['APART']}/{os.environ['RANK']}")
+
+from experiments.inception import main  # noqa: E402
+
+if __name__ == "__main__":
+    main()
