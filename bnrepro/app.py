@@ -57,7 +57,7 @@ def run_job(command: Callable[[], object]) -> None:
     and at the end the command tells the first job's error. But one of several processes that fails
     has to end, for the launcher to end the others."""
     try:
-        command() if HydraConfig.get().mode == RunMode.MULTIRUN else guard(command)
+        command() if _is_sweep() else guard(command)
     except USER_ERRORS as error:
         print(f"error: {explain(error)}", file=sys.stderr)  # now: the end may be hours away
         if processes.world() > 1:
@@ -70,9 +70,15 @@ def run_job(command: Callable[[], object]) -> None:
         raise SystemExit(1) from None
 
 
+def _is_sweep() -> bool:
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
 def _checked(task: Callable[[Any], None], node: DictConfig) -> None:
     cfg: Any = OmegaConf.to_object(node)
     validate(cfg)
+    if not _is_sweep() and not HydraConfig.get().launcher._target_.endswith("BasicLauncher"):
+        raise UserError("launcher=… starts the jobs of -m: python -m experiments.… -m … launcher=…")
     if int(os.environ.get("SLURM_RESTART_COUNT", 0)):
         cfg.force = False  # it began anew before it went back into the queue
     task(cfg)
@@ -90,12 +96,20 @@ def guard(command: Callable[[], object]) -> None:
         print(f"interrupted: {again}", file=sys.stderr)
         raise SystemExit(130) from None
     except Exception as error:
-        if not type(error).__module__.startswith("submitit"):
+        if (line := _launchers_word(error)) is None:
             raise
-        last = str(error).strip().splitlines()[-1].removeprefix("error: ")
-        lost = f"a job ended without a result: {last}; logs: .submitit/ in the sweep's folder"
-        print(f"error: {lost}", file=sys.stderr)
+        print(f"error: {line}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _launchers_word(error: Exception) -> str | None:
+    """One line for what a launcher has to say; None for any other error."""
+    if 'Could not detect "srun"' in str(error):
+        return "launcher=slurm: no Slurm here; try it with launcher=submitit_local"
+    if type(error).__module__.startswith("submitit"):
+        last = str(error).strip().splitlines()[-1].removeprefix("error: ")
+        return f"a job ended without a result: {last}; logs: .submitit/ in the sweep's folder"
+    return None
 
 
 def explain(error: BaseException) -> str:
@@ -109,7 +123,8 @@ def explain(error: BaseException) -> str:
     omega = next((e for e in chain if isinstance(e, OmegaConfBaseException)), None)
     if omega is not None and omega.full_key:
         return _explain_key(omega)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = str(error).split("Config search path")[0]  # where Hydra looked helps nobody
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
     return " ".join(lines)
 
 

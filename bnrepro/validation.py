@@ -1,10 +1,12 @@
 """What a config must satisfy beyond its types; each failure names the key and what is allowed."""
 
 import functools
+import math
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from bnrepro.config import DurationConfig
+from bnrepro.config import DurationConfig, variants
 from bnrepro.errors import UserError
 
 CHOICES = {
@@ -20,38 +22,7 @@ CHOICES = {
     "wandb.mode": ("auto", "online", "offline", "disabled"),
 }
 CHOICES_EACH = {"activations": ("sigmoid", "relu")}  # keys whose value is a list
-POSITIVE = (
-    "optim.lr",
-    "optim.batch",
-    "batch",
-    "exact_examples",
-    "exact_steps",
-    "exact_record_every",
-    "duration.steps",
-    "duration.examples",
-    "duration.epochs",
-    "grid.full.steps",
-    "grid.full.examples",
-    "grid.full.epochs",
-    "eval.probe_examples",
-    "eval.test_examples",
-    "budget.steps",
-    "budget.fast",
-    "optim.multiplier",
-    "optim.weight_decay_divisor",
-    "model.width",
-    "pictures.shards",
-    "grid.jobs",
-    "grid.short",
-    "checkpoint_every",
-    "processes",
-    "threads",
-    "model.init_std",
-    "data.size",
-)
-POSITIVE_EACH = ("model.hidden", "grid.lr", "grid.std", "grid.values")  # keys whose value is a list
-NOT_EMPTY = ("model.hidden", "grid.lr", "grid.values")
-NOT_NEGATIVE = (
+NOT_NEGATIVE = (  # all other numbers must be greater than 0
     "model.eps",
     "data.validation",
     "data.workers",
@@ -60,6 +31,11 @@ NOT_NEGATIVE = (
     "optim.weight_decay",
     "pictures.shift",
     "pictures.photometric",
+    "stops",
+    "exact_eps",
+    "ridges",
+    "eps",
+    "tuning_seed",
 )
 UNIT_INTERVAL = (
     "optim.momentum",
@@ -67,7 +43,14 @@ UNIT_INTERVAL = (
     "model.dropout",
     "budget.end_share",
     "data.max_broken",
+    "bn_momentum",
 )
+MAY_BE_EMPTY = ("grid.std",)  # all other lists name at least one
+AT_LEAST_TWO = ("batch", "batches", "large_batch", "small_batch", "enumerated_batches")  # m > 1
+ALIGNED = {  # lists with a value for each value of another
+    "jacobian": ("lr", "activations"),
+    "whitening": ("cost_repeats", "cost_widths"),
+}
 
 
 def seed_list(seeds: object) -> list[int]:
@@ -96,26 +79,41 @@ def validate(cfg: Any) -> None:
         for value in _get(cfg, key) or []:
             if value not in allowed:
                 raise UserError(f"{key}={value}: allowed are {', '.join(allowed)}")
-    for key in POSITIVE:
-        if (value := _get(cfg, key)) is not None and not value > 0:
-            raise UserError(f"{key}={value}: must be greater than 0")
-    for key in NOT_NEGATIVE:
-        if (value := _get(cfg, key)) is not None and not value >= 0:
-            raise UserError(f"{key}={value}: must not be negative")
-    for key in UNIT_INTERVAL:
-        if (value := _get(cfg, key)) is not None and not 0 <= value <= 1:
-            raise UserError(f"{key}={value}: must lie between 0 and 1")
+    for key, value in _leaves(cfg):
+        _validate_numbers(key, value)
     for key in ("duration", "grid.full"):
         _validate_duration(key, _get(cfg, key))
-    for key in POSITIVE_EACH:
-        if any(not value > 0 for value in _get(cfg, key) or []):
-            raise UserError(f"{key}={_get(cfg, key)}: each must be greater than 0")
-    for key in NOT_EMPTY:
-        if _get(cfg, key) == []:
-            raise UserError(f"{key}=[]: name at least one")
-    _validate_batch(cfg)
+    _validate_together(cfg)
     for key in ("eval.grid", "eval.probe_grid"):
         _validate_grid(key, _get(cfg, key))
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key that holds a number or a list, `seeds` and grids of pairs apart."""
+    for name, value in vars(node).items():
+        if is_dataclass(value):
+            yield from _leaves(value, f"{prefix}{name}.")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        pairs = isinstance(value, list) and any(isinstance(v, list) for v in value)
+        if prefix + name != "seeds" and (number or (isinstance(value, list) and not pairs)):
+            yield prefix + name, value
+
+
+def _validate_numbers(key: str, value: Any) -> None:
+    each, word = (value, "each ") if isinstance(value, list) else ([value], "")
+    if not each and key not in MAY_BE_EMPTY:
+        raise UserError(f"{key}=[]: name at least one")
+    for number in (n for n in each if isinstance(n, int | float)):
+        if not math.isfinite(number):
+            raise UserError(f"{key}={value}: {word}must be a finite number")
+        if key in UNIT_INTERVAL and not 0 <= number <= 1:
+            raise UserError(f"{key}={value}: {word}must lie between 0 and 1")
+        if key in NOT_NEGATIVE and number < 0:
+            raise UserError(f"{key}={value}: {word}must not be negative")
+        if key not in (*NOT_NEGATIVE, *UNIT_INTERVAL) and not number > 0:
+            raise UserError(f"{key}={value}: {word}must be greater than 0")
+        if key in AT_LEAST_TWO and number < 2:
+            raise UserError(f"{key}={value}: a mini-batch of one has no variance; at least 2")
 
 
 def _validate_keys(node: Any, prefix: str = "") -> None:
@@ -141,12 +139,26 @@ def _validate_duration(key: str, duration: DurationConfig | None) -> None:
         )
 
 
-def _validate_batch(cfg: Any) -> None:
+def _validate_together(cfg: Any) -> None:
+    """What values must have in common."""
+    if cfg.variant not in variants(cfg.experiment):
+        raise UserError(f"variant={cfg.variant}: allowed are {', '.join(variants(cfg.experiment))}")
     if _get(cfg, "model.norm") == "batch" and _get(cfg, "optim.batch") == 1:
         raise UserError(
             "optim.batch=1 with model.norm=batch: a mini-batch of one has no variance; "
             "use at least 2 examples"
         )
+    if (stops := _get(cfg, "stops")) is not None and stops != sorted(set(stops)):
+        raise UserError(f"stops={stops}: must rise")
+    one, other = ALIGNED.get(cfg.experiment, ("seeds", "seeds"))
+    if one != other and len(_get(cfg, one)) != len(_get(cfg, other)):
+        raise UserError(f"{one}={_get(cfg, one)}: give as many as {other}={_get(cfg, other)}")
+    if _get(cfg, "shape_lr") is not None and cfg.shape_lr not in cfg.lr:
+        raise UserError(f"shape_lr={cfg.shape_lr}: must be one of lr={cfg.lr}")
+    if (steps := _get(cfg, "budget.steps")) is not None and steps < cfg.budget.fast:
+        raise UserError(f"budget.steps={steps}: must be at least budget.fast={cfg.budget.fast:g}")
+    if "/" in (cfg.data.label or ""):
+        raise UserError(f"data.label={cfg.data.label}: it names folders and files: without /")
 
 
 def _validate_grid(key: str, grid: list[list[int]] | None) -> None:

@@ -71,6 +71,9 @@ def test_the_paper_scale_is_the_papers():
         (["+foo=1"], ["foo", "no such key", "optim"]),
         (["+optim.decay=1"], ["optim.decay", "no such key", "momentum"]),
         (["model.hidden=[]"], ["model.hidden=[]", "at least one"]),
+        (["optim.lr=inf"], ["optim.lr=inf", "finite"]),
+        (["variant=bnn"], ["variant", "bnn"]),
+        (["data.label=a/b"], ["data.label=a/b", "without /"]),
         (["model.hidden=[100,0]"], ["model.hidden=[100, 0]", "greater than 0"]),
     ],
 )
@@ -81,6 +84,29 @@ def test_a_mistake_is_one_line_that_names_key_and_remedy(overrides, words):
     assert "\n" not in line
     for word in words:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    ("experiment", "override", "words"),
+    [
+        ("inception", "budget.steps=1", "budget.steps=1: must be at least budget.fast"),
+        ("inception", "model.projection_4cd=0", "greater than 0"),
+        ("inception_grid", "grid.key=optim.rate", "grid.key=optim.rate: allowed are"),
+        ("bias_growth", "every=[0]", "every=.* each must be greater than 0"),
+        ("bias_growth", "activations=[]", "activations=.* at least one"),
+        ("inference", "batches=[1]", "batches=.* at least 2"),
+        ("inference", "bn_momentum=3", "bn_momentum=3.0: must lie between 0 and 1"),
+        ("jacobian", "lr=[0.1]", "lr=.* as many as activations"),
+        ("jacobian", "stops=[5,1]", "stops=.* must rise"),
+        ("jacobian", "variant=typo", "variant=typo: allowed are sweep"),
+        ("placement", "shape_lr=0.7", "shape_lr=0.7: must be one of"),
+        ("whitening", "cost_repeats=[1]", "cost_repeats=.* as many as cost_widths"),
+    ],
+)
+def test_mistakes_in_other_experiments(experiment, override, words):
+    scale = ["variant=bn_x5", "budget.fast=6"] if experiment == "inception" else []
+    with pytest.raises(UserError, match=words):
+        validate(compose(experiment, [*scale, override]))
 
 
 def test_seeds_are_a_count_or_a_list():

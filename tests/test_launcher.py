@@ -9,6 +9,7 @@ import pytest
 
 from bnrepro.config import HYDRA_VERSION, ROOT, register
 from bnrepro.record import read_rows
+from experiments.inception import main
 
 
 def test_submitit_runs_every_arm_as_a_job_of_two_processes(tmp_path):
@@ -24,6 +25,12 @@ def test_submitit_runs_every_arm_as_a_job_of_two_processes(tmp_path):
     for path in summaries:
         assert json.loads((path.parent / "meta.json").read_text())["processes"] == 2
         assert read_rows(path.parent / "metrics.jsonl")[-1]["step"] in (4, 8)
+
+
+def test_a_launcher_without_a_sweep_is_refused_instead_of_training_here(run, tmp_path, capsys):
+    assert run(main, ["scale=smoke", "launcher=slurm", f"results={tmp_path}"]) == 2
+    assert "-m" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.jsonl"))
 
 
 @pytest.mark.parametrize("name", ["slurm", "submitit_local", "joblib"])

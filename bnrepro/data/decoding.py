@@ -44,6 +44,8 @@ def decode(path: Path) -> Tensor:
         image = decode_image(bytes_, ImageReadMode.RGB)
     except RuntimeError as error:
         reason = str(error).splitlines()[0].rpartition(", ")[2]  # after the decoder's own place
+        if "Unsupported image file" in str(error):
+            reason = "no JPEG, PNG, WebP or GIF"
         raise Unreadable(reason) from error
     if image.dim() != 3:
         raise Unreadable("an animation")
