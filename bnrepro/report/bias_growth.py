@@ -117,9 +117,13 @@ def answer(evidence: SweepEvidence) -> str:
     outside = [row for row in last_rows(evidence, gradient="outside") if setting(row) in bounded]
     kinds = {k: [row for row in outside if row["transform"] == k] for k in ("centre", "scale")}
     blown = {k: f"{sum(map(blown_up, rows))} of {len(rows)}" for k, rows in kinds.items()}
+    through = last_rows(evidence, gradient="through", transform="centre")
+    control = [row for row in through if setting(row) in bounded]
     return (
         f"With b alone trained its RMS reaches {span(grown)} in {end:,} equal steps while "
         f"output and loss stay to {change:.0e}. Trained in full, BN blows up in "
         f"{bn - len(bounded)} of {bn} runs; at the settings of the others, centring outside the "
-        f"gradient step blows up in {blown['centre']}, centring and scaling in {blown['scale']}."
+        f"gradient step blows up in {blown['centre']} (inside it, through the mean, in "
+        f"{sum(map(blown_up, control))} of {len(control)}), centring and scaling in "
+        f"{blown['scale']}."
     )

@@ -8,10 +8,10 @@ from bnrepro.analysis.statistics import Above, exponential
 from bnrepro.analysis.verdicts import Verdict
 from bnrepro.report.markdown import markdown
 
-RATIOS = {  # metrics that are logarithms of a ratio, and how the ratio reads
-    "log_steps_ratio": "{} times fewer steps",
-    "log_steps_ratio_to_plain": "{} times fewer steps",
-    "log_seconds_ratio": "{} times less time",
+LOGARITHMS = {  # metrics that are logarithms of a ratio, and how the ratio reads
+    "log_steps_ratio": "{} times as fast, in steps",
+    "log_steps_ratio_to_plain": "{} times as fast, in steps",
+    "log_seconds_ratio": "{} times as fast, in seconds",
     "log_median_drift": "{} times the drift",
     "log_spread_drift": "{} times the drift",
     "log_bias_growth": "{} times the bias of halfway",
@@ -20,15 +20,25 @@ RATIOS = {  # metrics that are logarithms of a ratio, and how the ratio reads
     "log_skewness": "{} times the skewness of u",
     "log_shape_change": "{} times the change of u",
 }
-POINTS = (
-    "final_accuracy_gain",
-    "max_accuracy_gain",
-    "moving_gap",
-    "factor_gain",
-    "accuracy_gain",
-    "share_gain",
-)
-PERCENTAGES = dict.fromkeys(POINTS, "{} percentage points")
+SHARES = {  # metrics that are shares, and how they read in percent
+    "final_accuracy_gain": "{} percentage points",
+    "max_accuracy_gain": "{} percentage points",
+    "moving_gap": "{} percentage points",
+    "factor_gain": "{} percentage points",
+    "accuracy_gain": "{} percentage points",
+    "share_gain": "{} percentage points",
+    "zeros_gap": "{} percentage points",
+    "above_chance": "{} percentage points above chance",
+    "lowest_accuracy": "{} % accuracy",
+    "non_finite_parameters": "{} % of the parameters",
+    "variance_error": "{} % from the true variance",
+    "x_hat_variance_error": "{} % from 1",
+}
+UNITS = {  # other metrics that have a unit
+    "fold_error": "{} machine epsilons",
+    "blown_up_rates": "{} cells",
+    "extra_blown_up_cells": "{} cells",
+}
 
 
 def measured(verdict: Verdict) -> str:
@@ -36,14 +46,14 @@ def measured(verdict: Verdict) -> str:
     interval, metric = verdict.interval, verdict.claim["metric"]
     if any(isinstance(v, Above) for v in verdict.values):
         ratios = ", ".join(number(v, math.exp) for v in verdict.values)
-        return RATIOS[metric].format(ratios)
+        return LOGARITHMS[metric].format(ratios)
     if interval is None:
         return verdict.why or _extremes(verdict)
-    if metric in RATIOS:
-        return RATIOS[metric].format(exponential(interval).text(2))
-    if metric in PERCENTAGES:
-        return PERCENTAGES[metric].format(interval.times(100).text(2))
-    return interval.text(4)
+    if metric in LOGARITHMS:
+        return LOGARITHMS[metric].format(exponential(interval).text(2))
+    if metric in SHARES:
+        return SHARES[metric].format(interval.times(100).text(2))
+    return UNITS.get(metric, "{}").format(interval.text(2))
 
 
 def number(value: float | None, scale: Callable[[float], float] = float) -> str:
@@ -60,7 +70,12 @@ def _extremes(verdict: Verdict) -> str:
     known = [v for v in verdict.values if v is not None]
     below = verdict.claim["criterion"]["op"] == "<"
     word, worst = ("at most", max(known)) if below else ("at least", min(known))
-    return f"{word} {worst:.3g} over {len(known)} values"
+    metric = verdict.claim["metric"]
+    if metric in SHARES:
+        text = SHARES[metric].format(f"{100 * worst:.3g}")
+    else:
+        text = UNITS.get(metric, "{}").format(f"{worst:.3g}")
+    return f"{word} {text} over {len(known)} values"
 
 
 def worded(verdict: Verdict) -> str:

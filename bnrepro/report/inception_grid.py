@@ -127,7 +127,7 @@ def _accuracy_panel(axis: Axes, evidence: SearchEvidence) -> None:
     cells = [c for c in evidence.cells if c["variant"] == "multiplier"]
     known = [(c["value"], 100 * c["best_test_accuracy"]) for c in cells if _finite(c)]
     if known:
-        axis.plot(*zip(*known, strict=True), color=arm("bn_x5").colour, marker="o", label="with BN")
+        axis.plot(*zip(*known, strict=True), "o", color=arm("bn_x5").colour, label="with BN")
     _diverged(axis, cells)
     _target_line(axis, evidence)
     _value_axis(axis, cells, "multiple of the base rate")
@@ -144,15 +144,16 @@ def _steps_panel(axis: Axes, evidence: SearchEvidence) -> None:
         known = [(v, s) for v, s in steps if s is not None]
         never = [v for v, s in steps if s is None]
         if known:
-            axis.plot(*zip(*known, strict=True), color=arm("bn_x5").colour, marker="o")
-        if never:
-            axis.plot(never, [0.95] * len(never), "^", color="#b23a00", label="never",
-                      transform=axis.get_xaxis_transform())  # fmt: skip
-            axis.legend(loc="upper left")
+            axis.plot(*zip(*known, strict=True), "o", color=arm("bn_x5").colour)
+        top = max(c["steps"] for c in cells)
+        axis.set_ylim(0, 1.1 * top)
+        axis.axhline(top, color="#888888", linewidth=0.8, linestyle=(0, (2, 3)))
+        for value in never:
+            axis.plot(value, top, "^", color="#b23a00")
+            axis.annotate("never", (value, top), (0, -14), textcoords="offset points", ha="center")
     _value_axis(axis, cells, "multiple of the base rate")
-    axis.set_ylim(bottom=0)
     axis.set_ylabel("steps to Inception's best")
-    axis.set_title("(d) and how soon it matches Inception")
+    axis.set_title("(d) and how soon it matches Inception; dotted: the budget")
 
 
 def _value_axis(axis: Axes, cells: Sequence[dict[str, Any]], label: str) -> None:

@@ -39,8 +39,9 @@ def answer(evidence: SweepEvidence) -> str:
             for arm in ("preactivation", "after")
         )
         parts.append(
-            f"{title(activation)}: distance to a Gaussian {x} for Wu + b, {u} for u; accuracy "
-            f"{100 * before:.2f} % with BN before the nonlinearity, {100 * after:.2f} % after it"
+            f"{title(activation)}: mean distance to a Gaussian in training {x} for Wu + b, {u} for "
+            f"u; accuracy {100 * before:.2f} % with BN before the nonlinearity, "
+            f"{100 * after:.2f} % after it"
         )
     shift = {k: [r["change"] for r in _shifts(evidence, k)] for k in ("map", "activation")}
     return (

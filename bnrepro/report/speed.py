@@ -1,4 +1,4 @@
-"""How many times fewer steps, and seconds, an arm needs than another."""
+"""How many times as fast as another an arm gets to a target, in steps and in seconds."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ Pair = tuple[str, str]  # the arm, and the one it is compared with
 
 def speed_rows(evidence: Evidence, pairs: Sequence[Pair]) -> list[list[str]]:
     """To each seed's own target, paired by seed: header first."""
-    header = ["times fewer, geometric mean", "pair", "in steps", "in seconds"]
+    header = ["times as fast, geometric mean", "pair", "in steps", "in seconds"]
     rows = []
     for fast, plain in pairs:
         if {fast, plain} <= set(evidence.variants):

@@ -67,6 +67,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
     metadata: list[dict[str, Any]] = [{"Software": None}, {"Date": None, "Creator": None}]
-    for path, entry in zip(paths, metadata, strict=True):
-        figure.savefig(path, metadata=entry, bbox_inches="tight")
+    with mpl.rc_context(RC):
+        for path, entry in zip(paths, metadata, strict=True):
+            figure.savefig(path, metadata=entry, bbox_inches="tight")
     return paths
