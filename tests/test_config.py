@@ -193,7 +193,7 @@ def test_the_tuned_settings_are_the_grids_winners():
     if not winners.exists():
         pytest.skip("the grid is not published yet")
     chosen = json.loads(winners.read_text())
-    pairs = [("baseline", "baseline"), ("bn", "baseline"), ("bn", "bn")]
+    pairs = [("baseline", "baseline"), ("bn", "baseline"), ("bn_tuned", "bn")]
     for variant, arm in [*pairs, ("baseline_tuned", "baseline_tuned")]:
         cfg = compose("mnist", [f"variant={variant}"])
         assert cfg.optim.lr == chosen[arm]["lr"]

@@ -10,7 +10,12 @@ from bnrepro.report.style import arm, on_data
 
 ACCURACY_AT = (1000, 5000, 10000, 20000, 50000)
 TARGETS = (0.90, 0.95, 0.97)
-PAIRS = (("bn", "baseline"), ("bn", "baseline_tuned"))
+PAIRS = (
+    ("bn", "baseline"),
+    ("bn", "baseline_tuned"),
+    ("bn_tuned", "baseline"),
+    ("bn_tuned", "baseline_tuned"),
+)
 LAST = "hidden3"
 
 Value = Callable[[Evidence, str, int], float | None]
