@@ -90,6 +90,10 @@ smoke: .venv/ready ## everything end to end in seconds, on synthetic images
 publish: .venv/ready ## runs to committed evidence: EXPERIMENT=mnist [SCALE=paper]
 	$(PY) -m scripts.publish $(EXPERIMENT) $(OVERRIDES)
 
+.PHONY: figures
+figures: .venv/ready ## committed figures and tables drawn anew from the committed rows
+	$(PY) -m scripts.figures $(ARGS)
+
 .PHONY: report
 report: .venv/ready ## results/REPORT.md, claims.json and the README's numbers from the evidence
 	$(PY) -m scripts.report

@@ -155,8 +155,10 @@ def _validate_together(cfg: Any) -> None:
         raise UserError(f"{one}={_get(cfg, one)}: give as many as {other}={_get(cfg, other)}")
     if _get(cfg, "shape_lr") is not None and cfg.shape_lr not in cfg.lr:
         raise UserError(f"shape_lr={cfg.shape_lr}: must be one of lr={cfg.lr}")
-    if (steps := _get(cfg, "budget.steps")) is not None and steps < cfg.budget.fast:
-        raise UserError(f"budget.steps={steps}: must be at least budget.fast={cfg.budget.fast:g}")
+    if _get(cfg, "optim.decay") == "fast" and cfg.budget.steps < cfg.budget.fast:
+        raise UserError(
+            f"budget.steps={cfg.budget.steps}: must be at least budget.fast={cfg.budget.fast:g}"
+        )
     if "/" in (cfg.data.label or ""):
         raise UserError(f"data.label={cfg.data.label}: it names folders and files: without /")
 

@@ -37,7 +37,7 @@ ENV_MODES = {  # WANDB_MODE, with wandb's older words for the same
     "disabled": "disabled",
 }
 NO_KEY = (
-    "wandb.mode=online needs a key: run `wandb login` or set WANDB_API_KEY, "
+    "wandb.mode=online needs a key: run `.venv/bin/wandb login` or set WANDB_API_KEY, "
     "or choose wandb.mode=offline"
 )
 

@@ -21,7 +21,9 @@ def view(folder: Path) -> int:
     if not any(folder.glob("*run-*/*.wandb")):
         raise UserError(f"no W&B runs in {folder}; train with wandb.mode=offline, or give --dir")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UserError("the viewer needs a terminal; for text: wandb leet inspect --summary RUN")
+        raise UserError(
+            "the viewer needs a terminal; for text: .venv/bin/wandb leet inspect --summary RUN"
+        )
     return _wandb("leet", str(folder))
 
 
@@ -44,7 +46,9 @@ def _require_login() -> None:
         reason = " ".join(str(error).split())
         raise UserError(f"W&B cannot be reached or refuses the key: {reason}") from None
     if not ready:
-        raise UserError("uploading needs a W&B key: run `wandb login` or set WANDB_API_KEY")
+        raise UserError(
+            "uploading needs a W&B key: run `.venv/bin/wandb login` or set WANDB_API_KEY"
+        )
 
 
 def _wandb(*arguments: str) -> int:

@@ -65,7 +65,7 @@ def searches(evidence: SearchEvidence) -> Figure:
 def _rate_panel(axis: Axes, evidence: SearchEvidence) -> None:
     cells = [c for c in evidence.cells if c["variant"] == "rate"]
     look = arm("inception")
-    for short, marker, label in ((True, "o", "a part of the budget"), (False, "s", "all of it")):
+    for short, marker in ((True, "o"), (False, "s")):
         own = [c for c in cells if c["round"].startswith("finalist") != short]
         own.sort(key=lambda c: c["value"])
         known = [(c["value"], 100 * c["final_test_accuracy_all"]) for c in own if _finite(c)]
@@ -73,7 +73,7 @@ def _rate_panel(axis: Axes, evidence: SearchEvidence) -> None:
             face = "white" if short else look.colour
             dash = look.dash if short else "none"
             axis.plot(*zip(*known, strict=True), color=look.colour, linestyle=dash, marker=marker,
-                      mfc=face, label=label)  # fmt: skip
+                      mfc=face, label=f"{own[0]['steps']:,} steps")  # fmt: skip
     _diverged(axis, cells)
     winner = evidence.winners.get("rate")
     if winner:
@@ -153,7 +153,7 @@ def _steps_panel(axis: Axes, evidence: SearchEvidence) -> None:
             axis.annotate("never", (value, top), (0, -14), textcoords="offset points", ha="center")
     _value_axis(axis, cells, "multiple of the base rate")
     axis.set_ylabel("steps to Inception's best")
-    axis.set_title("(d) and how soon it matches Inception; dotted: the budget")
+    axis.set_title("(d) how soon it matches Inception; dotted: budget")
 
 
 def _value_axis(axis: Axes, cells: Sequence[dict[str, Any]], label: str) -> None:

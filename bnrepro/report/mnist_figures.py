@@ -59,7 +59,7 @@ def accuracy_panel(axis: Axes, evidence: Evidence) -> None:
     seeds = max((len(evidence.seeds(v)) for v in evidence.variants), default=0)
     title = f"mean of {seeds} seeds, 95 % interval; each seed faint"
     axis.set_title(f"(a) {on_data(title, evidence.data)}")
-    axis.legend(loc="lower right", fontsize=8, handlelength=3.2, ncols=3, columnspacing=1)
+    axis.legend(loc="lower right", fontsize=8, handlelength=3.2, ncols=2, columnspacing=1)
 
 
 def unit_panel(axis: Axes, evidence: Evidence, variant: str, rank: int) -> None:

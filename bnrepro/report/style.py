@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 mpl.use("Agg")
@@ -71,4 +72,5 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     with mpl.rc_context(RC):
         for path, entry in zip(paths, metadata, strict=True):
             figure.savefig(path, metadata=entry, bbox_inches="tight")
+    plt.close(figure)
     return paths

@@ -145,5 +145,6 @@ class Bar:
             self.tenth = 10 * step // self.total
             left = self.progress.tasks[0].time_remaining
             eta = f", {left:.0f} s left" if left else ""
-            line = f"{self.label}: step {step:,} of {self.total:,}, {note}{eta}"
+            told = f", {note}" if note else ""
+            line = f"{self.label}: step {step:,} of {self.total:,}{told}{eta}"
             print(line, file=sys.stderr, flush=True)
