@@ -7,6 +7,7 @@ overrides, and checked against the dataclasses below. An unknown key or a wrong 
 
 import contextlib
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -79,6 +80,20 @@ class EvalConfig:
     grid: list[list[int]] = MISSING  # accuracy: [until, every] in steps, the same for every arm
     probe_grid: list[list[int]] = MISSING  # activation inputs; steps of `grid` only
     probe_examples: int = MISSING  # training images on which activation inputs are measured
+
+
+def steps_of_grid(grid: Sequence[Sequence[int]], last: int) -> list[int]:
+    """Steps of a grid of [until, every] pairs up to `last`, which is always among them.
+
+    Beyond the grid's end its last spacing goes on: [[100, 50]] and 180 give 50, 100, 150, 180.
+    """
+    steps: set[int] = set()
+    start = 0
+    for i, (until, every) in enumerate(grid):
+        end = last if i == len(grid) - 1 else min(until, last)
+        steps.update(range(start + every, end + 1, every))
+        start = min(until, last)
+    return sorted(steps | {last})
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 
 from bnrepro.app import application, set_up_torch
 from bnrepro.claims import criteria_hash
-from bnrepro.config import MnistConfig
+from bnrepro.config import MnistConfig, steps_of_grid
 from bnrepro.data import Dataset, open_dataset
 from bnrepro.identity import config_hash, group_folder
 from bnrepro.mirror import flatten, open_mirrors
@@ -23,7 +23,7 @@ from bnrepro.probes.slots import measure
 from bnrepro.probes.values import finite
 from bnrepro.record import Record, is_finished, locked, meta
 from bnrepro.training.group import Bar, chance_accuracy, checkpointed, ending, marking, resume
-from bnrepro.training.slots import SlotTrainer, steps_of_grid
+from bnrepro.training.slots import SlotTrainer
 from bnrepro.validation import seed_list
 from bnrepro.wandb_sink import check
 

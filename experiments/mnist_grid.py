@@ -16,7 +16,7 @@ from typing import Any
 
 from bnrepro.app import application, set_up_torch
 from bnrepro.claims import criteria_hash
-from bnrepro.config import MnistGridConfig
+from bnrepro.config import MnistGridConfig, steps_of_grid
 from bnrepro.data import Dataset, open_dataset
 from bnrepro.identity import config_hash, group_folder
 from bnrepro.models.mlp import Slot
@@ -24,7 +24,7 @@ from bnrepro.probes.slots import measure
 from bnrepro.record import Record, is_finished, locked, meta
 from bnrepro.training.grid import Cell, best, extend, score, top
 from bnrepro.training.group import Bar, checkpointed, marking, resume
-from bnrepro.training.slots import SlotTrainer, steps_of_grid
+from bnrepro.training.slots import SlotTrainer
 from bnrepro.validation import seed_list
 
 log = logging.getLogger(__name__)

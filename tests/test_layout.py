@@ -19,8 +19,9 @@ FORBIDDEN = {  # a package, and what it must not import
     "bnrepro/probes": ("bnrepro.analysis", "bnrepro.report"),
     "bnrepro/norm": ("bnrepro.models", "bnrepro.training", "bnrepro.analysis", "bnrepro.report"),
     "bnrepro/data": ("bnrepro.models", "bnrepro.training", "bnrepro.analysis", "bnrepro.report"),
-    "bnrepro/analysis": ("bnrepro.models", "bnrepro.training", "bnrepro.report", "experiments"),
-    "bnrepro/report": ("bnrepro.models", "bnrepro.training", "bnrepro.mechanisms", "experiments"),
+    "bnrepro/analysis": ("bnrepro.models", "bnrepro.training", "bnrepro.report", "bnrepro.norm"),
+    "bnrepro/report": ("bnrepro.models", "bnrepro.training", "bnrepro.mechanisms"),
+    "bnrepro": ("experiments", "scripts", "tests"),
     "experiments": ("bnrepro.analysis", "bnrepro.report", "matplotlib", "scripts"),
 }
 
@@ -31,7 +32,7 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 

@@ -7,6 +7,7 @@
 `full`     one permutation of all examples an epoch
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,12 @@ def epoch_batches(
     visits = torch.randperm(len(parts), generator=generator).tolist()
     shuffled = [parts[i][torch.randperm(len(parts[i]), generator=generator)] for i in visits]
     return torch.cat(shuffled)[: count * batch].view(count, batch)
+
+
+def batches_of_seeds(seeds: Sequence[int], epoch: int, size: int, batch: int) -> Tensor:
+    """Indices (S, batches, batch) of many networks' epoch in full order, by each one's seed."""
+    each = {seed: epoch_batches("full", seed, epoch, size, batch) for seed in set(seeds)}
+    return torch.stack([each[seed] for seed in seeds])
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ There is no γ and no β, as in Section 2: with the gradient through the statist
 `NormalizedMLP` is BN with γ = 1, β = 0, and the gradient is all that differs between the arms.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -158,17 +159,8 @@ class NormalizedMLP(SlotMLP):
     the next refresh; `every` is 1 with the gradient through them, as in Algorithm 1.
     """
 
-    def __init__(
-        self,
-        arm: Arm,
-        model: ModelConfig,
-        slots: Sequence[Slot],
-        inputs: int,
-        classes: int,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        super().__init__(model, slots, inputs, classes, device, dtype)
+    def __init__(self, arm: Arm, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.arm, self.step = arm, 0
         self.held: dict[str, tuple[Tensor, Tensor, Tensor]] = {}  # E[x], Var[x], factor of x − E[x]
         for name in self.hidden:
@@ -229,9 +221,9 @@ def training_rows(
     """
     model = settings(cfg, cell.activation)
     slots = [Slot(s, lr, cfg.init_std) for lr in cfg.lr for s in seed_list(cfg.seeds)]
-    trainer = SlotTrainer(model, OptimConfig(0.0, 0.0, cfg.batch), slots, data, device)
-    net = NormalizedMLP(cell.arm, model, slots, trainer.x.shape[1], data.num_classes, device)
-    trainer.net = net
+    optim, network = OptimConfig(0.0, 0.0, cfg.batch), functools.partial(NormalizedMLP, cell.arm)
+    trainer = SlotTrainer(model, optim, slots, data, device, network)
+    net = cast(NormalizedMLP, trainer.net)
     last, before, step = net.hidden[-1], torch.zeros(1), 0
     for losses in trainer.run(cfg.stops):
         bias, weight = net.params[f"{last}.bias"], net.params[f"{last}.weight"]

@@ -12,6 +12,7 @@ Rows have a `part`: `accuracy` (a network and stop), `shape` (a network, stop an
 (a bin, first seed, last stop) and `reference` (what a Gaussian sample of that size would measure).
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -20,13 +21,13 @@ from torch import Tensor
 
 from bnrepro.config import ModelConfig
 from bnrepro.data import Dataset, binarize
+from bnrepro.data.order import batches_of_seeds
 from bnrepro.mechanism_config import PlacementConfig
 from bnrepro.mechanisms.placement_shape import Shape, density, distances, measure_shape
 from bnrepro.models.mlp import Slot, initial_weight
 from bnrepro.norm import normalize
 from bnrepro.probes.values import finite
 from bnrepro.seeding import stream
-from bnrepro.training.slots import epoch_order
 from bnrepro.validation import seed_list
 
 Row = dict[str, Any]
@@ -145,13 +146,8 @@ def training_rows(
 
 def minibatches(seeds: Sequence[int], size: int, batch: int) -> Iterator[Tensor]:
     """Indices (S, batch) of each step; a slot's depend on its seed alone."""
-    epoch = 0
-    while True:
-        orders = {seed: epoch_order(seed, epoch, size) for seed in set(seeds)}
-        order = torch.stack([orders[seed] for seed in seeds])
-        for place in range(size // batch):
-            yield order[:, place * batch : (place + 1) * batch]
-        epoch += 1
+    for epoch in itertools.count():
+        yield from batches_of_seeds(seeds, epoch, size, batch).unbind(1)
 
 
 @torch.no_grad()

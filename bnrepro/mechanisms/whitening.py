@@ -10,6 +10,7 @@ statistics of the mini-batch, and have the γ and β of Algorithm 1; only the tr
 For inference their statistics are those of fixed training images, passed through as one batch.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -90,17 +91,8 @@ def measure(cfg: WhiteningConfig, data: Dataset, cell: Cell, device: torch.devic
 class TransformMLP(SlotMLP):
     """Hidden layers g(γ x̂ + β), x̂ an arm's transform of Wu; γ = 1 and β = 0 to begin with."""
 
-    def __init__(
-        self,
-        arm: str,
-        model: ModelConfig,
-        slots: Sequence[Slot],
-        inputs: int,
-        classes: int,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        super().__init__(model, slots, inputs, classes, device, dtype)
+    def __init__(self, arm: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.arm = arm
         self.last: dict[str, Whitened | Normalized] = {}  # of the last forward pass on a batch
 
@@ -163,11 +155,8 @@ def trainer(
 ) -> SlotTrainer:
     norm = "none" if cell.arm == "baseline" else "batch"
     model = ModelConfig(cfg.hidden, "sigmoid", norm, "normal", cfg.init_std, cell.ridge, 0.1)
-    result = SlotTrainer(model, OptimConfig(0.0, 0.0, cell.batch), slots, data, device)
-    if norm == "batch":
-        inputs = result.x.shape[1]
-        result.net = TransformMLP(cell.arm, model, slots, inputs, data.num_classes, device)
-    return result
+    network = SlotMLP if norm == "none" else functools.partial(TransformMLP, cell.arm)
+    return SlotTrainer(model, OptimConfig(0.0, 0.0, cell.batch), slots, data, device, network)
 
 
 # --- convergence ---------------------------------------------------------------------------------

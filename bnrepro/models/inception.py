@@ -213,7 +213,7 @@ class ResponseNorm(nn.Module):
 class Inception(nn.Module):
     """Figure 5, from images (N, channels, H, W) to logits (N, classes).
 
-    `blocks` are named as the paper names them, so that probes can address what they return.
+    `blocks` are named as the paper names them, so that probes can address them.
     """
 
     def __init__(self, spec: InceptionSpec) -> None:

@@ -86,7 +86,7 @@ class SlotMLP:
         """Logits (S, N, classes) and every hidden layer's values.
 
         `statistics` says what BN normalises with: the batch itself (training), the moving
-        averages, or Algorithm 2's population statistics. Nothing is changed by a forward pass.
+        averages, or Algorithm 2's population statistics. None of these is changed by it.
         """
         layers: list[HiddenLayer] = []
         u = x

@@ -1,6 +1,7 @@
 """What Figure 1(b, c) looks at: the distribution of each nonlinearity's inputs.
 
-Every probe reads values that a forward pass returned; none changes a network or draws a number.
+A probe reads what a forward pass returned or went through; none changes a network or draws a
+number.
 """
 
 import math

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bnrepro.config import steps_of_grid
 from bnrepro.data import ImageSet
 from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
@@ -23,7 +24,6 @@ from bnrepro.models.inception import Inception, InceptionSpec, initialise
 from bnrepro.seeding import stream
 from bnrepro.training import processes
 from bnrepro.training.acceleration import GraphedUpdate, Update, compiled, graphed, precision
-from bnrepro.training.slots import steps_of_grid
 
 STEP = 32  # examples of a step: durations and records count in the paper's mini-batches
 

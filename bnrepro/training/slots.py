@@ -1,6 +1,6 @@
 """The training loop of Section 4.1: plain SGD on many small networks at once.
 
-    trainer = SlotTrainer(cfg, slots, data, device)
+    trainer = SlotTrainer(model, optim, slots, data, device)
     for losses in trainer.run(stops):    # yields at the steps where something is to be recorded
         ...
 
@@ -9,7 +9,7 @@ frozen and marked with the step; its neighbours go on.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,15 +17,18 @@ from torch import Tensor
 
 from bnrepro.config import ModelConfig, OptimConfig
 from bnrepro.data import Dataset, binarize
+from bnrepro.data.order import batches_of_seeds
 from bnrepro.errors import UserError
 from bnrepro.models.mlp import Slot, SlotMLP, Statistics
-from bnrepro.seeding import stream
 
 EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
 
 
 class SlotTrainer:
-    """S networks, their optimiser state and their place in the data."""
+    """S networks, their optimiser state and their place in the data.
+
+    `network` makes them of (model, slots, inputs, classes, device): another kind of SlotMLP.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class SlotTrainer:
         slots: Sequence[Slot],
         data: Dataset,
         device: torch.device,
+        network: Callable[..., SlotMLP] = SlotMLP,
     ) -> None:
         if optim.batch > len(data.train_images):
             raise UserError(
@@ -45,7 +49,7 @@ class SlotTrainer:
         self.labels = data.train_labels.to(device)
         self.test_x = binarize(data.test_images).to(device)
         self.test_labels = data.test_labels.to(device)
-        self.net = SlotMLP(model, slots, self.x.shape[1], data.num_classes, device)
+        self.net = network(model, slots, self.x.shape[1], data.num_classes, device)
         self.lr = torch.tensor([s.lr for s in slots], device=device).view(-1, 1, 1)
         self.velocity = {k: torch.zeros_like(v) for k, v in self.net.params.items()}
         self.grads: dict[str, Tensor] = {}
@@ -89,13 +93,13 @@ class SlotTrainer:
         An epoch is one permutation, keyed by seed and epoch; its last, incomplete mini-batch is
         dropped.
         """
-        size = len(self.x)
-        epoch, place = divmod(step, size // self.optim.batch)
+        size, batch = len(self.x), self.optim.batch
+        epoch, place = divmod(step, size // batch)
         if epoch != self._epoch:
-            orders = {s.seed: epoch_order(s.seed, epoch, size) for s in self.slots}
-            self._order = torch.stack([orders[s.seed] for s in self.slots]).to(self.device)
+            seeds = [slot.seed for slot in self.slots]
+            self._order = batches_of_seeds(seeds, epoch, size, batch).to(self.device)
             self._epoch = epoch
-        return self._order[:, place * self.optim.batch : (place + 1) * self.optim.batch].reshape(-1)
+        return self._order[:, place].reshape(-1)
 
     def _mark_divergence(self, losses: Tensor, first: int) -> None:
         for slot in self.active:
@@ -155,21 +159,3 @@ class SlotTrainer:
                 value.copy_(state[name][key])
         for key, value in self.velocity.items():
             value.copy_(state["velocity"][key])
-
-
-def epoch_order(seed: int, epoch: int, size: int) -> Tensor:
-    return torch.randperm(size, generator=stream(seed, "order", epoch))
-
-
-def steps_of_grid(grid: Sequence[Sequence[int]], last: int) -> list[int]:
-    """Steps of a grid of [until, every] pairs up to `last`, which is always among them.
-
-    Beyond the grid's end its last spacing goes on: [[100, 50]] and 180 give 50, 100, 150, 180.
-    """
-    steps: set[int] = set()
-    start = 0
-    for i, (until, every) in enumerate(grid):
-        end = last if i == len(grid) - 1 else min(until, last)
-        steps.update(range(start + every, end + 1, every))
-        start = min(until, last)
-    return sorted(steps | {last})
