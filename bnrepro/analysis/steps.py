@@ -23,7 +23,6 @@ class SpeedUp(NamedTuple):
     """ln(steps_against / steps_arm), paired by seed; None where the arm never got there."""
 
     log_ratios: list[float | None]
-    bounds: list[float]  # the arm's last step, for the censored
 
     @property
     def censored(self) -> int:
@@ -48,4 +47,4 @@ def speed_up(against: Sequence[Curve], arm: Sequence[Curve], share: float = 1.0)
         target = share * best(plain)
         reached, mine = steps_to(plain, target), steps_to(other, target)
         logs.append(None if mine is None or reached is None else math.log(reached / mine))
-    return SpeedUp(logs, [curve[-1][0] if curve else 0 for curve in arm])
+    return SpeedUp(logs)

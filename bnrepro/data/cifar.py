@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 
+from bnrepro.data.cache import held
 from bnrepro.data.dataset import Dataset
 from bnrepro.data.sources import Unavailable, bounded
 from bnrepro.errors import UserError
@@ -22,8 +22,7 @@ def load_cifar10(root: Path | None, cache: Path) -> Dataset:
         folder = root.parent if root.name == _torchvision().base_folder else root
         return _read(folder, "folder given", "put an intact copy there, or give no data.root")
     folder = cache / "cifar10"
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / ".cifar10.lock"):  # of many processes one fetches
+    with held(cache, "cifar10"):
         if folder.is_dir():
             remedy = f"delete {folder} to fetch it again"
             return _read(folder, f"cache (from {DOWNLOAD})", remedy)

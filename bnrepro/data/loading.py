@@ -9,9 +9,8 @@ import logging
 import shutil
 from pathlib import Path
 
-from filelock import FileLock
-
 from bnrepro.data import idx
+from bnrepro.data.cache import held
 from bnrepro.data.catalog import CATALOG, Entry, lookup
 from bnrepro.data.cifar import load_cifar10
 from bnrepro.data.dataset import Dataset
@@ -92,15 +91,8 @@ def _obtain(entry: Entry, cache: Path, tried: list[str]) -> Dataset | None:
     if dataset is not None:
         return dataset
     tried.append(f"cache {cache / entry.name} (empty)")
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f".{entry.name}.lock"):  # of many processes one fetches
-            return _from_cache(entry, cache) or _fetch(entry, cache, tried)
-    except OSError as error:
-        raise UserError(
-            f"cannot write the data cache {cache} ({error.strerror or error}); make it writable,"
-            " free space, or choose another cache folder"
-        ) from error
+    with held(cache, entry.name):
+        return _from_cache(entry, cache) or _fetch(entry, cache, tried)
 
 
 def _from_cache(entry: Entry, cache: Path) -> Dataset | None:

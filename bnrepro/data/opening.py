@@ -9,17 +9,15 @@ import logging
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from bnrepro.config import DataConfig
+from bnrepro.data.cache import held
 from bnrepro.data.dataset import Dataset, ImageSet, split_validation
 from bnrepro.data.folders import FolderSet, read_folder
 from bnrepro.data.loading import load
@@ -99,7 +97,7 @@ def _find(cfg: DataConfig) -> FolderSet:
 
 def _fetch_tiny_imagenet(cache: Path) -> str:
     """See that the set is in the cache; says where it came from."""
-    with _writing(cache), FileLock(cache / f".{TINY}.lock"):
+    with held(cache, TINY):
         if (cache / TINY).is_dir():
             return "cache (from its public archive)"
         workplace = cache / f".fetch-{TINY}"
@@ -126,7 +124,7 @@ def _fetch_tiny_imagenet(cache: Path) -> str:
 def _decoded(found: FolderSet, cache: Path) -> Dataset:
     """The set in memory, from the cached bytes when its files were decoded before."""
     path = cache / f"{found.name}-{found.size}-{found.checksum}.pt"
-    with _writing(cache), FileLock(cache / f".{path.stem}.lock"):  # of many processes one decodes
+    with held(cache, path.stem):
         if not path.exists():
             _decode(found, path)
     images = _read(path)
@@ -176,7 +174,7 @@ def _save(content: dict[str, Tensor | str], path: Path) -> None:
 def _check(found: FolderSet, cache: Path) -> None:
     """Look at every file once; the same files are not looked at again."""
     done = cache / f"checked-{found.checksum}"
-    with _writing(cache), FileLock(cache / f".{done.name}.lock"):
+    with held(cache, done.name):
         if done.exists():
             return
         from bnrepro.data.decoding import check_files
@@ -184,16 +182,3 @@ def _check(found: FolderSet, cache: Path) -> None:
         check_files(found.root, found.train, f"{found.name}, training images")
         check_files(found.root, found.test, f"{found.name}, test images")
         done.touch()
-
-
-@contextmanager
-def _writing(cache: Path) -> Iterator[None]:
-    """Turn a failing disk into one line."""
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise UserError(
-            f"cannot write the data cache {cache} ({error.strerror or error}); make it writable,"
-            " free space, or choose another cache folder"
-        ) from error

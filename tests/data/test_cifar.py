@@ -49,6 +49,12 @@ def test_a_folder_given(root, tmp_path, inside):
     assert data.source == "folder given"
 
 
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match=r"cannot write the data cache .*; make it writable"):
+        load("cifar10", None, tmp_path / "cache")
+
+
 def test_a_damaged_file_is_named(root, tmp_path):
     path = root / "cifar-10-batches-py" / "data_batch_3"
     path.write_bytes(path.read_bytes()[:-1] + b"x")

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -19,9 +21,11 @@ from bnrepro.mechanisms.scale_invariance import (
     settings,
 )
 from bnrepro.models.mlp import Slot, SlotMLP
+from bnrepro.record import read_rows
 from bnrepro.report import render
 from bnrepro.report import scale_invariance as report
 from experiments.scale_invariance import main
+from tests.experiments.killed import run_and_die
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,19 @@ def test_growth_is_that_of_the_second_half():
     rows = [{"t": t, "weight": w} for t, w in ((1, 1.0), (50, 2.0), (70, 3.0), (100, 4.0))]
     assert analysis.second_half_growth(rows) == pytest.approx(0.6931, abs=1e-4)
     assert analysis.second_half_growth([*rows, {"t": 101, "weight": None}]) is None
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4])
+def test_a_killed_sweep_goes_on_to_the_same_rows(rows, run, tmp_path):
+    arguments = ["scale=smoke", f"results={tmp_path}"]
+    run_and_die("scale_invariance", "row", rows, arguments)
+    folder = tmp_path / "scale_invariance/smoke/sweep"
+    assert not (folder / "summary.json").exists()
+    assert run(main, arguments) == 0
+    assert run(main, ["scale=smoke", f"results={tmp_path}/other"]) == 0
+    other = tmp_path / "other/scale_invariance/smoke/sweep"
+    assert read_rows(folder / "metrics.jsonl") == read_rows(other / "metrics.jsonl")
+    assert json.loads((folder / "meta.json").read_text())["commit"]
 
 
 def test_command_records_judges_and_draws(run, tmp_path):

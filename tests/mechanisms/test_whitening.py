@@ -195,7 +195,10 @@ def test_smoke_end_to_end_with_figures(run, tmp_path):
     )
     assert max(small) < 1e-12 < 1e-4 < min(main_batch)
     for claim in read_claims("whitening"):
-        assert metric(claim)(evidence, claim)
+        values = metric(claim)(evidence, claim)
+        assert values
+        if not claim["metric"].startswith("log_"):  # in a few steps not every arm gets there
+            assert all(math.isfinite(value) for value in values)
     write(evidence, tmp_path)
     paths = render(report, read(tmp_path), tmp_path / "figures")
     names = ["convergence.png", "small-batches.png", "cost.png"]

@@ -18,6 +18,7 @@ from bnrepro.record import read_rows
 from bnrepro.training import processes
 from bnrepro.training.images import in_steps, in_updates, updates_of_grid
 from experiments.inception import main
+from scripts import render
 
 # Sigmoid and a large ε: the narrow ReLU network would blow rounding up tenfold with every update.
 SMOOTH = ["variant=bn_x5_sigmoid", "model.eps=0.1"]
@@ -81,6 +82,11 @@ def test_the_first_process_alone_writes_and_the_number_is_recorded(pair):
     (meta,) = pair.rglob("meta.json")
     assert json.loads(meta.read_text())["processes"] == 2
     assert len(list(pair.rglob("summary.json"))) == 1
+
+
+def test_runs_of_several_processes_are_shown_under_the_overrides_they_had(pair, run, capsys):
+    assert run(render.main, ["inception", *PAIR, f"results={pair}"]) == 0
+    assert "figure-2.png" in capsys.readouterr().out
 
 
 def test_a_killed_process_ends_all_and_the_run_resumes_bitwise(pair, tmp_path):
