@@ -51,7 +51,7 @@ def summary(evidence: Evidence) -> list[Table]:
 def inputs(evidence: Evidence) -> Figure:
     """Percentiles of the typical feature map's inputs, a row a layer, a column an arm."""
     layers = list(dict.fromkeys(row["layer"] for row in evidence.units))
-    arms = [v for v in INPUT_ARMS if v in evidence.variants]
+    arms = [v for v in INPUT_ARMS if v in evidence.variants] or evidence.variants[:1]
     size = (3.6 * max(1, len(arms)), 2.1 * max(1, len(layers)))
     with plt.rc_context(RC | {"font.size": 9}):
         figure, axes = plt.subplots(
