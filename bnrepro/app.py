@@ -84,6 +84,14 @@ def _checked(task: Callable[[Any], None], node: DictConfig) -> None:
     task(cfg)
 
 
+def arguments(what: str) -> list[str]:
+    """The command line, whose first word names an experiment that exists."""
+    stems = sorted(path.stem for path in (ROOT / "experiments").glob("[a-z]*.py"))
+    if len(sys.argv) < 2 or sys.argv[1] not in stems:
+        raise UserError(f"name {what}; experiments are {', '.join(stems)}")
+    return sys.argv[1:]
+
+
 def guard(command: Callable[[], object]) -> None:
     """Run a command; print a user error as one line and exit with status 2."""
     try:

@@ -8,51 +8,39 @@ published, never a smoke run. Where the data lies, and how many processes shared
 modify a config. Commit what it writes.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from bnrepro.app import guard
-from bnrepro.config import ROOT, compose, variants
-from bnrepro.data import open_images
+from bnrepro.app import arguments, guard
+from bnrepro.arms import arms
+from bnrepro.config import ROOT
 from bnrepro.errors import UserError
-from bnrepro.identity import config_hash, group_folder
+from bnrepro.identity import config_hash
 from bnrepro.report import render, reporter
-from bnrepro.validation import seed_list
 
 TAKEN = ("scale", "data.root", "data.cache", "results", "processes")
 
 
 def main() -> None:
-    experiment, *overrides = sys.argv[1:]
+    experiment, *overrides = arguments("an experiment to publish, and its scale")
     if any(o.split("=")[0] not in TAKEN for o in overrides):
         raise UserError(
             f"publish takes {', '.join(TAKEN)} only: evidence comes from unmodified named configs"
         )
-    cfgs = {v: compose(experiment, [*overrides, f"variant={v}"]) for v in variants(experiment)}
-    named = next(iter(cfgs.values()))
-    scale, seeds = named.scale, seed_list(named.seeds)
-    if scale == "smoke":
+    own = arms(experiment, overrides)
+    if own.scale == "smoke":
         raise UserError("scale=smoke is for tests: it is never published")
-    folders, hashes = expected(cfgs)
     report = reporter(experiment)
-    evidence = report.gather(folders, seeds)
+    evidence = report.gather(own.folders, own.seeds)
+    hashes = {v: config_hash(cfg, own.data.checksum) for v, cfg in own.cfgs.items()}
     for row in provenance(evidence):
-        check(row, hashes, cfgs)
-    if missing := lacking(evidence, list(folders), seeds):
+        check(row, hashes, own.cfgs)
+    if missing := lacking(evidence, list(own.folders), own.seeds):
         raise UserError(f"{experiment}: no finished run of {', '.join(missing)}")
-    target = ROOT / "results" / experiment / scale
+    target = ROOT / "results" / experiment / own.scale
     report.write(evidence, target)
     for path in render(report, report.read(target), target):
         print(path.relative_to(ROOT))
-
-
-def expected(cfgs: Mapping[str, Any]) -> tuple[dict[str, Path], dict[str, str]]:
-    """The folder and the config hash that each arm's runs must have."""
-    data = open_images(next(iter(cfgs.values())).data)
-    folders = {v: group_folder(cfg, data.name) for v, cfg in cfgs.items()}
-    return folders, {v: config_hash(cfg, data.checksum) for v, cfg in cfgs.items()}
 
 
 def provenance(evidence: Any) -> list[dict[str, Any]]:

@@ -13,52 +13,45 @@ that did not run here is shown and not judged.
 """
 
 import math
-import sys
 
 from bnrepro.analysis.evidence import Evidence
 from bnrepro.analysis.statistics import Interval
 from bnrepro.analysis.sweep_evidence import SweepEvidence
 from bnrepro.analysis.verdicts import Verdict, judge, meets
-from bnrepro.app import guard
+from bnrepro.app import arguments, guard
+from bnrepro.arms import arms
 from bnrepro.claims import read_claims
-from bnrepro.config import ROOT, compose, variants
-from bnrepro.data import open_images
+from bnrepro.config import ROOT
 from bnrepro.errors import UserError
-from bnrepro.identity import group_folder
 from bnrepro.report import reporter
 from bnrepro.report.claims import measured
-from bnrepro.report.markdown import Table
-from bnrepro.validation import seed_list, validate
-from scripts.render import show
+from bnrepro.report.markdown import Table, show
 
 TOLERANCE = 0.005  # of accuracy, about five standard deviations between seeds
 Measured = Evidence | SweepEvidence
 
 
 def main() -> None:
-    experiment, *overrides = (a for a in sys.argv[1:] if not a.startswith("variant="))
-    cfgs = {v: compose(experiment, [*overrides, f"variant={v}"]) for v in variants(experiment)}
-    for cfg in cfgs.values():
-        validate(cfg)
-    first = next(iter(cfgs.values()))
-    report, data = reporter(experiment), open_images(first.data)
-    committed = report.read(ROOT / "results" / experiment / first.scale)
-    folders = {v: group_folder(cfg, data.name) for v, cfg in cfgs.items()}
-    here = report.gather(folders, seed_list(first.seeds))
+    experiment, *overrides = arguments("an experiment to verify, and scale, seeds … of its runs")
+    own = arms(experiment, [o for o in overrides if not o.startswith("variant=")])
+    report = reporter(experiment)
+    committed = report.read(ROOT / "results" / experiment / own.scale)
+    here = report.gather(own.folders, own.seeds)
     if not here.variants:
-        raise UserError(f"{experiment}: no finished run under {first.results} to compare")
-    title = f"{experiment}, scale {first.scale}"
+        folder = next(iter(own.folders.values())).parent
+        raise UserError(f"{experiment}: no finished run under {folder} to compare")
+    title = f"{experiment}, scale {own.scale}"
     if isinstance(committed, Evidence | SweepEvidence):
         same_config(experiment, committed, here)
     if experiment == "mnist":
         title = f"{title}: last test accuracy"
         conclude(run_rows(committed, here), title, f"runs differ by more than {TOLERANCE}")
     elif isinstance(committed, Evidence | SweepEvidence):
-        conclude(claim_rows(experiment, first.scale, committed, here), title, "claims differ")
+        conclude(claim_rows(experiment, own.scale, committed, here), title, "claims differ")
     else:
         raise UserError(
             f"{experiment}: a search has no claims to compare: compare its table.md with "
-            f"results/{experiment}/{first.scale}/table.md"
+            f"results/{experiment}/{own.scale}/table.md"
         )
 
 

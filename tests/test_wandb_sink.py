@@ -210,7 +210,7 @@ def test_unknown_modes_are_named(monkeypatch):
 def test_online_without_key_is_an_error_and_never_asks(monkeypatch, tmp_path, terminal):
     monkeypatch.setattr(sys.stdin, "isatty", lambda: terminal)
     monkeypatch.setattr("builtins.input", lambda *a: pytest.fail("asked for a key"))
-    with pytest.raises(UserError, match="needs a key: run `.venv/bin/wandb login`") as error:
+    with pytest.raises(UserError, match=r"needs a key: run `.venv/bin/wandb login`") as error:
         check(Settings("online", dir=str(tmp_path)))
     assert "\n" not in str(error.value)
 
