@@ -64,10 +64,12 @@ def run_job(command: Callable[[], object]) -> None:
             raise SystemExit(2) from None
         raise UserError(explain(error)) from None
     except Exception:
-        if processes.world() == 1:
+        if not _is_sweep() and processes.world() == 1:
             raise
-        traceback.print_exc()
-        raise SystemExit(1) from None
+        traceback.print_exc()  # now: Hydra keeps the first job's for the end, the others' never
+        if processes.world() > 1:
+            raise SystemExit(1) from None
+        raise
 
 
 def _is_sweep() -> bool:
@@ -79,8 +81,6 @@ def _checked(task: Callable[[Any], None], node: DictConfig) -> None:
     validate(cfg)
     if not _is_sweep() and not HydraConfig.get().launcher._target_.endswith("BasicLauncher"):
         raise UserError("launcher=… starts the jobs of -m: python -m experiments.… -m … launcher=…")
-    if int(os.environ.get("SLURM_RESTART_COUNT", 0)):
-        cfg.force = False  # it began anew before it went back into the queue
     task(cfg)
 
 

@@ -146,6 +146,17 @@ def is_finished(folder: Path, expected_hash: str, force: bool) -> bool:
     return summary["status"] in FINISHED
 
 
+def forced(cfg: Any, folder: Path) -> bool:
+    """Whether what stands there is to be replaced (`force=true`): not once more by a job that began
+    to replace it before Slurm put it back into the queue."""
+    again = int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0
+    return cfg.force and not (again and Record(folder).read_meta().get("job") == _slurm_job())
+
+
+def _slurm_job() -> str | None:
+    return os.environ.get("SLURM_JOB_ID")
+
+
 def meta(device: torch.device, data: Mapping[str, Any], group: Sequence[int]) -> dict[str, Any]:
     """Where a run's numbers come from: enough to judge them later."""
     commit, dirty = repository_state()
@@ -162,6 +173,7 @@ def meta(device: torch.device, data: Mapping[str, Any], group: Sequence[int]) ->
         "processes": dist.get_world_size() if dist.is_initialized() else 1,
         "data": dict(data),
         "group": list(group),
+        "job": _slurm_job(),
     }
 
 

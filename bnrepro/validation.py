@@ -27,11 +27,9 @@ NOT_NEGATIVE = (  # all other numbers must be greater than 0
     "data.validation",
     "data.workers",
     "grid.max_extensions",
-    "grid.finalists",
     "optim.weight_decay",
     "pictures.shift",
     "pictures.photometric",
-    "stops",
     "exact_eps",
     "ridges",
     "eps",
@@ -42,10 +40,12 @@ UNIT_INTERVAL = (
     "model.bn_momentum",
     "model.dropout",
     "budget.end_share",
+    "grid.short",
     "data.max_broken",
     "bn_momentum",
 )
-MAY_BE_EMPTY = ("grid.std",)  # all other lists name at least one
+MAY_BE_EMPTY = ("grid.std", "eval.probe_grid")  # all other lists name at least one
+START = ("jacobian", "placement")  # whose `stops` may begin with 0
 AT_LEAST_TWO = ("batch", "batches", "large_batch", "small_batch", "enumerated_batches")  # m > 1
 ALIGNED = {  # lists with a value for each value of another
     "jacobian": ("lr", "activations"),
@@ -80,7 +80,7 @@ def validate(cfg: Any) -> None:
             if value not in allowed:
                 raise UserError(f"{key}={value}: allowed are {', '.join(allowed)}")
     for key, value in _leaves(cfg):
-        _validate_numbers(key, value)
+        _validate_numbers(key, value, start=cfg.experiment in START)
     for key in ("duration", "grid.full"):
         _validate_duration(key, _get(cfg, key))
     _validate_together(cfg)
@@ -99,7 +99,8 @@ def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + name, value
 
 
-def _validate_numbers(key: str, value: Any) -> None:
+def _validate_numbers(key: str, value: Any, start: bool) -> None:
+    """`start`: whether the network as initialised, step 0, may be measured."""
     each, word = (value, "each ") if isinstance(value, list) else ([value], "")
     if not each and key not in MAY_BE_EMPTY:
         raise UserError(f"{key}=[]: name at least one")
@@ -110,6 +111,8 @@ def _validate_numbers(key: str, value: Any) -> None:
             raise UserError(f"{key}={value}: {word}must lie between 0 and 1")
         if key in NOT_NEGATIVE and number < 0:
             raise UserError(f"{key}={value}: {word}must not be negative")
+        if key == "stops" and number == 0 and start:
+            continue
         if key not in (*NOT_NEGATIVE, *UNIT_INTERVAL) and not number > 0:
             raise UserError(f"{key}={value}: {word}must be greater than 0")
         if key in AT_LEAST_TWO and number < 2:

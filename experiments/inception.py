@@ -22,7 +22,7 @@ from bnrepro.identity import config_hash, group_folder
 from bnrepro.inception_config import InceptionConfig
 from bnrepro.mirror import flatten, open_mirrors
 from bnrepro.probes.images import measure
-from bnrepro.record import Record, is_finished, locked, meta
+from bnrepro.record import Record, forced, is_finished, locked, meta
 from bnrepro.training import processes
 from bnrepro.training.acceleration import enough_memory
 from bnrepro.training.group import Bar, chance_accuracy, checkpointed, ending, marking, resume
@@ -57,12 +57,13 @@ def run(
     """One seed's run, unless it stands already."""
     own = folder / f"seed-{seed}"
     with locked([own] if processes.leads() else []), enough_memory(cfg):
-        if processes.agreed(is_finished(own, identity, cfg.force)):
+        force = processes.agreed(forced(cfg, own))
+        if processes.agreed(is_finished(own, identity, force)):
             log.info("%s: seed %d stands already", folder, seed)
             return
         trainer = ImageTrainer(cfg, seed, data, device)
         checkpoint = folder / f"checkpoint-seed-{seed}.pt"
-        resume(trainer, checkpoint, identity, cfg.force)
+        resume(trainer, checkpoint, identity, force)
         processes.agree_on(trainer.step)
         stops = updates_of_grid(cfg, cfg.eval.grid)
         if processes.leads():

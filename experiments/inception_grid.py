@@ -58,7 +58,7 @@ def choose(search: Search) -> None:
     while (values := _more(search, scores, scores)) and (number := next(left, None)):
         scores |= train_round(search, f"extension-{number}", values, share)
     finals = scores
-    if grid.finalists:
+    if grid.finalists is not None:
         finals = train_round(search, "finalists", top(scores, grid.finalists), 1.0)
         while (values := _more(search, scores, finals)) and (number := next(left, None)):
             scores |= train_round(search, f"extension-{number}", values, share)
@@ -97,7 +97,7 @@ def train_round(search: Search, name: str, values: Sequence[float], share: float
     for value, folder in folders.items():
         each = [_score(folder / f"seed-{seed}") for seed in seed_list(search.cfg.seeds)]
         scores[value] = sum(each) / len(each)
-    search.rounds[name] = scores
+    search.rounds[name] = dict(scores)
     return scores
 
 

@@ -12,10 +12,8 @@ censored seed leaves no interval, the other seeds' means must lie on the same si
 that did not run here is shown and not judged.
 """
 
-import math
-
 from bnrepro.analysis.evidence import Evidence
-from bnrepro.analysis.statistics import Interval
+from bnrepro.analysis.statistics import Above, Interval
 from bnrepro.analysis.sweep_evidence import SweepEvidence
 from bnrepro.analysis.verdicts import Verdict, judge, meets
 from bnrepro.app import arguments, guard
@@ -113,9 +111,12 @@ def bounds(interval: Interval) -> tuple[float, float]:
 
 
 def direction(verdict: Verdict) -> bool | None:
-    """Whether the mean of the values that are known meets the criterion; None: none is."""
-    known = [v for v in verdict.values if v is not None and math.isfinite(v)]
-    return meets(sum(known) / len(known), verdict.claim["criterion"]) if known else None
+    """Whether the mean of the values that are known meets the criterion; None: none is. A lower
+    bound counts where it meets the criterion, and tells nothing else."""
+    criterion = verdict.claim["criterion"]
+    values = [v for v in verdict.values if v is not None]
+    known = [v for v in values if not isinstance(v, Above) or meets(v, criterion)]
+    return meets(sum(known) / len(known), criterion) if known else None
 
 
 def conclude(rows: Table, title: str, complaint: str) -> None:

@@ -1,7 +1,8 @@
 """From evidence to verdicts: each claim's metric, its interval over seeds, what the criterion says.
 
 `holds`: the criterion is met; `fails`: the interval lies wholly outside, or one value of a
-criterion on every value does, or no seed ever reached the target; `inconclusive`: neither; `not
+criterion on every value does, or `against` reached the target and no seed of `arm` did;
+`inconclusive`: neither; `not
 run`: no evidence, or none of the arms it compares. The scale belongs to every verdict.
 """
 

@@ -139,7 +139,7 @@ def _accuracy_panel(axis: Axes, evidence: SearchEvidence) -> None:
 def _steps_panel(axis: Axes, evidence: SearchEvidence) -> None:
     cells = [c for c in evidence.cells if c["variant"] == "multiplier"]
     target = plain_target(evidence)
-    if target is not None:
+    if cells and target is not None:
         steps = [(c["value"], steps_to(evidence.curve(c), target)) for c in cells]
         known = [(v, s) for v, s in steps if s is not None]
         never = [v for v, s in steps if s is None]

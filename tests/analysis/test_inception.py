@@ -68,7 +68,7 @@ def test_a_metric_is_what_its_words_say(name, arm, against, value):
     claim = {"experiment": "inception", "metric": name, "arm": arm, "against": against}
     values = metric(claim)(made_up(), claim)
     assert values == [value if value is None else pytest.approx(value)]
-    assert isinstance(values[0], type(value))
+    assert type(values[0]) is type(value)
 
 
 def test_every_claim_names_a_metric_and_arms_that_exist():

@@ -59,12 +59,16 @@ def test_a_job_that_slurm_puts_back_into_the_queue_goes_on_though_it_was_forced(
     assert run(main, arguments) == 0
     (path,) = tmp_path.rglob("metrics.jsonl")
     before = path.stat().st_mtime_ns
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert run(main, [*arguments, "force=true"]) == 0
+    begun = path.stat().st_mtime_ns
+    assert begun > before
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert run(main, [*arguments, "force=true"]) == 0
-    assert path.stat().st_mtime_ns == before
-    monkeypatch.delenv("SLURM_RESTART_COUNT")
+    assert path.stat().st_mtime_ns == begun
+    monkeypatch.setenv("SLURM_JOB_ID", "8")  # another job, which had not come so far
     assert run(main, [*arguments, "force=true"]) == 0
-    assert path.stat().st_mtime_ns > before
+    assert path.stat().st_mtime_ns > begun
 
 
 @pytest.mark.parametrize(("one", "other", "keys"), PAIRS)

@@ -61,6 +61,15 @@ def test_runs_of_an_earlier_search_in_the_same_folder_are_not_gathered(run, tmp_
     assert [(c["round"], c["value"]) for c in evidence.cells] == [("grid", 2)]
 
 
+def test_an_extended_search_records_what_each_round_trained_and_is_shown_alone(run, tmp_path):
+    assert run(main, [*SMOKE, "variant=rate", f"results={tmp_path}"]) == 0
+    (folder,) = (tmp_path / "inception_grid/smoke").iterdir()
+    rounds = json.loads((folder / "summary.json").read_text())["rounds"]
+    assert list(rounds["grid"]) == ["0.01", "0.02"]
+    assert len(rounds["extension-1"]) == len(rounds["finalists"]) == 1
+    assert run(render.main, ["inception_grid", *SMOKE, f"results={tmp_path}"]) == 0
+
+
 def test_an_unknown_key_is_no_search(run, capsys):
     assert run(main, ["scale=smoke", "variant=rate", "grid.key=optim.rate"]) == 2
     assert "grid.key=optim.rate" in capsys.readouterr().err
