@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import copy
 import datetime
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -61,10 +62,15 @@ def join(device: torch.device, expected: int) -> int:
         _take_gpu(int(os.environ.get("LOCAL_RANK", 0)))
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=PATIENCE)
-    atexit.register(dist.destroy_process_group)
+    atexit.register(_leave)
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun ends the others of a lost process so
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     return world()
+
+
+def _leave() -> None:
+    gc.collect()  # replicas that are garbage would keep the group's threads beyond the exit
+    dist.destroy_process_group()
 
 
 def _adopt_submitit() -> None:
@@ -87,9 +93,12 @@ def _take_gpu(place: int) -> None:
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """When another process is lost, say so in one line instead of in the backend's words."""
+    """When another process is lost, say so in one line instead of in the backend's words. None
+    leaves before the first has recorded everything."""
     try:
         yield
+        if world() > 1:
+            dist.barrier()
     except RuntimeError as error:
         if world() == 1 or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
             raise
