@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from bnrepro.probes.activations import HISTOGRAM_EDGES
+from bnrepro.training.probes import HISTOGRAM_EDGES
 from bnrepro.wandb_sink import Histogram, Sink, open_sink
 
 

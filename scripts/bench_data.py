@@ -13,11 +13,11 @@ import torch
 from rich.table import Table
 from torchvision.io import write_jpeg
 
-from bnrepro.app import resolve_device
+from bnrepro.cli import resolve_device
 from bnrepro.config import compose
+from bnrepro.config.images import InceptionConfig
 from bnrepro.data import open_images
 from bnrepro.data.images import open_source
-from bnrepro.inception_config import InceptionConfig
 from bnrepro.seeding import stream
 from bnrepro.training.images import ImageTrainer
 

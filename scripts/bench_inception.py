@@ -25,10 +25,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from bnrepro.app import set_up_torch
+from bnrepro.cli import set_up_torch
 from bnrepro.config import compose
+from bnrepro.config.images import InceptionConfig
 from bnrepro.data import Dataset
-from bnrepro.inception_config import InceptionConfig
 from bnrepro.models.inception import LRN, ConvUnit, Inception, InceptionModule, ResponseNorm
 from bnrepro.training.images import ImageTrainer, build, sgd
 from scripts.plan import flops, made_up

@@ -5,9 +5,9 @@ python -m scripts.figures [experiment]
 
 import sys
 
-from bnrepro.app import arguments, guard
+from bnrepro.cli import arguments, guard
 from bnrepro.config import ROOT
-from bnrepro.report import render, reporter
+from bnrepro.plots.render import render, reporter
 
 
 def main() -> None:

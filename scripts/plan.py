@@ -20,17 +20,17 @@ from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bnrepro.app import guard, set_up_torch
+from bnrepro.cli import guard, set_up_torch
 from bnrepro.config import compose, variants
+from bnrepro.config.identity import digest
+from bnrepro.config.images import InceptionConfig
+from bnrepro.config.validation import validate
 from bnrepro.data import Dataset
 from bnrepro.errors import UserError
-from bnrepro.identity import digest
-from bnrepro.inception_config import InceptionConfig
 from bnrepro.models.inception import Inception
-from bnrepro.record import hardware
+from bnrepro.run.record import hardware
 from bnrepro.training.acceleration import enough_memory
 from bnrepro.training.images import STEP, ImageTrainer, network_spec, total_steps
-from bnrepro.validation import validate
 
 SECONDS, LEAST = 5.0, 2  # measure for that long, and that many rounds at least
 ROUND = {"cuda": 50}  # updates a round; elsewhere one: a GPU runs behind, and records its graph

@@ -11,12 +11,12 @@ modify a config. Commit what it writes.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnrepro.app import arguments, guard
-from bnrepro.arms import arms
+from bnrepro.cli import arguments, guard
 from bnrepro.config import ROOT
+from bnrepro.config.identity import config_hash
 from bnrepro.errors import UserError
-from bnrepro.identity import config_hash
-from bnrepro.report import render, reporter
+from bnrepro.plots.render import render, reporter
+from bnrepro.run.arms import arms
 
 TAKEN = ("scale", "data.root", "data.cache", "results", "processes")
 

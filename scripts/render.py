@@ -5,12 +5,12 @@
 Nothing committed is touched: `make publish` alone writes evidence.
 """
 
-from bnrepro.app import arguments, guard
-from bnrepro.arms import arms
+from bnrepro.cli import arguments, guard
+from bnrepro.config.identity import folder_name
 from bnrepro.errors import UserError
-from bnrepro.identity import folder_name
-from bnrepro.report import render, reporter
-from bnrepro.report.markdown import show
+from bnrepro.plots.render import render, reporter
+from bnrepro.plots.tables import show
+from bnrepro.run.arms import arms
 
 
 def main() -> None:

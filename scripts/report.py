@@ -8,14 +8,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bnrepro.analysis.verdicts import Verdict, judge
-from bnrepro.app import guard
-from bnrepro.claims import read_claims
+from bnrepro.cli import guard
 from bnrepro.config import ROOT
-from bnrepro.record import write_atomically
-from bnrepro.report import reporter
-from bnrepro.report.claims import as_json, counts_table, report_text
-from bnrepro.report.readme import (
+from bnrepro.config.claims import read_claims
+from bnrepro.evidence.verdicts import Verdict, judge
+from bnrepro.plots.claims import as_json, counts_table, report_text
+from bnrepro.plots.render import reporter
+from bnrepro.run.record import write_atomically
+from scripts.readme import (
     QUESTIONS,
     fill,
     inception_blocks,

@@ -12,18 +12,18 @@ censored seed leaves no interval, the other seeds' means must lie on the same si
 that did not run here is shown and not judged.
 """
 
-from bnrepro.analysis.evidence import Evidence
-from bnrepro.analysis.statistics import Above, Interval
-from bnrepro.analysis.sweep_evidence import SweepEvidence
-from bnrepro.analysis.verdicts import Verdict, judge, meets
-from bnrepro.app import arguments, guard
-from bnrepro.arms import arms
-from bnrepro.claims import read_claims
+from bnrepro.cli import arguments, guard
 from bnrepro.config import ROOT
+from bnrepro.config.claims import read_claims
 from bnrepro.errors import UserError
-from bnrepro.report import reporter
-from bnrepro.report.claims import measured
-from bnrepro.report.markdown import Table, show
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.statistics import Above, Interval
+from bnrepro.evidence.sweep_evidence import SweepEvidence
+from bnrepro.evidence.verdicts import Verdict, judge, meets
+from bnrepro.plots.claims import measured
+from bnrepro.plots.render import reporter
+from bnrepro.plots.tables import Table, show
+from bnrepro.run.arms import arms
 
 TOLERANCE = 0.005  # of accuracy, about five standard deviations between seeds
 Measured = Evidence | SweepEvidence

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from bnrepro.app import explain
+from bnrepro.cli import explain
 from bnrepro.config import ROOT, SCHEMAS, DurationConfig, compose, variants
+from bnrepro.config.identity import config_hash, folder_name, numbers
+from bnrepro.config.images import INCEPTIONS
+from bnrepro.config.mechanisms import MECHANISMS
+from bnrepro.config.validation import seed_list, validate
 from bnrepro.errors import UserError
-from bnrepro.identity import config_hash, folder_name, numbers
-from bnrepro.inception_config import INCEPTIONS
-from bnrepro.mechanism_config import MECHANISMS
-from bnrepro.validation import seed_list, validate
 
 SHIPPED = [
     (experiment, path.parent.name, path.stem)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bnrepro.claims import criteria_hash
 from bnrepro.config import ROOT, compose
-from bnrepro.identity import config_hash
-from bnrepro.report import reporter, tables
+from bnrepro.config.claims import criteria_hash
+from bnrepro.config.identity import config_hash
+from bnrepro.plots.render import reporter, tables
 from scripts.publish import provenance
 from scripts.report import documents
 

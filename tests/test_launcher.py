@@ -8,8 +8,8 @@ import hydra
 import pytest
 
 from bnrepro.config import HYDRA_VERSION, ROOT, register
-from bnrepro.record import read_rows
-from experiments.inception import main
+from bnrepro.run.record import read_rows
+from experiments.inception.__main__ import main
 
 
 def test_submitit_runs_every_arm_as_a_job_of_two_processes(tmp_path):

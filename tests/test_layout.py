@@ -8,21 +8,20 @@ from pathlib import Path
 import pytest
 
 from bnrepro.config import ROOT, SCHEMAS
-from bnrepro.inception_config import INCEPTIONS
-from bnrepro.mechanism_config import MECHANISMS
+from bnrepro.config.images import INCEPTIONS
+from bnrepro.config.mechanisms import MECHANISMS
 
 EXPERIMENTS = [*SCHEMAS, *INCEPTIONS, *MECHANISMS]
 FORBIDDEN = {  # a package, and what it must not import
-    "bnrepro/training": ("bnrepro.analysis", "bnrepro.report"),
-    "bnrepro/models": ("bnrepro.analysis", "bnrepro.report", "bnrepro.training"),
-    "bnrepro/mechanisms": ("bnrepro.analysis", "bnrepro.report"),
-    "bnrepro/probes": ("bnrepro.analysis", "bnrepro.report"),
-    "bnrepro/norm": ("bnrepro.models", "bnrepro.training", "bnrepro.analysis", "bnrepro.report"),
-    "bnrepro/data": ("bnrepro.models", "bnrepro.training", "bnrepro.analysis", "bnrepro.report"),
-    "bnrepro/analysis": ("bnrepro.models", "bnrepro.training", "bnrepro.report", "bnrepro.norm"),
-    "bnrepro/report": ("bnrepro.models", "bnrepro.training", "bnrepro.mechanisms"),
+    "bnrepro/training": ("bnrepro.evidence", "bnrepro.plots"),
+    "bnrepro/run": ("bnrepro.evidence", "bnrepro.plots"),
+    "bnrepro/models": ("bnrepro.evidence", "bnrepro.plots", "bnrepro.training"),
+    "bnrepro/norm": ("bnrepro.models", "bnrepro.training", "bnrepro.evidence", "bnrepro.plots"),
+    "bnrepro/data": ("bnrepro.models", "bnrepro.training", "bnrepro.evidence", "bnrepro.plots"),
+    "bnrepro/evidence": ("bnrepro.models", "bnrepro.training", "bnrepro.plots", "bnrepro.norm"),
+    "bnrepro/plots": ("bnrepro.models", "bnrepro.training"),
     "bnrepro": ("experiments", "scripts", "tests"),
-    "experiments": ("bnrepro.analysis", "bnrepro.report", "matplotlib", "scripts"),
+    "experiments": ("scripts",),
 }
 
 
@@ -47,10 +46,14 @@ def test_arrows_go_one_way(folder):
 
 @pytest.mark.parametrize("stem", EXPERIMENTS)
 def test_an_experiment_has_one_stem(stem):
-    for path in (f"configs/{stem}.yaml", f"experiments/{stem}.py", f"bnrepro/report/{stem}.py"):
+    for path in (
+        f"configs/{stem}.yaml",
+        f"experiments/{stem}/__main__.py",
+        f"experiments/{stem}/report.py",
+    ):
         assert (ROOT / path).exists(), path
     assert re.search(rf"^{stem.replace('_', '-')}: ", (ROOT / "Makefile").read_text(), re.M)
-    assert len((ROOT / f"experiments/{stem}.py").read_text().splitlines()) <= 150
+    assert len((ROOT / f"experiments/{stem}/__main__.py").read_text().splitlines()) <= 150
 
 
 def test_make_help_lists_every_target():

@@ -2,7 +2,7 @@
 
 from bnrepro import mirror
 from bnrepro.config import compose
-from bnrepro.probes.activations import HISTOGRAM_EDGES
+from bnrepro.training.probes import HISTOGRAM_EDGES
 from bnrepro.wandb_sink import Histogram
 
 

@@ -9,8 +9,8 @@ import torch
 
 from bnrepro.config import compose
 from bnrepro.errors import UserError
-from bnrepro.record import Record, is_finished, locked, read_rows, write_atomically
-from bnrepro.training import checkpoint
+from bnrepro.run import checkpoint
+from bnrepro.run.record import Record, is_finished, locked, read_rows, write_atomically
 
 
 @pytest.fixture

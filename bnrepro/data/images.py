@@ -12,12 +12,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from bnrepro.config.images import PictureConfig
 from bnrepro.data.augment import Augmentation
 from bnrepro.data.dataset import Dataset, ImageSet
 from bnrepro.data.folders import FolderSet
 from bnrepro.data.memory import MemorySource
 from bnrepro.data.order import Order
-from bnrepro.inception_config import PictureConfig
 
 
 class ImageSource(Protocol):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from bnrepro.config.images import InceptionConfig
 from bnrepro.errors import UserError
-from bnrepro.inception_config import InceptionConfig
 
 Update = Callable[[Tensor, Tensor], Tensor]  # of images and labels; returns the loss
 WARM_UP = 3  # updates before one is recorded

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from bnrepro.config import steps_of_grid
+from bnrepro.config.images import InceptionConfig
 from bnrepro.data import ImageSet
 from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
-from bnrepro.inception_config import InceptionConfig
 from bnrepro.models.inception import Inception, InceptionSpec, initialise
+from bnrepro.run import processes
 from bnrepro.seeding import stream
-from bnrepro.training import processes
 from bnrepro.training.acceleration import GraphedUpdate, Update, compiled, graphed, precision
 
 STEP = 32  # examples of a step: durations and records count in the paper's mini-batches

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from bnrepro.analysis.evidence import Evidence
-from bnrepro.analysis.statistics import Above
-from bnrepro.analysis.verdicts import metric
-from bnrepro.claims import read_claims
+from bnrepro.config.claims import read_claims
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.statistics import Above
+from bnrepro.evidence.verdicts import metric
 
 CURVES = {  # accuracy at steps 100, 200, 400
     "inception": (0.3, 0.5, 0.8),

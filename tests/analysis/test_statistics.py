@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnrepro.analysis.drift import at_rank, unit_drift, units_by_drift
-from bnrepro.analysis.statistics import exponential, t_interval
-from bnrepro.analysis.steps import speed_up, steps_to
+from bnrepro.evidence.drift import at_rank, unit_drift, units_by_drift
+from bnrepro.evidence.statistics import exponential, t_interval
+from bnrepro.evidence.steps import speed_up, steps_to
 
 
 def test_the_interval_is_students():

@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from bnrepro.analysis import evidence as store
-from bnrepro.analysis.evidence import Evidence
-from bnrepro.analysis.statistics import Above
-from bnrepro.analysis.verdicts import judge, metric
-from bnrepro.claims import criteria_hash, read_claims
 from bnrepro.config import ROOT
-from bnrepro.report.claims import measured, worded
+from bnrepro.config.claims import criteria_hash, read_claims
+from bnrepro.evidence import evidence as store
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.statistics import Above
+from bnrepro.evidence.verdicts import judge, metric
+from bnrepro.plots.claims import measured, worded
 
 
 def made_up(gains: list[float], reached: bool = True) -> Evidence:
@@ -100,7 +100,7 @@ def test_drift_is_a_ratio():
     ],
 )
 def test_lower_bounds_have_no_interval(monkeypatch, values, word, text):
-    monkeypatch.setattr("bnrepro.analysis.mnist.log_steps_ratio", lambda *_: values)
+    monkeypatch.setattr("experiments.mnist.metrics.log_steps_ratio", lambda *_: values)
     verdict = judge(claim("log_steps_ratio"), made_up([0.0]), "paper")
     assert (verdict.verdict, verdict.interval) == (word, None)
     assert measured(verdict).startswith(text)
@@ -134,7 +134,7 @@ def test_every_claim_is_whole_and_its_metric_exists():
 def test_the_criteria_hash_follows_the_criteria(monkeypatch):
     before = criteria_hash("mnist")
     changed = [{**c, "claim": "other words"} for c in read_claims("mnist")]
-    monkeypatch.setattr("bnrepro.claims.read_claims", lambda _: changed)
+    monkeypatch.setattr("bnrepro.config.claims.read_claims", lambda _: changed)
     assert criteria_hash("mnist") == before
     changed[0]["criterion"] = {"over": "interval", "op": ">", "value": 1}
     assert criteria_hash("mnist") != before

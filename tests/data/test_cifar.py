@@ -11,7 +11,7 @@ from torchvision.datasets import CIFAR10
 
 from bnrepro.data import load
 from bnrepro.errors import UserError
-from experiments.inception import main
+from experiments.inception.__main__ import main
 
 NAMES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
 

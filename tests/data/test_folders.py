@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torchvision.io import decode_jpeg, read_file
 
+from bnrepro.config.identity import folder_name
 from bnrepro.data import open_dataset, open_images
 from bnrepro.data.decoding import centre, decode
 from bnrepro.errors import UserError
-from bnrepro.identity import folder_name
 from tests.data.pictures import class_folders, config, tiny_imagenet, truncate, write_image
 
 

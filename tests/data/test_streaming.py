@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from bnrepro.config import compose
+from bnrepro.config.images import PictureConfig
 from bnrepro.data import open_dataset, open_images
 from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
-from bnrepro.inception_config import PictureConfig
 from tests.data.pictures import class_folders, config, truncate
 
 CPU = torch.device("cpu")
@@ -174,7 +174,7 @@ def test_a_broken_test_image_is_left_out_and_counted(own, caplog):
 
 
 def test_streaming_options_leave_the_identity_alone():
-    from bnrepro.identity import numbers
+    from bnrepro.config.identity import numbers
 
     base = numbers(compose("inception", ["data=imagefolder"]))
     neutral = ["data.workers=3", "data.max_broken=0.5", "data.label=x", "data.root=/y"]
@@ -184,6 +184,6 @@ def test_streaming_options_leave_the_identity_alone():
 
 
 def test_keys_younger_than_the_evidence_leave_its_hashes_alone():
-    from bnrepro.identity import numbers
+    from bnrepro.config.identity import numbers
 
     assert set(numbers(compose("mnist", []))["data"]) == {"name", "validation"}

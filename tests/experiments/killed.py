@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bnrepro.config import ROOT
-from bnrepro.record import read_rows
+from bnrepro.run.record import read_rows
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 KILLED = """
 import os, signal
-from bnrepro import record
-from bnrepro.training import checkpoint
-import experiments.{experiment} as experiment
+from bnrepro.run import record
+from bnrepro.run import checkpoint
+import experiments.{experiment}.__main__ as experiment
 
 calls = 0
 def dying(function):

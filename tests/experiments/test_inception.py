@@ -9,9 +9,9 @@ import torch
 
 from bnrepro.config import compose, variants
 from bnrepro.data import open_images, synthetic
-from bnrepro.record import read_rows
+from bnrepro.run.record import read_rows
 from bnrepro.training.images import ImageTrainer, learning_rate, sgd, total_steps
-from experiments.inception import main
+from experiments.inception.__main__ import main
 from scripts import render
 from tests.data.pictures import class_folders
 from tests.experiments.killed import rows_without_time, run_and_die

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from bnrepro.analysis.search_evidence import (
+from bnrepro.config import compose, variants
+from bnrepro.evidence.search_evidence import (
     SearchEvidence,
     chosen_speed,
     gather,
@@ -13,8 +14,7 @@ from bnrepro.analysis.search_evidence import (
     read,
     write,
 )
-from bnrepro.config import compose, variants
-from experiments.inception_grid import cell, main
+from experiments.inception_grid.__main__ import cell, main
 from scripts import render
 
 SMOKE = ["scale=smoke", "grid.values=[0.01,0.02]", "grid.max_extensions=1", "grid.finalists=1"]

@@ -7,8 +7,8 @@ import pytest
 
 from bnrepro.config import variants
 from bnrepro.errors import UserError
-from bnrepro.record import locked, read_rows
-from experiments.mnist import main
+from bnrepro.run.record import locked, read_rows
+from experiments.mnist.__main__ import main
 from scripts import render
 from tests.experiments.killed import rows_without_time, run_and_die, undisturbed_run
 
@@ -87,7 +87,7 @@ def test_a_killed_run_resumes_to_the_same_curve(what, count, undisturbed, run, t
 
 
 def test_an_interrupt_says_so_and_can_be_resumed(run, tmp_path, monkeypatch, capsys):
-    import experiments.mnist as experiment
+    import experiments.mnist.__main__ as experiment
 
     monkeypatch.setattr(experiment, "flatten", lambda row: (_ for _ in ()).throw(KeyboardInterrupt))
     arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
@@ -102,7 +102,7 @@ def test_an_interrupt_says_so_and_can_be_resumed(run, tmp_path, monkeypatch, cap
 
 def interrupt_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the next run end as if by Ctrl-C when it has recorded its `call`-th row."""
-    import experiments.mnist as experiment
+    import experiments.mnist.__main__ as experiment
 
     calls = []
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import experiments.mnist_grid as experiment
-from bnrepro.record import read_rows
-from experiments.mnist_grid import main
+import experiments.mnist_grid.__main__ as experiment
+from bnrepro.run.record import read_rows
+from experiments.mnist_grid.__main__ import main
 from scripts import render
 
 SMOKE = ["scale=smoke", "variant=bn"]

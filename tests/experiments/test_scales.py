@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments.inception import main
+from experiments.inception.__main__ import main
 from tests.data.pictures import class_folders, tiny_imagenet
 
 SHORT = ["model.width=0.1", "optim.batch=2", "budget.steps=1", "eval.grid=[[1,1]]", "seeds=1"]

@@ -5,13 +5,16 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from bnrepro.analysis import bias_growth as analysis
-from bnrepro.analysis.sweep_evidence import SweepEvidence
-from bnrepro.analysis.verdicts import metric
-from bnrepro.claims import read_claims
 from bnrepro.config import ModelConfig, compose
+from bnrepro.config.claims import read_claims
 from bnrepro.data import synthetic
-from bnrepro.mechanisms.bias_growth import (
+from bnrepro.evidence.sweep_evidence import SweepEvidence
+from bnrepro.evidence.verdicts import metric
+from bnrepro.models.mlp import Slot, initial_weight
+from bnrepro.plots.render import render
+from experiments.bias_growth.__main__ import main, report
+from experiments.bias_growth.__main__ import metrics as analysis
+from experiments.bias_growth.measure import (
     Arm,
     ExactCell,
     NormalizedMLP,
@@ -22,10 +25,6 @@ from bnrepro.mechanisms.bias_growth import (
     settings,
     training_rows,
 )
-from bnrepro.models.mlp import Slot, initial_weight
-from bnrepro.report import bias_growth as report
-from bnrepro.report import render
-from experiments.bias_growth import main
 
 MODEL = ModelConfig([7, 5], "sigmoid", "batch", "normal", 0.5, 1e-5, 0.1)
 ARMS = [Arm(t, g) for t in ("centre", "scale") for g in ("through", "outside")]

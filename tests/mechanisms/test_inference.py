@@ -6,13 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from bnrepro.analysis.inference import PAPER_BATCH
-from bnrepro.analysis.sweep_evidence import SweepEvidence
-from bnrepro.analysis.verdicts import metric
-from bnrepro.claims import read_claims
 from bnrepro.config import compose
+from bnrepro.config.claims import read_claims
 from bnrepro.data import open_dataset
-from bnrepro.mechanisms.inference import (
+from bnrepro.evidence.sweep_evidence import SweepEvidence
+from bnrepro.evidence.verdicts import metric
+from bnrepro.models.mlp import in_float64
+from bnrepro.run.record import read_rows
+from experiments.inference.__main__ import main
+from experiments.inference.folding import as_module, fold_rows
+from experiments.inference.measure import (
     company_rows,
     enumeration_rows,
     grouped,
@@ -23,10 +26,7 @@ from bnrepro.mechanisms.inference import (
     use_population,
     x_hat_rows,
 )
-from bnrepro.mechanisms.inference_fold import as_module, fold_rows
-from bnrepro.models.mlp import in_float64
-from bnrepro.record import read_rows
-from experiments.inference import main
+from experiments.inference.metrics import PAPER_BATCH
 from scripts import render
 
 

@@ -6,15 +6,14 @@ import math
 import pytest
 import torch
 
-from bnrepro.analysis.jacobian import identity_error, share_gain, times
-from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, write
 from bnrepro.config import ModelConfig
-from bnrepro.mechanisms import jacobian as mechanism
+from bnrepro.evidence.sweep_evidence import SweepEvidence, gather, read, write
 from bnrepro.models.mlp import Slot, SlotMLP
-from bnrepro.report import jacobian as report
-from bnrepro.report import render
+from bnrepro.plots.render import render
 from bnrepro.seeding import stream
-from experiments.jacobian import main
+from experiments.jacobian.__main__ import main, report
+from experiments.jacobian.__main__ import measure as mechanism
+from experiments.jacobian.metrics import identity_error, share_gain, times
 
 N, UNITS = 40, 7
 

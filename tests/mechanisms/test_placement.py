@@ -9,26 +9,26 @@ import torch
 from scipy import stats
 from torch import nn
 
-from bnrepro.analysis.placement import best_rate
-from bnrepro.analysis.sweep_evidence import SweepEvidence
-from bnrepro.analysis.verdicts import metric
-from bnrepro.claims import read_claims
 from bnrepro.config import compose
+from bnrepro.config.claims import read_claims
 from bnrepro.data import binarize, open_dataset
-from bnrepro.mechanisms.placement import ARMS, PlacedMLP, minibatches
-from bnrepro.mechanisms.placement_conv import (
+from bnrepro.evidence.sweep_evidence import SweepEvidence
+from bnrepro.evidence.verdicts import metric
+from bnrepro.models.mlp import Slot
+from bnrepro.run.record import read_rows
+from bnrepro.seeding import stream
+from experiments.placement.__main__ import main
+from experiments.placement.convolution import (
     ConvNets,
     _layer,
     _norm,
     _shift_error,
     exact_rows,
 )
-from bnrepro.mechanisms.placement_shape import density, distances, measure_shape
-from bnrepro.models.mlp import Slot
-from bnrepro.record import read_rows
-from bnrepro.report.placement_figures import SHIFTS
-from bnrepro.seeding import stream
-from experiments.placement import main
+from experiments.placement.figures import SHIFTS
+from experiments.placement.measure import ARMS, PlacedMLP, minibatches
+from experiments.placement.metrics import best_rate
+from experiments.placement.shape import density, distances, measure_shape
 from scripts import render
 
 CPU = torch.device("cpu")

@@ -5,12 +5,16 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from bnrepro.analysis import scale_invariance as analysis
-from bnrepro.analysis.verdicts import metric
-from bnrepro.claims import read_claims
 from bnrepro.config import compose
+from bnrepro.config.claims import read_claims
 from bnrepro.data import synthetic
-from bnrepro.mechanisms.scale_invariance import (
+from bnrepro.evidence.verdicts import metric
+from bnrepro.models.mlp import Slot, SlotMLP
+from bnrepro.plots.render import render
+from bnrepro.run.record import read_rows
+from experiments.scale_invariance.__main__ import main, report
+from experiments.scale_invariance.__main__ import metrics as analysis
+from experiments.scale_invariance.measure import (
     ExactCell,
     cells,
     exact_rows,
@@ -20,11 +24,6 @@ from bnrepro.mechanisms.scale_invariance import (
     probe,
     settings,
 )
-from bnrepro.models.mlp import Slot, SlotMLP
-from bnrepro.record import read_rows
-from bnrepro.report import render
-from bnrepro.report import scale_invariance as report
-from experiments.scale_invariance import main
 from tests.experiments.killed import run_and_die
 
 

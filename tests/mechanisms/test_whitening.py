@@ -6,22 +6,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from bnrepro.analysis.sweep_evidence import SweepEvidence, gather, read, write
-from bnrepro.analysis.verdicts import metric
-from bnrepro.analysis.whitening import (
+from bnrepro.config import ModelConfig
+from bnrepro.config.claims import read_claims
+from bnrepro.evidence.sweep_evidence import SweepEvidence, gather, read, write
+from bnrepro.evidence.verdicts import metric
+from bnrepro.models.mlp import Slot, cross_entropy
+from bnrepro.norm.whitening import whiten, whiten_backward
+from bnrepro.plots.render import render
+from bnrepro.seeding import stream
+from experiments.whitening.__main__ import main, report
+from experiments.whitening.measure import TransformMLP, backward, transform
+from experiments.whitening.metrics import (
     cost_exponent,
     log_seconds_ratio,
     log_steps_ratio,
 )
-from bnrepro.claims import read_claims
-from bnrepro.config import ModelConfig
-from bnrepro.mechanisms.full_whitening import whiten, whiten_backward
-from bnrepro.mechanisms.whitening import TransformMLP, backward, transform
-from bnrepro.models.mlp import Slot, cross_entropy
-from bnrepro.report import render
-from bnrepro.report import whitening as report
-from bnrepro.seeding import stream
-from experiments.whitening import main
 
 
 def normal(*shape: int, name: str = "x") -> Tensor:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bnrepro.probes.activations import HISTOGRAM_EDGES, histogram, percentiles, saturated_share
+from bnrepro.training.probes import HISTOGRAM_EDGES, histogram, percentiles, saturated_share
 
 
 def test_percentiles_are_nearest_ranks():

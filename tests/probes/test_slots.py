@@ -8,7 +8,7 @@ from bnrepro.config import compose
 from bnrepro.data import synthetic
 from bnrepro.models.mlp import Slot
 from bnrepro.norm import normalize
-from bnrepro.probes.slots import measure
+from bnrepro.training.slot_rows import measure
 from bnrepro.training.slots import SlotTrainer
 
 

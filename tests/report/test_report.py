@@ -4,19 +4,20 @@ import json
 
 import pytest
 
-from bnrepro.analysis.evidence import Evidence
-from bnrepro.analysis.grid_evidence import GridEvidence
-from bnrepro.analysis.statistics import Interval
-from bnrepro.analysis.verdicts import Verdict
 from bnrepro.config import compose
 from bnrepro.errors import UserError
-from bnrepro.report import mnist, scale_invariance
-from bnrepro.report.markdown import markdown
-from bnrepro.report.mnist_table import lines, summarise
-from bnrepro.report.readme import fill
-from experiments.mnist import main as train
-from experiments.scale_invariance import main as measure
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.grid_evidence import GridEvidence
+from bnrepro.evidence.statistics import Interval
+from bnrepro.evidence.verdicts import Verdict
+from bnrepro.plots.tables import markdown
+from experiments.mnist import report as mnist
+from experiments.mnist.__main__ import main as train
+from experiments.mnist.tables import lines, summarise
+from experiments.scale_invariance import report as scale_invariance
+from experiments.scale_invariance.__main__ import main as measure
 from scripts import publish, verify
+from scripts.readme import fill
 
 GOOD = {"variant": "bn", "seed": 0, "commit": "abc", "dirty": False, "config_hash": "h",
         "data": "mnist"}  # fmt: skip

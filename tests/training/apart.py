@@ -5,7 +5,7 @@ import sys
 
 sys.argv.append(f"results={os.environ['APART']}/{os.environ['RANK']}")
 
-from experiments.inception import main  # noqa: E402
+from experiments.inception.__main__ import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

@@ -5,9 +5,9 @@ import signal
 
 import torch
 
-from bnrepro.training import processes
+from bnrepro.run import processes
 from bnrepro.training.images import ImageTrainer
-from experiments.inception import main
+from experiments.inception.__main__ import main
 
 usual = ImageTrainer._train_step
 

@@ -8,7 +8,7 @@ import torch
 from bnrepro.config import compose
 from bnrepro.data import synthetic
 from bnrepro.training.images import ImageTrainer
-from experiments.inception import main
+from experiments.inception.__main__ import main
 
 SMOOTH = ["scale=smoke", "model.eps=0.1"]  # see test_processes.py
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bnrepro.config import GridConfig
-from bnrepro.training.grid import Cell, best, beyond, extend, score, top
+from bnrepro.training.search import Cell, best, beyond, extend, score, top
 
 GRID = GridConfig(lr=[], std=[], lr_factor=3.1623, std_factor=10, max_extensions=1, finalists=1)
 

@@ -14,10 +14,10 @@ from torch.testing import assert_close
 from bnrepro.config import ROOT, compose
 from bnrepro.data.order import Order
 from bnrepro.errors import UserError
-from bnrepro.record import read_rows
-from bnrepro.training import processes
+from bnrepro.run import processes
+from bnrepro.run.record import read_rows
 from bnrepro.training.images import in_steps, in_updates, updates_of_grid
-from experiments.inception import main
+from experiments.inception.__main__ import main
 from scripts import render
 
 # Sigmoid and a large ε: the narrow ReLU network would blow rounding up tenfold with every update.

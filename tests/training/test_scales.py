@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from bnrepro.config import compose
-from bnrepro.probes.images import measure
+from bnrepro.config.validation import validate
+from bnrepro.training.image_rows import measure
 from bnrepro.training.images import ImageTrainer, learning_rate, total_steps
-from bnrepro.validation import validate
 from scripts.plan import SHAPES, made_up, shape
 
 

@@ -1,0 +1,41 @@
+"""Typed configuration: schema, rules, composition and identity."""
+
+from bnrepro.config.schema import (
+    HYDRA_VERSION,
+    ROOT,
+    SCHEMAS,
+    DataConfig,
+    DurationConfig,
+    EvalConfig,
+    GridConfig,
+    MnistConfig,
+    MnistGridConfig,
+    ModelConfig,
+    OptimConfig,
+    RunConfig,
+    WandbConfig,
+    compose,
+    register,
+    steps_of_grid,
+    variants,
+)
+
+__all__ = [
+    "HYDRA_VERSION",
+    "ROOT",
+    "SCHEMAS",
+    "DataConfig",
+    "DurationConfig",
+    "EvalConfig",
+    "GridConfig",
+    "MnistConfig",
+    "MnistGridConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "RunConfig",
+    "WandbConfig",
+    "compose",
+    "register",
+    "steps_of_grid",
+    "variants",
+]

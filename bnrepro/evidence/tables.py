@@ -1,0 +1,48 @@
+"""Rows as CSV files, packed where the name ends in .gz: the form in which evidence is committed."""
+
+import csv
+import gzip
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bnrepro.errors import UserError
+from bnrepro.run.record import write_atomically
+
+HASHES = ("commit", "config_hash", "criteria_hash", "data_checksum")  # text, even when all digits
+Row = dict[str, Any]
+
+
+def write_table(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows, a column for every key; the same rows give the same bytes."""
+    columns = dict.fromkeys(key for row in rows for key in row)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    data = out.getvalue().encode()
+    write_atomically(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def read_table(path: Path) -> list[Row]:
+    """Read what `write_table` wrote. Raises a UserError when nothing was published there."""
+    if not path.exists():
+        raise UserError(
+            f"{path.parent}: no published evidence; run the experiment and `make publish`"
+        )
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    rows = csv.DictReader(io.StringIO(text))
+    return [{k: v if k in HASHES else _parse(v) for k, v in row.items()} for row in rows]
+
+
+def _parse(text: str) -> Any:
+    if text in ("", "True", "False"):
+        return {"": None, "True": True, "False": False}[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,29 @@
+"""How many times as fast as another an arm gets to a target, in steps and in seconds."""
+
+from collections.abc import Sequence
+
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.steps import SpeedUp, speed_up
+
+SHARES = (1.0, 0.98, 0.95, 0.90)  # of the plain arm's best accuracy
+Pair = tuple[str, str]  # the arm, and the one it is compared with
+
+
+def speed_rows(evidence: Evidence, pairs: Sequence[Pair]) -> list[list[str]]:
+    """To each seed's own target, paired by seed: header first."""
+    header = ["times as fast, geometric mean", "pair", "in steps", "in seconds"]
+    rows = []
+    for fast, plain in pairs:
+        if {fast, plain} <= set(evidence.variants):
+            for share in SHARES:
+                target = "the plain arm's best accuracy"
+                target = target if share == 1 else f"{share:.0%} of {target}"
+                ratios = (speed(evidence, fast, plain, share, axis) for axis in ("step", "wall_s"))
+                rows.append([f"to {target}", f"{fast} : {plain}", *(r.text() for r in ratios)])
+    return [header, *rows]
+
+
+def speed(evidence: Evidence, fast: str, plain: str, share: float, axis: str) -> SpeedUp:
+    seeds = sorted(set(evidence.seeds(fast)) & set(evidence.seeds(plain)))
+    against, arm_curves = ([evidence.accuracy(v, s, axis) for s in seeds] for v in (plain, fast))
+    return speed_up(against, arm_curves, share)

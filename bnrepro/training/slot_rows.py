@@ -1,0 +1,63 @@
+"""One row of measurements a slot: what `metrics.jsonl` holds for the MNIST networks."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bnrepro.run.values import finite
+from bnrepro.training.probes import histogram, percentiles, saturated_share
+from bnrepro.training.slots import SlotTrainer
+
+Row = dict[str, Any]
+
+
+def measure(trainer: SlotTrainer, losses: Tensor, probe_x: Tensor | None) -> list[Row]:
+    """A row for every slot at the present step; with `probe_x`, activation inputs on it too."""
+    accuracy, test_loss = trainer.accuracy("moving")
+    norms = trainer.gradient_norms()
+    probes = probe(trainer, probe_x) if probe_x is not None else [{} for _ in trainer.slots]
+    examples = trainer.step * trainer.optim.batch
+    return [
+        {
+            "step": trainer.step,
+            "examples": examples,
+            "epoch": round(examples / len(trainer.x), 4),
+            "wall_s": round(trainer.seconds, 3),
+            "train_loss": finite(losses[i]),
+            "test_accuracy": finite(accuracy[i]),
+            "test_loss": finite(test_loss[i]),
+            "grad_norm": {name: finite(norm[i]) for name, norm in norms.items()},
+            **probes[i],
+        }
+        for i in range(len(trainer.slots))
+    ]
+
+
+@torch.no_grad()
+def probe(trainer: SlotTrainer, x: Tensor) -> list[Row]:
+    """Distribution of the sigmoid's inputs on fixed training images, for every hidden layer.
+
+    `training` normalises with the probe images as one mini-batch, `inference` with the moving
+    averages; without BN the two are the same thing.
+    """
+    net = trainer.net
+    rows: list[Row] = [{"percentiles": {}} for _ in trainer.slots]
+    inference = [layer.a for layer in net.forward(x, "moving")[1]]
+    training = [layer.a for layer in net.forward(x, "batch")[1]] if net.batch_norm else inference
+    for mode, inputs in (("training", training), ("inference", inference)):
+        values = [percentiles(a).cpu().double().numpy().round(4) for a in inputs]
+        for i, row in enumerate(rows):
+            row["percentiles"][mode] = {
+                name: _listed(v[i]) for name, v in zip(net.hidden, values, strict=True)
+            }
+    for name, a in zip(net.hidden, inference, strict=True):
+        for row, share, counts in zip(rows, saturated_share(a), histogram(a), strict=True):
+            row.setdefault("saturated", {})[name] = finite(share)
+            row.setdefault("histogram", {})[name] = counts
+    return rows
+
+
+def _listed(values: np.ndarray) -> list[list[float]] | None:
+    return values.tolist() if np.isfinite(values).all() else None

@@ -1,0 +1,53 @@
+"""The metrics of Section 4.2's claims: a value a seed; where two arms are compared, paired."""
+
+import math
+
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.paired import Claim, Values, paired, paired_seeds
+from bnrepro.evidence.paired import log_steps_ratio as log_steps_ratio
+from bnrepro.evidence.statistics import Above
+from bnrepro.evidence.steps import best, steps_to
+
+PLAIN = "inception"  # the arm whose best accuracy is the target of all
+
+
+def max_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
+    """Best evaluated test accuracy of `arm` minus that of `against`."""
+    return paired(evidence, claim, "best_test_accuracy", lambda a, b: a - b)
+
+
+def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
+    """ln(steps_against / steps_arm) to the best accuracy of the plain network for that seed.
+
+    Where `against` never gets there, the value lies above what its last step would give; where
+    neither does, it is not known; where `arm` alone does not, it is censored.
+    """
+    values: Values = []
+    for seed in sorted(set(paired_seeds(evidence, claim)) & set(evidence.seeds(PLAIN))):
+        target = best(evidence.accuracy(PLAIN, seed))
+        arm, against = (evidence.accuracy(claim[v], seed) for v in ("arm", "against"))
+        mine, other = steps_to(arm, target), steps_to(against, target)
+        if other is not None:
+            values.append(None if mine is None else math.log(other / mine))
+        elif mine is not None and against:
+            values.append(Above(math.log(against[-1][0] / mine)))
+        else:
+            values.append(Above(-math.inf))
+    return values
+
+
+def non_finite_parameters(evidence: Evidence, claim: Claim) -> Values:
+    """Share of the arm's parameters that are not finite when its run ends."""
+    arm = claim["arm"]
+    return [evidence.run(arm, seed)["non_finite_parameters"] for seed in evidence.seeds(arm)]
+
+
+def above_chance(evidence: Evidence, claim: Claim) -> Values:
+    """Best evaluated accuracy minus the chance bound: the share of the commonest class (1/C where
+    classes are equally common) plus three standard errors of the images evaluated. −1 for a run
+    that lost its finite numbers before the first evaluation."""
+    runs = [evidence.run(claim["arm"], seed) for seed in evidence.seeds(claim["arm"])]
+    best = [run["best_test_accuracy"] for run in runs]
+    return [
+        -1.0 if b is None else b - r["chance_accuracy"] for b, r in zip(best, runs, strict=True)
+    ]
