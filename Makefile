@@ -5,19 +5,18 @@ ARGS ?=
 SCALE ?=
 EXPERIMENT ?= mnist
 OVERRIDES := $(if $(SCALE),scale=$(SCALE)) $(ARGS)
-# every arm, unless ARGS names one; a sweep has none
-ARMS = $(if $(findstring variant=,$(ARGS)),,$(patsubst %,variant=%,$(shell ls configs/$(1)/variant 2>/dev/null | sed 's/\.yaml//' | paste -sd,)))
-# Side by side: two arms at a time, the cores shared out. It pays where arms are many; progress is
-# then lines instead of bars.
-CORES := $(shell getconf _NPROCESSORS_ONLN)
-SIDE_BY_SIDE = $(if $(findstring variant=,$(ARGS)),,hydra/launcher=joblib hydra.launcher.n_jobs=2 \
-  threads=$(shell expr \( $(CORES) + 1 \) / 2))
-LINES := TTY_COMPATIBLE=0
+# `ls experiments/` says which there are; the target of `bias_growth` is `bias-growth`
+STEMS := $(patsubst experiments/%/__init__.py,%,$(wildcard experiments/*/__init__.py))
+TARGETS := $(subst _,-,$(STEMS))
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
+	@echo "\nexperiments, each with figures and a table:"
+	@awk -F'"' '/^    stem=/ {gsub("_", "-", $$2); stem = $$2} /^    section=/ {section = $$2} \
+	  /^    question=/ {printf "%s\t  make %-17s %-4s %s\n", section, stem, section, $$2}' \
+	  experiments/*/__init__.py | sort | cut -f2
 
 .venv/ready: requirements.lock
 	test -x $(PY) || $(PYTHON) -m venv .venv
@@ -32,59 +31,17 @@ setup: .venv/ready ## make .venv and install requirements.lock (about 6 GB of di
 data: .venv/ready ## fetch MNIST and Fashion-MNIST into data/
 	$(PY) -m scripts.fetch mnist fashion_mnist
 
-.PHONY: mnist
-mnist: .venv/ready ## Figure 1: every arm over five seeds, then figure and table
-	$(PY) -m experiments.mnist -m $(call ARMS,mnist) $(OVERRIDES)
-	$(PY) -m scripts.render mnist $(OVERRIDES)
+.PHONY: $(TARGETS)
+$(TARGETS): .venv/ready
+	$(PY) -m scripts.run $(subst -,_,$@) $(OVERRIDES)
 
-.PHONY: mnist-grid
-mnist-grid: .venv/ready ## the search for rate and initial std that Figure 1 stands on
-	$(LINES) $(PY) -m experiments.mnist_grid -m $(call ARMS,mnist_grid) $(SIDE_BY_SIDE) $(OVERRIDES)
-	$(PY) -m scripts.render mnist_grid $(OVERRIDES)
-
-.PHONY: inference
-inference: .venv/ready ## Section 3.1: population, moving and batch statistics at test time
-	$(PY) -m experiments.inference $(OVERRIDES)
-	$(PY) -m scripts.render inference $(OVERRIDES)
-
-.PHONY: placement
-placement: .venv/ready ## Section 3.2: BN before or after the nonlinearity, and in convolutions
-	$(PY) -m experiments.placement $(OVERRIDES)
-	$(PY) -m scripts.render placement $(OVERRIDES)
-
-.PHONY: jacobian
-jacobian: .venv/ready ## Section 3.3: singular values of layer Jacobians with and without BN
-	$(PY) -m experiments.jacobian $(OVERRIDES)
-	$(PY) -m scripts.render jacobian $(OVERRIDES)
-
-.PHONY: whitening
-whitening: .venv/ready ## Section 2: full whitening against BN, per step, per second, by width
-	$(PY) -m experiments.whitening $(OVERRIDES)
-	$(PY) -m scripts.render whitening $(OVERRIDES)
-
-.PHONY: bias-growth
-bias-growth: .venv/ready ## Section 2: normalisation outside the gradient step
-	$(PY) -m experiments.bias_growth $(OVERRIDES)
-	$(PY) -m scripts.render bias_growth $(OVERRIDES)
-
-.PHONY: scale-invariance
-scale-invariance: .venv/ready ## Section 3.3: the scale of the weights
-	$(PY) -m experiments.scale_invariance $(OVERRIDES)
-	$(PY) -m scripts.render scale_invariance $(OVERRIDES)
-
-.PHONY: inception
-inception: .venv/ready ## Figures 2, 3: the Inception arms and controls of a scale (default small)
-	$(LINES) $(PY) -m experiments.inception -m $(call ARMS,inception) $(SIDE_BY_SIDE) $(OVERRIDES)
-	$(PY) -m scripts.render inception $(OVERRIDES)
-
-.PHONY: inception-grid
-inception-grid: .venv/ready ## the search for base rate and decay speed that Figure 2 stands on
-	$(LINES) $(PY) -m experiments.inception_grid -m $(if $(findstring variant=,$(ARGS)),,variant=rate,fast,multiplier) $(OVERRIDES)
-	$(PY) -m scripts.render inception_grid $(OVERRIDES)
+.PHONY: compare
+compare: .venv/ready ## overlay run folders in one figure: RUNS="FOLDER FOLDER …"
+	$(PY) -m scripts.compare $(RUNS)
 
 .PHONY: smoke
-smoke: .venv/ready ## everything end to end in seconds, on synthetic images
-	$(MAKE) -j2 mnist mnist-grid inception inception-grid inference placement jacobian whitening bias-growth scale-invariance SCALE=smoke ARGS="wandb.mode=disabled $(ARGS)"
+smoke: .venv/ready ## every experiment end to end in seconds, on synthetic images
+	$(MAKE) -j2 $(TARGETS) SCALE=smoke ARGS="wandb.mode=disabled $(ARGS)"
 
 .PHONY: publish
 publish: .venv/ready ## runs to committed evidence: EXPERIMENT=mnist [SCALE=paper]
@@ -100,7 +57,7 @@ report: .venv/ready ## results/REPORT.md, claims.json and the README's numbers f
 
 .PHONY: verify
 verify: .venv/ready ## does this machine reproduce the committed values? EXPERIMENT=mnist
-	$(PY) -m experiments.$(EXPERIMENT) $(if $(wildcard configs/$(EXPERIMENT)/variant),-m $(call ARMS,$(EXPERIMENT))) $(if $(filter inception,$(EXPERIMENT)),$(SIDE_BY_SIDE)) $(OVERRIDES)
+	$(PY) -m scripts.run $(EXPERIMENT) $(OVERRIDES)
 	$(PY) -m scripts.verify $(EXPERIMENT) $(OVERRIDES)
 
 .PHONY: bench

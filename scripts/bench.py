@@ -22,13 +22,14 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from bnrepro.cli import set_up_torch
-from bnrepro.config import MnistConfig, compose
+from bnrepro.config import compose
 from bnrepro.data import Dataset, binarize
 from bnrepro.data.synthetic import synthetic
 from bnrepro.models.mlp import Slot
-from bnrepro.run.record import hardware
+from bnrepro.run.device import set_up_torch
+from bnrepro.run.provenance import hardware
 from bnrepro.training.slots import SlotTrainer
+from experiments.mnist import MnistConfig
 from scripts.bench_data import data_table
 from scripts.bench_inception import endless, inception_table, medians
 

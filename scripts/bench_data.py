@@ -13,11 +13,11 @@ import torch
 from rich.table import Table
 from torchvision.io import write_jpeg
 
-from bnrepro.cli import resolve_device
 from bnrepro.config import compose
-from bnrepro.config.images import InceptionConfig
+from bnrepro.config.images import ImageConfig
 from bnrepro.data import open_images
 from bnrepro.data.images import open_source
+from bnrepro.run.device import resolve_device
 from bnrepro.seeding import stream
 from bnrepro.training.images import ImageTrainer
 
@@ -65,7 +65,7 @@ def photographs(root: Path, classes: int = 2) -> None:
         write_jpeg((255 * (image + grain).clamp(0, 1)).to(torch.uint8), str(path), quality=90)
 
 
-def images_per_second(cfg: InceptionConfig) -> float:
+def images_per_second(cfg: ImageConfig) -> float:
     source = open_source(
         open_images(cfg.data), cfg.pictures, cfg.optim.batch, 0, torch.device("cpu")
     )
@@ -76,7 +76,7 @@ def images_per_second(cfg: InceptionConfig) -> float:
     return BATCHES * cfg.optim.batch / (time.perf_counter() - start)
 
 
-def training(cfg: InceptionConfig) -> tuple[float, float]:
+def training(cfg: ImageConfig) -> tuple[float, float]:
     """Images a second of training, and the share of its time that it waits for images."""
     device = resolve_device(cfg.device)
     first, more = WARM_UP[device.type], STEPS[device.type]

@@ -25,11 +25,11 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
-from bnrepro.cli import set_up_torch
 from bnrepro.config import compose
-from bnrepro.config.images import InceptionConfig
+from bnrepro.config.images import ImageConfig
 from bnrepro.data import Dataset
 from bnrepro.models.inception import LRN, ConvUnit, Inception, InceptionModule, ResponseNorm
+from bnrepro.run.device import set_up_torch
 from bnrepro.training.images import ImageTrainer, build, sgd
 from scripts.plan import flops, made_up
 
@@ -46,7 +46,7 @@ Batch = tuple[Tensor, Tensor]
 class Pictures(TorchDataset[Batch]):
     """A data set as a user would have it: PIL images, distorted one by one."""
 
-    def __init__(self, data: Dataset, cfg: InceptionConfig) -> None:
+    def __init__(self, data: Dataset, cfg: ImageConfig) -> None:
         self.images = [v2.functional.to_pil_image(image) for image in data.train_images]
         self.labels = data.train_labels
         strength = cfg.pictures.photometric
@@ -81,7 +81,7 @@ def inception_table(device: torch.device) -> Table:
     return table
 
 
-def measure(cfg: InceptionConfig, device: torch.device) -> list[str]:
+def measure(cfg: ImageConfig, device: torch.device) -> list[str]:
     """The MEASURES of an arm."""
     set_up_torch(cfg)
     count = STEPS[device.type]
@@ -100,7 +100,7 @@ def measure(cfg: InceptionConfig, device: torch.device) -> list[str]:
 
 
 def contestants(
-    cfg: InceptionConfig, data: Dataset, device: torch.device, count: int
+    cfg: ImageConfig, data: Dataset, device: torch.device, count: int
 ) -> list[Callable[[], object]]:
     """Callables that each train `count` steps."""
     trainer = ImageTrainer(cfg, 0, data, device)
@@ -118,7 +118,7 @@ def contestants(
 
 
 def plain(
-    cfg: InceptionConfig, trainer: ImageTrainer, batch: Callable[[], Batch], count: int
+    cfg: ImageConfig, trainer: ImageTrainer, batch: Callable[[], Batch], count: int
 ) -> Callable[[], float]:
     network = as_drawn(build(cfg, trainer.source, 0)).to(trainer.device)
     optimiser = sgd(cfg, network)
@@ -176,13 +176,13 @@ def as_drawn(network: Inception) -> Inception:
     return network
 
 
-def together(cfg: InceptionConfig) -> float:
+def together(cfg: ImageConfig) -> float:
     """ms of the machine's time a step while two arms train at once, one thread each."""
     rates = Parallel(n_jobs=2)(delayed(alone)(cfg) for _ in range(2))
     return 1e3 / sum(rates)
 
 
-def alone(cfg: InceptionConfig) -> float:
+def alone(cfg: ImageConfig) -> float:
     """Steps a second on one thread; the median leaves out what one starts before the other."""
     set_up_torch(cfg)
     torch.set_num_threads(1)
@@ -192,7 +192,7 @@ def alone(cfg: InceptionConfig) -> float:
     return count / seconds
 
 
-def ceiling(cfg: InceptionConfig, device: torch.device) -> float:
+def ceiling(cfg: ImageConfig, device: torch.device) -> float:
     """Operations a second of a large matrix product, in the type that the step's products have."""
     kind = torch.bfloat16 if cfg.precision == "bf16" else torch.float32
     side = SIDE[device.type]

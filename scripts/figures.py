@@ -5,16 +5,18 @@ python -m scripts.figures [experiment]
 
 import sys
 
+from bnrepro import ROOT
 from bnrepro.cli import arguments, guard
-from bnrepro.config import ROOT
-from bnrepro.plots.render import render, reporter
+from bnrepro.evidence.evidence import read
+from bnrepro.experiment import find
+from bnrepro.plots.render import render
 
 
 def main() -> None:
+    """Draw the figures of one experiment, or of all."""
     stem = arguments("an experiment, or none for all")[0] if sys.argv[1:] else "*"
     for folder in sorted(path.parent for path in (ROOT / "results").glob(f"{stem}/*/table.md")):
-        report = reporter(folder.parent.name)
-        for path in render(report, report.read(folder), folder):
+        for path in render(find(folder.parent.name), read(folder), folder):
             print(path.relative_to(ROOT))
 
 

@@ -20,15 +20,15 @@ from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bnrepro.cli import guard, set_up_torch
-from bnrepro.config import compose, variants
+from bnrepro.cli import guard
+from bnrepro.config import compose, validate, variants
 from bnrepro.config.identity import digest
-from bnrepro.config.images import InceptionConfig
-from bnrepro.config.validation import validate
+from bnrepro.config.images import ImageConfig
 from bnrepro.data import Dataset
 from bnrepro.errors import UserError
 from bnrepro.models.inception import Inception
-from bnrepro.run.record import hardware
+from bnrepro.run.device import set_up_torch
+from bnrepro.run.provenance import hardware
 from bnrepro.training.acceleration import enough_memory
 from bnrepro.training.images import STEP, ImageTrainer, network_spec, total_steps
 
@@ -73,7 +73,7 @@ def main() -> None:
     print(conditions(first, device))
 
 
-def row(cfg: InceptionConfig, speed: float) -> list[str]:
+def row(cfg: ImageConfig, speed: float) -> list[str]:
     """One arm's line; `speed` is one process's images a second."""
     steps, each = total_steps(cfg), flops(cfg)
     examples = steps * STEP
@@ -88,7 +88,7 @@ def row(cfg: InceptionConfig, speed: float) -> list[str]:
     ]
 
 
-def shape(cfg: InceptionConfig) -> Shape:
+def shape(cfg: ImageConfig) -> Shape:
     if cfg.data.name not in SHAPES:
         raise UserError(
             f"data.name={cfg.data.name}: a plan needs a set of known size, {', '.join(SHAPES)}"
@@ -96,14 +96,14 @@ def shape(cfg: InceptionConfig) -> Shape:
     return SHAPES[cfg.data.name]
 
 
-def conditions(cfg: InceptionConfig, device: torch.device) -> str:
+def conditions(cfg: ImageConfig, device: torch.device) -> str:
     """The line on the hardware."""
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
     processes = f"; hours of {cfg.processes} processes like it" if cfg.processes > 1 else ""
     return f"measured on {hardware(device)}{threads}, torch {torch.__version__}{processes}"
 
 
-def flops(cfg: InceptionConfig) -> int:
+def flops(cfg: ImageConfig) -> int:
     """Operations of a step of 32 examples, forward and backward; nothing is computed for it."""
     _, classes, channels, side = shape(cfg)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
@@ -114,7 +114,7 @@ def flops(cfg: InceptionConfig) -> int:
     return counter.get_total_flops()
 
 
-def measured(cfgs: list[InceptionConfig], device: torch.device) -> list[float]:
+def measured(cfgs: list[ImageConfig], device: torch.device) -> list[float]:
     """Images a second of each arm; arms with the same network and loop are measured once."""
     speeds: dict[str, float] = {}
     for cfg in cfgs:
@@ -125,12 +125,12 @@ def measured(cfgs: list[InceptionConfig], device: torch.device) -> list[float]:
     return [speeds[kind(cfg)] for cfg in cfgs]
 
 
-def kind(cfg: InceptionConfig) -> str:
+def kind(cfg: ImageConfig) -> str:
     """Arms whose updates take equally long: rates, budgets and shuffling do not matter."""
     return digest([asdict(cfg.model), cfg.pictures.photometric > 0])
 
 
-def images_per_second(cfg: InceptionConfig, device: torch.device) -> float:
+def images_per_second(cfg: ImageConfig, device: torch.device) -> float:
     trainer = ImageTrainer(replace(cfg, processes=1), 0, made_up(cfg, 2 * cfg.optim.batch), device)
     each = ROUND.get(device.type, 1)
     next(trainer.run([each]))  # the first round prepares memory and kernels
@@ -141,7 +141,7 @@ def images_per_second(cfg: InceptionConfig, device: torch.device) -> float:
     return rounds * each * cfg.optim.batch / (time.perf_counter() - start)
 
 
-def made_up(cfg: InceptionConfig, count: int) -> Dataset:
+def made_up(cfg: ImageConfig, count: int) -> Dataset:
     """So many images of noise, of the data set's size and number of classes."""
     _, classes, channels, side = shape(cfg)
     images = torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8)

@@ -11,56 +11,52 @@ modify a config. Commit what it writes.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bnrepro import ROOT
 from bnrepro.cli import arguments, guard
-from bnrepro.config import ROOT
 from bnrepro.config.identity import config_hash
 from bnrepro.errors import UserError
-from bnrepro.plots.render import render, reporter
-from bnrepro.run.arms import arms
+from bnrepro.evidence.evidence import Evidence, read, write
+from bnrepro.experiment import find
+from bnrepro.plots.render import render
+from bnrepro.run.arms import compose_arms
 
 TAKEN = ("scale", "data.root", "data.cache", "results", "processes")
 
 
 def main() -> None:
-    experiment, *overrides = arguments("an experiment to publish, and its scale")
+    """Check the runs, write the evidence, draw its figures."""
+    stem, *overrides = arguments("an experiment to publish, and its scale")
     if any(o.split("=")[0] not in TAKEN for o in overrides):
         raise UserError(
             f"publish takes {', '.join(TAKEN)} only: evidence comes from unmodified named configs"
         )
-    own = arms(experiment, overrides)
-    if own.scale == "smoke":
+    experiment, arms = find(stem), compose_arms(stem, overrides)
+    if arms.scale == "smoke":
         raise UserError("scale=smoke is for tests: it is never published")
-    report = reporter(experiment)
-    evidence = report.gather(own.folders, own.seeds)
-    hashes = {v: config_hash(cfg, own.data.checksum) for v, cfg in own.cfgs.items()}
-    for row in provenance(evidence):
-        check(row, hashes, own.cfgs)
-    if missing := lacking(evidence, list(own.folders), own.seeds):
-        raise UserError(f"{experiment}: no finished run of {', '.join(missing)}")
-    target = ROOT / "results" / experiment / own.scale
-    report.write(evidence, target)
-    for path in render(report, report.read(target), target):
+    evidence = experiment.gather(arms.folders, arms.seeds)
+    hashes = {v: config_hash(cfg, arms.data.checksum) for v, cfg in arms.cfgs.items()}
+    for row in evidence.runs:
+        check(row, hashes, arms.cfgs)
+    if missing := lacking(evidence, arms.cfgs, arms.seeds):
+        raise UserError(f"{stem}: no finished run of {', '.join(missing)}")
+    target = ROOT / "results" / stem / arms.scale
+    write(evidence, target)
+    for path in render(experiment, read(target), target):
         print(path.relative_to(ROOT))
 
 
-def provenance(evidence: Any) -> list[dict[str, Any]]:
-    if hasattr(evidence, "winners"):
-        return [{"variant": v, **row} for v, row in evidence.winners.items()]
-    if hasattr(evidence, "provenance"):
-        return [{"variant": v, **evidence.provenance} for v in evidence.variants]
-    return list(evidence.runs)
-
-
-def lacking(evidence: Any, variants: Sequence[str], seeds: Sequence[int]) -> list[str]:
+def lacking(evidence: Evidence, cfgs: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
     """The arms, or the seeds of arms, that evidence must have and has not."""
-    if not hasattr(evidence, "runs"):
-        return [v for v in variants if v not in evidence.variants]
-    found = {(row["variant"], row["seed"]) for row in evidence.runs}
-    return [f"{v} seed {s}" for v in variants for s in seeds if (v, s) not in found]
+    found = {(row["variant"], row.get("seed")) for row in evidence.runs}
+    missing = []
+    for variant, cfg in cfgs.items():
+        wanted = [None] if cfg.ONE_RECORD else seeds
+        missing += [(variant, seed) for seed in wanted if (variant, seed) not in found]
+    return [variant if seed is None else f"{variant} seed {seed}" for variant, seed in missing]
 
 
 def check(row: Mapping[str, Any], hashes: Mapping[str, str], cfgs: Mapping[str, Any]) -> None:
-    """Raise a UserError unless the run may stand as evidence."""
+    """Raise a UserError unless the run may become evidence."""
     variant = row["variant"]
     where = f"{variant}, seed {row.get('seed', 'all')}"
     if row["commit"] is None or row["dirty"]:

@@ -2,31 +2,40 @@
 
     python -m scripts.render mnist [the overrides the runs had]
 
-Nothing committed is touched: `make publish` alone writes evidence.
+With `variant=…` that arm is drawn beside the named arms that are finished at the same scale;
+without it, all arms under the same overrides are. Nothing committed is touched: `make publish`
+alone writes evidence.
 """
 
+from pathlib import Path
+
 from bnrepro.cli import arguments, guard
-from bnrepro.config.identity import folder_name
 from bnrepro.errors import UserError
-from bnrepro.plots.render import render, reporter
-from bnrepro.plots.tables import show
-from bnrepro.run.arms import arms
+from bnrepro.experiment import find
+from bnrepro.plots.render import render
+from bnrepro.plots.tables import ROWS, show
+from bnrepro.run.arms import Arms, compose_arms
 
 
 def main() -> None:
-    experiment, *overrides = arguments("an experiment, and the overrides its runs had")
-    own = arms(experiment, [o for o in overrides if not o.startswith("variant=")])
-    report = reporter(experiment)
-    evidence = report.gather(own.folders, own.seeds)
+    """Show the tables and write figures and table.md."""
+    stem, *overrides = arguments("an experiment, and the overrides its runs had")
+    experiment, arms = find(stem), compose_arms(stem, overrides)
+    evidence = experiment.gather(arms.folders, arms.seeds)
     if not evidence.variants:
-        folder = next(iter(own.folders.values())).parent
-        raise UserError(f"{experiment}: no finished run under {folder} to show")
-    shown = evidence.variants[0]
-    suffix = folder_name(own.cfgs[shown], own.data.name).removeprefix(shown)
-    for table in report.summary(evidence):
-        show(table, f"{experiment}, scale {own.scale}, data {own.data.name}")
-    for path in render(report, evidence, own.folders[shown].parent / f"figures{suffix}"):
+        raise UserError(f"{stem}: no finished run under {arms.parent} to show")
+    title = f"{stem}, scale {arms.scale}, data {arms.data.name}"
+    show(experiment.figures.tables(evidence)[0], title, ROWS)
+    print(experiment.figures.answer(evidence))
+    for path in render(experiment, evidence, figure_folder(arms)):
         print(path)
+
+
+def figure_folder(arms: Arms) -> Path:
+    """`figures`, with the hash that distinguishes these runs' folders from the named ones'."""
+    first = next(iter(arms.asked))
+    suffix = arms.folders[first].name.removeprefix(arms.cfgs[first].variant)
+    return arms.parent / f"figures{suffix}"
 
 
 if __name__ == "__main__":

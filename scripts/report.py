@@ -1,38 +1,30 @@
-"""results/REPORT.md, results/claims.json and the README's numbers, from the committed evidence.
+"""results/REPORT.md, results/claims.json and the README's tables, from the committed evidence.
 
 python -m scripts.report
 """
 
 import functools
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from bnrepro import ROOT
 from bnrepro.cli import guard
-from bnrepro.config import ROOT
-from bnrepro.config.claims import read_claims
+from bnrepro.config.claims import Claim, read_claims
+from bnrepro.errors import UserError
+from bnrepro.evidence.evidence import Evidence, load
 from bnrepro.evidence.verdicts import Verdict, judge
-from bnrepro.plots.claims import as_json, counts_table, report_text
-from bnrepro.plots.render import reporter
-from bnrepro.run.record import write_atomically
-from scripts.readme import (
-    QUESTIONS,
-    fill,
-    inception_blocks,
-    mechanism_block,
-    mnist_blocks,
-    search_blocks,
-)
+from bnrepro.experiment import Experiment, discover
+from bnrepro.files import write_atomically
+from bnrepro.plots.claims import as_json, report_text
+from bnrepro.plots.tables import markdown
 
 SCALES = ("paper", "gpu", "small")  # the most telling evidence first
-BLOCKS = (  # whose numbers stand in the README outside its tables of all experiments
-    ("mnist", "paper", mnist_blocks),
-    ("inception", "small", inception_blocks),
-    ("inception_grid", "small", search_blocks),
-)
+WORDS = ("holds", "fails", "inconclusive", "not run")
+read = functools.cache(load)
 
 
 def main() -> None:
+    """Write every file that this script keeps."""
     for path, text in documents().items():
         write_atomically(ROOT / path, text)
         print(path)
@@ -40,45 +32,93 @@ def main() -> None:
 
 def documents() -> dict[str, str]:
     """Every file that this script keeps, as it should read."""
-    verdicts = [verdict_on(claim) for claim in read_claims()]
-    blocks = {"counts": counts_table(verdicts), "mechanisms": mechanism_block(mechanism_answers())}
-    for experiment, scale, write in BLOCKS:
-        if scale in published(experiment):
-            blocks |= write(read(experiment, scale))
+    verdicts = {stem: [verdict_on(c) for c in read_claims(stem)] for stem in in_papers_order()}
+    every = [verdict for each in verdicts.values() for verdict in each]
+    blocks = {"verdicts": verdict_table(verdicts), "experiments": experiment_table()}
     return {
-        "results/REPORT.md": report_text(verdicts),
-        "results/claims.json": json.dumps([as_json(v) for v in verdicts], indent=1) + "\n",
-        "README.md": fill((ROOT / "README.md").read_text(), blocks),
+        "results/REPORT.md": report_text(every),
+        "results/claims.json": json.dumps([as_json(v) for v in every], indent=1) + "\n",
+        "README.md": fill((ROOT / "README.md").read_text("utf-8"), blocks),
     }
 
 
-def published(experiment: str) -> list[str]:
+def in_papers_order() -> dict[str, Experiment]:
+    """All experiments by the section of the paper."""
+    return dict(sorted(discover().items(), key=lambda item: (item[1].section, item[0])))
+
+
+def published(stem: str) -> list[str]:
     """The scales with committed evidence, the most telling first."""
-    folder = ROOT / "results" / experiment
-    return [scale for scale in SCALES if (folder / scale / "table.md").exists()]
+    return [s for s in SCALES if (ROOT / "results" / stem / s / "table.md").exists()]
 
 
-@functools.cache
-def read(experiment: str, scale: str) -> Any:
-    return reporter(experiment).read(ROOT / "results" / experiment / scale)
-
-
-def mechanism_answers() -> dict[str, tuple[str, str, float]]:
-    """Scale, answer and seconds of CPU of every experiment on Sections 1 to 3 that has evidence."""
-    answers = {}
-    for stem in QUESTIONS:
-        for scale in published(stem)[:1]:
-            evidence = read(stem, scale)
-            answer = reporter(stem).answer(evidence)
-            answers[stem] = (scale, answer, evidence.provenance["cpu_s"])
-    return answers
-
-
-def verdict_on(claim: Mapping[str, Any]) -> Verdict:
-    """The verdict from the largest scale that has evidence."""
+def verdict_on(claim: Claim) -> Verdict:
+    """The verdict from the most telling scale that has evidence."""
     for scale in published(claim["experiment"]):
         return judge(claim, read(claim["experiment"], scale), scale)
     return judge(claim, None, "paper")
+
+
+def verdict_table(verdicts: Mapping[str, Sequence[Verdict]]) -> str:
+    """A line an experiment: how many of its claims hold, and which do not."""
+    rows = [["section", "experiment", "scale", "claims", *WORDS, "which do not hold"]]
+    for stem, each in verdicts.items():
+        if each:
+            counts = [str(sum(v.verdict == word for v in each)) for word in WORDS]
+            failing = ", ".join(f"`{v.claim['id']}`" for v in each if v.verdict != "holds") or "–"
+            section = discover()[stem].section
+            rows.append([section, f"`{stem}`", each[0].scale, str(len(each)), *counts, failing])
+    return markdown(rows)
+
+
+def experiment_table() -> str:
+    """A line an experiment: its question, command, time, first figure and answer."""
+    rows = [["section", "question", "command", "minutes", "figure", "answer"]]
+    for stem, experiment in in_papers_order().items():
+        for scale in published(stem)[:1]:
+            evidence, figures = read(stem, scale), experiment.figures
+            name = next(iter(figures.FIGURES))
+            link = f"[{name}](results/{stem}/{scale}/{name}.png)"
+            command = f"`make {stem.replace('_', '-')}`"
+            answer = figures.answer(evidence)
+            row = [
+                experiment.section,
+                experiment.question,
+                command,
+                minutes(evidence),
+                link,
+                answer,
+            ]
+            rows.append(row)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], ["---"] * 6, *rows[1:]])
+
+
+def minutes(evidence: Evidence) -> str:
+    """Minutes of measuring or training: of all threads for a sweep, of the clock for runs.
+
+    Networks trained together share their time.
+    """
+    rows = evidence.runs if "wall_s" in evidence.runs[0] else evidence.cells
+    seconds = [
+        row.get("cpu_s") or (row.get("wall_s") or 0) / row.get("trained_together", 1)
+        for row in rows
+    ]
+    return f"{sum(seconds) / 60:.1f}" if any(seconds) else "–"
+
+
+def fill(text: str, blocks: Mapping[str, str]) -> str:
+    """Replace the content between `<!-- begin name -->` and `<!-- end name -->`.
+
+    Raises:
+        UserError: the text has no place for a block, or two.
+    """
+    for name, content in blocks.items():
+        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise UserError(f"README.md: exactly one pair {begin.strip()} … {end} is needed")
+        head, rest = text.split(begin)
+        text = head + begin + content.strip() + "\n" + end + rest.split(end)[1]
+    return text
 
 
 if __name__ == "__main__":

@@ -5,55 +5,52 @@
 Compares this machine's runs with the published ones. Floating point differs between processors and
 threads, so curves part after some hundred steps while accuracies stay close.
 
-`mnist`: a seed's last accuracy must lie within TOLERANCE of the committed one. All else: each
-claim is judged on both sets of rows. It is reproduced when the verdicts are the same (an exact
-claim meets its criterion here as there) or when the two 95 % intervals over seeds overlap; where a
-censored seed leaves no interval, the other seeds' means must lie on the same side. A claim on arms
-that did not run here is shown and not judged.
+Where the experiment declares a tolerance, a seed's last accuracy must lie within it of the
+committed one. Else each claim is judged on both sets of rows. It is reproduced when the verdicts
+are the same (an exact claim meets its criterion here as there) or when the two 95 % intervals over
+seeds overlap; where a censored seed leaves no interval, the other seeds' means must lie on the same
+side. A claim on arms that did not run here is shown and not judged.
 """
 
+from bnrepro import ROOT
 from bnrepro.cli import arguments, guard
-from bnrepro.config import ROOT
 from bnrepro.config.claims import read_claims
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.evidence import Evidence, read
 from bnrepro.evidence.statistics import Above, Interval
-from bnrepro.evidence.sweep_evidence import SweepEvidence
 from bnrepro.evidence.verdicts import Verdict, judge, meets
+from bnrepro.experiment import Table, find
 from bnrepro.plots.claims import measured
-from bnrepro.plots.render import reporter
-from bnrepro.plots.tables import Table, show
-from bnrepro.run.arms import arms
-
-TOLERANCE = 0.005  # of accuracy, about five standard deviations between seeds
-Measured = Evidence | SweepEvidence
+from bnrepro.plots.tables import show
+from bnrepro.run.arms import compose_arms
 
 
 def main() -> None:
-    experiment, *overrides = arguments("an experiment to verify, and scale, seeds … of its runs")
-    own = arms(experiment, [o for o in overrides if not o.startswith("variant=")])
-    report = reporter(experiment)
-    committed = report.read(ROOT / "results" / experiment / own.scale)
-    here = report.gather(own.folders, own.seeds)
+    """Compare this machine's runs with the committed evidence of the same scale."""
+    stem, *overrides = arguments("an experiment to verify, and scale, seeds … of its runs")
+    arms = compose_arms(stem, [o for o in overrides if not o.startswith("variant=")])
+    experiment = find(stem)
+    committed = read(ROOT / "results" / stem / arms.scale)
+    here = experiment.gather(arms.folders, arms.seeds)
     if not here.variants:
-        folder = next(iter(own.folders.values())).parent
-        raise UserError(f"{experiment}: no finished run under {folder} to compare")
-    title = f"{experiment}, scale {own.scale}"
-    if isinstance(committed, Evidence | SweepEvidence):
-        same_config(experiment, committed, here)
-    if experiment == "mnist":
-        title = f"{title}: last test accuracy"
-        conclude(run_rows(committed, here), title, f"runs differ by more than {TOLERANCE}")
-    elif isinstance(committed, Evidence | SweepEvidence):
-        conclude(claim_rows(experiment, own.scale, committed, here), title, "claims differ")
+        raise UserError(f"{stem}: no finished run under {arms.parent} to compare")
+    title = f"{stem}, scale {arms.scale}"
+    if experiment.tolerance is not None:
+        same_config(stem, committed, here)
+        rows = run_rows(committed, here, experiment.tolerance)
+        complaint = f"runs differ by more than {experiment.tolerance}"
+        conclude(rows, f"{title}: last test accuracy", complaint)
+    elif read_claims(stem):
+        same_config(stem, committed, here)
+        conclude(claim_rows(stem, arms.scale, committed, here), title, "claims differ")
     else:
         raise UserError(
-            f"{experiment}: a search has no claims to compare: compare its table.md with "
-            f"results/{experiment}/{own.scale}/table.md"
+            f"{stem}: a search has no claims to compare: compare its table.md with "
+            f"results/{stem}/{arms.scale}/table.md"
         )
 
 
-def run_rows(committed: Evidence, here: Evidence) -> Table:
+def run_rows(committed: Evidence, here: Evidence, tolerance: float) -> Table:
     """A row a run of this machine: its last accuracy beside the committed one."""
     rows = [["run", "committed", "here", "difference", "reproduced"]]
     theirs = {(r["variant"], r["seed"]): r["final_test_accuracy"] for r in committed.runs}
@@ -61,11 +58,12 @@ def run_rows(committed: Evidence, here: Evidence) -> Table:
         key = (run["variant"], run["seed"])
         if key not in theirs:
             raise UserError(f"{run['variant']} seed {run['seed']}: no committed value to compare")
-        rows.append([f"{key[0]} seed {key[1]}", *compare(theirs[key], run["final_test_accuracy"])])
+        values = theirs[key], run["final_test_accuracy"]
+        rows.append([f"{key[0]} seed {key[1]}", *compare(*values, tolerance)])
     return rows
 
 
-def claim_rows(experiment: str, scale: str, committed: Measured, here: Measured) -> Table:
+def claim_rows(experiment: str, scale: str, committed: Evidence, here: Evidence) -> Table:
     """A row a claim: what it measures and its verdict, committed and here."""
     rows = [["claim", "committed", "here", "reproduced"]]
     for claim in read_claims(experiment):
@@ -76,7 +74,7 @@ def claim_rows(experiment: str, scale: str, committed: Measured, here: Measured)
     return rows
 
 
-def same_config(experiment: str, committed: Measured, here: Measured) -> None:
+def same_config(experiment: str, committed: Evidence, here: Evidence) -> None:
     """Raise a UserError when the two were made with different configs or data."""
     theirs, ours = config_hashes(committed), config_hashes(here)
     if ours.items() - theirs.items():
@@ -86,10 +84,8 @@ def same_config(experiment: str, committed: Measured, here: Measured) -> None:
         )
 
 
-def config_hashes(evidence: Measured) -> dict[str, str]:
-    """By arm; a sweep is one."""
-    if isinstance(evidence, SweepEvidence):
-        return {"sweep": evidence.provenance["config_hash"]}
+def config_hashes(evidence: Evidence) -> dict[str, str]:
+    """By arm."""
     return {run["variant"]: run["config_hash"] for run in evidence.runs}
 
 
@@ -129,13 +125,13 @@ def conclude(rows: Table, title: str, complaint: str) -> None:
         raise UserError(f"{failed} of {len(rows) - 1} {complaint}")
 
 
-def compare(committed: float | None, here: float | None) -> list[str]:
+def compare(committed: float | None, here: float | None, tolerance: float) -> list[str]:
     """Both accuracies, their difference and whether it is small; a diverged run has none."""
     if committed is None or here is None:
         shown = ["diverged" if v is None else f"{v:.4f}" for v in (committed, here)]
         return [*shown, "–", "yes" if committed is here else "NO"]
     gap = here - committed
-    close = "yes" if abs(gap) <= TOLERANCE else "NO"
+    close = "yes" if abs(gap) <= tolerance else "NO"
     return [f"{committed:.4f}", f"{here:.4f}", f"{gap:+.4f}", close]
 
 

@@ -1,21 +1,24 @@
 """Configs: every shipped one is valid, variants differ as they say, mistakes are named."""
 
-import json
+from dataclasses import dataclass
 
 import pytest
 
+from bnrepro import ROOT
 from bnrepro.cli import explain
-from bnrepro.config import ROOT, SCHEMAS, DurationConfig, compose, variants
+from bnrepro.config import compose, validate, variants
 from bnrepro.config.identity import config_hash, folder_name, numbers
-from bnrepro.config.images import INCEPTIONS
-from bnrepro.config.mechanisms import MECHANISMS
-from bnrepro.config.validation import seed_list, validate
+from bnrepro.config.rules import not_negative, setting
+from bnrepro.config.schema import DurationConfig, seed_list
 from bnrepro.errors import UserError
+from bnrepro.evidence import load
+from bnrepro.experiment import stems
+from experiments.mnist import MnistConfig
 
 SHIPPED = [
-    (experiment, path.parent.name, path.stem)
-    for experiment in {**SCHEMAS, **INCEPTIONS, **MECHANISMS}
-    for path in sorted((ROOT / "configs" / experiment).glob("*/*.yaml"))
+    (stem, path.parent.name, path.stem)
+    for stem in stems()
+    for path in sorted((ROOT / "configs" / stem).glob("*/*.yaml"))
 ]
 
 
@@ -91,7 +94,9 @@ def test_a_mistake_is_one_line_that_names_key_and_remedy(overrides, words):
     [
         ("inception", "budget.steps=1", "budget.steps=1: must be at least budget.fast"),
         ("inception", "model.projection_4cd=0", "greater than 0"),
-        ("inception_grid", "grid.key=optim.rate", "grid.key=optim.rate: allowed are"),
+        ("inception_grid", "+grid.axes.fast=[1]", "grid.factors.fast: give the factor"),
+        ("inception_grid", "grid.factors.lr=0.5", "grid.factors.lr: give the factor"),
+        ("mnist_grid", "grid.short=2", "grid.short=2.0: must be greater than 0 and at most 1"),
         ("bias_growth", "every=[0]", "every=.* each must be greater than 0"),
         ("bias_growth", "activations=[]", "activations=.* at least one"),
         ("inference", "batches=[1]", "batches=.* at least 2"),
@@ -127,19 +132,36 @@ def test_the_folder_is_the_variants_name_until_something_that_counts_is_overridd
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("override", "words"),
     [
-        (["grid.lr=[]"], ["grid.lr=[]", "at least one"]),
-        (["grid.lr=[0.1,-1]"], ["grid.lr", "greater than 0"]),
-        (["grid.full.steps=null"], ["grid.full", "exactly one"]),
-        (["grid.full.steps=0"], ["grid.full.steps=0", "greater than 0"]),
+        ("grid.axes.lr=[]", ["grid.axes.lr=[]", "at least one"]),
+        ("grid.axes.lr=[0.1,-1]", ["grid.axes.lr", "greater than 0"]),
+        ("grid.short=0", ["grid.short=0", "greater than 0"]),
+        ("grid.max_extensions=-1", ["grid.max_extensions=-1", "must not be negative"]),
+        ("grid.finalists=0", ["grid.finalists=0", "greater than 0"]),
+        ("duration.steps=null", ["duration", "exactly one"]),
+        ("duration.steps=0", ["duration.steps=0", "greater than 0"]),
     ],
 )
-def test_mistakes_in_a_grid(overrides, words):
+def test_mistakes_in_a_grid(override, words):
     with pytest.raises(UserError) as caught:
-        validate(compose("mnist_grid", overrides))
+        validate(compose("mnist_grid", [override]))
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "key", "words"),
+    [
+        ("mnist_grid", "momentum", r"grid\.axes\.momentum: no such key.* lr, init_std"),
+        ("inception_grid", "momentum", r"grid\.axes: lr, momentum: give one of lr, fast"),
+        ("inception_grid", "fast", r"grid\.axes: lr, fast: give one of lr, fast"),
+    ],
+)
+def test_a_search_over_a_key_that_it_does_not_know(experiment, key, words):
+    axis = [f"+grid.axes.{key}=[1,2]", f"+grid.factors.{key}=2"]
+    with pytest.raises(UserError, match=words):
+        validate(compose(experiment, axis))
 
 
 def test_a_duration_below_one_step_is_an_error():
@@ -189,34 +211,60 @@ def test_the_hash_ignores_what_leaves_the_numbers_as_they_are():
 
 
 def test_the_tuned_settings_are_the_grids_winners():
-    winners = ROOT / "results/mnist_grid/paper/winners.json"
-    if not winners.exists():
-        pytest.skip("the grid is not published yet")
-    chosen = json.loads(winners.read_text())
+    chosen = {run["variant"]: run for run in load("mnist_grid", "paper").runs}
     pairs = [("baseline", "baseline"), ("bn", "baseline"), ("bn_tuned", "bn")]
     for variant, arm in [*pairs, ("baseline_tuned", "baseline_tuned")]:
         cfg = compose("mnist", [f"variant={variant}"])
         assert cfg.optim.lr == chosen[arm]["lr"]
         if cfg.model.init == "normal":
-            assert cfg.model.init_std == chosen[arm]["std"]
+            assert cfg.model.init_std == chosen[arm]["init_std"]
+    assert not any(run["at_edge"] for run in chosen.values())
 
 
 def test_the_small_scales_rate_and_decay_are_the_searches_winners():
-    winners = ROOT / "results/inception_grid/small/winners.json"
-    if not winners.exists():
-        pytest.skip("the searches are not published yet")
-    chosen = json.loads(winners.read_text())
+    chosen = {run["variant"]: run for run in load("inception_grid", "small").runs}
     cfg = compose("inception", ["scale=small"])
     assert cfg.optim.lr == chosen["rate"]["value"]
     assert cfg.budget.fast == chosen["fast"]["value"]
-    assert not chosen["rate"]["at_edge"]
+    assert chosen["rate"]["at_edge"] is False
 
 
-def test_a_key_younger_than_the_runs_leaves_their_hash_until_it_says_something_new():
+@dataclass
+class YoungerConfig(MnistConfig):
+    """The config of `mnist` with keys that are younger than its runs."""
+
+    share: float = setting(0.5, not_negative)
+    engine: str | None = setting(None)
+
+
+@dataclass
+class ListedConfig(MnistConfig):
+    """The same with a key whose default is a list."""
+
+    places: list[int] = setting([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("schema", "key", "value"),
+    [
+        (YoungerConfig, "share", 0.6),
+        (YoungerConfig, "engine", "x"),
+        (ListedConfig, "places", [1]),
+    ],
+)
+def test_a_new_key_changes_the_hash_only_where_it_differs_from_its_default(schema, key, value):
+    before = compose("mnist", ["variant=bn"])
+    cfg = schema(**vars(before))
+    assert config_hash(cfg, "x") == config_hash(before, "x")
+    setattr(cfg, key, value)
+    assert config_hash(cfg, "x") != config_hash(before, "x")
+
+
+def test_keys_with_defaults_are_in_the_hash_only_where_they_differ():
     usual = compose("inception", ["variant=bn_x5"])
     assert "sync_bn" not in numbers(usual)
     assert "eps" not in numbers(usual)["model"]
-    assert numbers(compose("mnist", []))["model"]["eps"] == 1e-5  # as old as its runs
+    assert numbers(compose("mnist", []))["model"]["eps"] == 1e-5  # without a default
     for changed in ("model.eps=1e-3", "sync_bn=true", "processes=2", "precision=bf16"):
         other = compose("inception", ["variant=bn_x5", changed])
         assert config_hash(other, "x") != config_hash(usual, "x"), changed

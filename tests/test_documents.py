@@ -1,46 +1,101 @@
 """README, REPORT and claims.json say what the committed evidence says, to the letter."""
 
+import json
+
 import pytest
 
-from bnrepro.config import ROOT, compose
-from bnrepro.config.claims import criteria_hash
+from bnrepro import ROOT
+from bnrepro.config import compose
+from bnrepro.config.claims import criteria, read_claims
 from bnrepro.config.identity import config_hash
-from bnrepro.plots.render import reporter, tables
-from scripts.publish import provenance
+from bnrepro.evidence import load
+from bnrepro.experiment import find, stems
+from bnrepro.plots.render import table_file
 from scripts.report import documents
 
-DOCUMENTS = documents()
+DOCUMENTS = ("README.md", "results/REPORT.md", "results/claims.json")
+PUBLISHED = [
+    (stem, path.parent.name)
+    for stem in stems()
+    for path in sorted((ROOT / "results" / stem).glob("*/table.md"))
+]
+REPORTED = json.loads((ROOT / "results/claims.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def written() -> dict[str, str]:
+    return documents()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_a_document_is_what_the_script_writes(path):
-    assert (ROOT / path).read_text() == DOCUMENTS[path], "run `make report` and commit"
-
-
-PUBLISHED = sorted((p.parts[-3], p.parts[-2]) for p in (ROOT / "results").glob("*/*/table.md"))
+def test_a_document_is_what_the_script_writes(path, written):
+    assert set(written) == set(DOCUMENTS)
+    assert (ROOT / path).read_text("utf-8") == written[path], "run `make report` and commit"
 
 
 @pytest.mark.parametrize(("experiment", "scale"), PUBLISHED)
-def test_evidence_comes_from_the_named_config_and_criteria(experiment, scale):
-    evidence = reporter(experiment).read(ROOT / "results" / experiment / scale)
-    for row in provenance(evidence):
+def test_evidence_comes_from_the_named_config_and_clean_commits(experiment, scale):
+    runs = load(experiment, scale).runs
+    assert runs
+    for row in runs:
         cfg = compose(experiment, [f"scale={scale}", f"variant={row['variant']}"])
         if hasattr(cfg, "processes"):
             cfg.processes = row.get("processes") or 1
         assert row["config_hash"] == config_hash(cfg, row["data_checksum"]), row["variant"]
-        assert row.get("criteria_hash", criteria_hash(experiment)) == criteria_hash(experiment)
+        assert row["commit"]
         assert row["dirty"] is False
 
 
 @pytest.mark.parametrize(("experiment", "scale"), PUBLISHED)
+def test_the_report_marks_every_claim_whose_criterion_was_not_fixed_before_the_runs(
+    experiment, scale
+):
+    fixed = {(row["claim"], row["hash"]) for row in load(experiment, scale).criteria}
+    reported = {
+        entry["id"]: entry["fixed_before"]
+        for entry in REPORTED
+        if (entry["experiment"], entry["scale"]) == (experiment, scale)
+    }
+    now = criteria(experiment)
+    assert reported == {claim: (claim, now[claim]) in fixed for claim in reported}
+
+
+def test_every_claim_is_in_the_report_once():
+    claims = [claim["id"] for stem in stems() for claim in read_claims(stem)]
+    assert len(set(claims)) == len(claims) > 0
+    assert sorted(entry["id"] for entry in REPORTED) == sorted(claims)
+
+
+def test_what_the_report_judges_has_committed_evidence():
+    judged = {(e["experiment"], e["scale"]) for e in REPORTED if e["verdict"] != "not run"}
+    assert judged
+    assert judged <= set(PUBLISHED)
+
+
+@pytest.mark.parametrize(("experiment", "scale"), PUBLISHED)
 def test_the_tables_are_what_the_evidence_says(experiment, scale):
-    folder, report = ROOT / "results" / experiment / scale, reporter(experiment)
-    assert (folder / "table.md").read_text() == tables(report, report.read(folder))
+    text = (ROOT / "results" / experiment / scale / "table.md").read_text("utf-8")
+    assert text == table_file(find(experiment), load(experiment, scale))
+
+
+@pytest.mark.parametrize(("experiment", "scale"), PUBLISHED)
+def test_every_figure_is_committed_and_no_file_is_left_over(experiment, scale):
+    folder = ROOT / "results" / experiment / scale
+    figures = {f"{n}.{kind}" for n in find(experiment).figures.FIGURES for kind in ("png", "svg")}
+    found = {path.name for path in folder.iterdir()}
+    assert {name for name in found if not name.endswith((".csv", ".csv.gz"))} == {
+        "table.md",
+        *figures,
+    }
+    assert "runs.csv" in found
 
 
 def test_the_published_files_stay_small():
-    folders = [path.parent for path in (ROOT / "results").glob("*/*/table.md")]
-    sizes = [p.stat().st_size for f in folders if "runs" not in f.parts for p in f.iterdir()]
+    sizes = [
+        path.stat().st_size
+        for experiment, scale in PUBLISHED
+        for path in (ROOT / "results" / experiment / scale).iterdir()
+    ]
     assert len(sizes) > 10
     assert sum(sizes) < 20_000_000
     assert max(sizes) < 1_000_000

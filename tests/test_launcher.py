@@ -7,7 +7,8 @@ import sys
 import hydra
 import pytest
 
-from bnrepro.config import HYDRA_VERSION, ROOT, register
+from bnrepro import ROOT
+from bnrepro.config.compose import HYDRA_VERSION, register
 from bnrepro.run.record import read_rows
 from experiments.inception.__main__ import main
 

@@ -1,81 +1,250 @@
-"""The architecture's rules: imports go one way, one stem everywhere, documents tell the truth."""
+"""The architecture: imports go one way, an experiment is one folder, links lead somewhere."""
 
 import ast
+import graphlib
 import re
 import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from bnrepro.config import ROOT, SCHEMAS
-from bnrepro.config.images import INCEPTIONS
-from bnrepro.config.mechanisms import MECHANISMS
+from bnrepro import ROOT
+from bnrepro.config import compose, variants
+from bnrepro.config.claims import read_claims
+from bnrepro.experiment import find, stems
 
-EXPERIMENTS = [*SCHEMAS, *INCEPTIONS, *MECHANISMS]
-FORBIDDEN = {  # a package, and what it must not import
-    "bnrepro/training": ("bnrepro.evidence", "bnrepro.plots"),
-    "bnrepro/run": ("bnrepro.evidence", "bnrepro.plots"),
-    "bnrepro/models": ("bnrepro.evidence", "bnrepro.plots", "bnrepro.training"),
-    "bnrepro/norm": ("bnrepro.models", "bnrepro.training", "bnrepro.evidence", "bnrepro.plots"),
-    "bnrepro/data": ("bnrepro.models", "bnrepro.training", "bnrepro.evidence", "bnrepro.plots"),
-    "bnrepro/evidence": ("bnrepro.models", "bnrepro.training", "bnrepro.plots", "bnrepro.norm"),
-    "bnrepro/plots": ("bnrepro.models", "bnrepro.training"),
-    "bnrepro": ("experiments", "scripts", "tests"),
-    "experiments": ("scripts",),
+CODE = ("bnrepro", "experiments", "scripts")
+LAYERS = ("config", "norm", "data", "models", "training", "run", "evidence", "plots")
+MAY_IMPORT = {  # a package of bnrepro, and the others that it may import
+    "config": set(),
+    "norm": set(),
+    "data": {"config"},
+    "models": {"config", "norm"},
+    "training": {"config", "norm", "data", "models", "run"},
+    "run": {"config", "data", "training"},  # training: the mirror takes the histograms' bins
+    "evidence": {"config", "run"},
+    "plots": {"evidence"},
 }
+WITHOUT_TORCH = ("__init__", "metrics", "figures", "tables", "gather")  # of every experiment
+MODELS_AND_DATA = {"mnist", "inception", "whitening", "inference"}  # words of the library too
+LONGEST = 300  # lines of a file
 
 
-def imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def dotted(path: Path) -> str:
+    """A file's module name; a package's `__init__.py` is the package."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
+    """What the nodes import: `a.b` and, of `from a.b import c`, module `a.b` and name `c`."""
+    for node in nodes:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            assert node.level == 0, "relative import"
+            yield from ((str(node.module), alias.name) for alias in node.names)
 
 
-@pytest.mark.parametrize("folder", FORBIDDEN)
-def test_arrows_go_one_way(folder):
-    files = list((ROOT / folder).rglob("*.py"))
+def imported_names(path: Path) -> set[str]:
+    """Every name that a file imports anywhere, with its module."""
+    return {f"{module}.{name}".rstrip(".") for module, name in imported(ast.walk(parse(path)))}
+
+
+def imported_modules(path: Path, modules: Iterable[str]) -> set[str]:
+    """The modules that a file needs to be imported; a package, where it takes a name from it."""
+    found = set()
+    for module, name in imported(at_module_level(parse(path).body)):
+        found.add(full if (full := f"{module}.{name}") in modules else module)
+    return found.intersection(modules) - {dotted(path)}
+
+
+def at_module_level(nodes: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that run when a module is imported."""
+    for node in nodes:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for part in ("body", "orelse", "finalbody"):
+                yield from at_module_level(getattr(node, part, []))
+
+
+def starts_with(name: str, packages: Iterable[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_arrows_go_one_way(layer):
+    forbidden = {f"bnrepro.{other}" for other in {*LAYERS} - MAY_IMPORT[layer] - {layer}}
+    files = sources(f"bnrepro/{layer}")
     assert files
     for path in files:
-        for name in imports(path):
-            assert not name.startswith(FORBIDDEN[folder]), f"{path} imports {name}"
+        for name in imported_names(path):
+            assert not starts_with(name, forbidden), f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("stem", EXPERIMENTS)
-def test_an_experiment_has_one_stem(stem):
-    for path in (
-        f"configs/{stem}.yaml",
-        f"experiments/{stem}/__main__.py",
-        f"experiments/{stem}/report.py",
-    ):
-        assert (ROOT / path).exists(), path
-    assert re.search(rf"^{stem.replace('_', '-')}: ", (ROOT / "Makefile").read_text(), re.M)
-    assert len((ROOT / f"experiments/{stem}/__main__.py").read_text().splitlines()) <= 150
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("bnrepro", {"experiments", "scripts", "tests"}),
+        ("experiments", {"scripts", "tests"}),
+        ("scripts", {"tests"}),
+    ],
+)
+def test_nothing_imports_what_is_built_on_it(folder, forbidden):
+    for path in sources(folder):
+        for name in imported_names(path):
+            assert not starts_with(name, forbidden), f"{path} imports {name}"
 
 
-def test_make_help_lists_every_target():
-    text = (ROOT / "Makefile").read_text()
-    targets = re.findall(r"^\.PHONY: (\S+)$", text, re.M)
-    shown = subprocess.run(
-        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+def test_every_package_of_the_library_has_its_arrows():
+    packages = {path.parent.name for path in (ROOT / "bnrepro").glob("*/__init__.py")}
+    assert packages == {*LAYERS} == {*MAY_IMPORT}
+
+
+def test_evidence_plots_and_the_figures_of_experiments_load_no_torch():
+    parts = [ROOT / f"experiments/{stem}/{part}.py" for stem in stems() for part in WITHOUT_TORCH]
+    names = [dotted(path) for path in sources("bnrepro/evidence", "bnrepro/plots")]
+    names += [dotted(path) for path in parts if path.exists()]
+    assert len(names) > 3 * len(stems())
+    program = f"""
+import importlib, sys
+for name in {names}:
+    importlib.import_module(name)
+    assert "torch" not in sys.modules, name
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    modules = {dotted(path): path for path in sources(*CODE)}
+    graph = {name: imported_modules(path, modules) for name, path in modules.items()}
+    assert sum(map(len, graph.values())) > len(graph)
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError with the circle
+
+
+def strings(tree: ast.Module) -> Iterator[str]:
+    """The string literals of a file, without its docstrings."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        node.body[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        is_string = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_string and node not in docstrings:
+            yield node.value
+
+
+def test_the_library_names_no_experiment():
+    named = "|".join(stem for stem in stems() if stem not in MODELS_AND_DATA)
+    stem_in_quotes = re.compile(rf"\b({named})\b|\bexperiments\.({'|'.join(stems())})\b")
+    for path in sources("bnrepro"):
+        for text in strings(parse(path)):
+            assert not stem_in_quotes.search(text), f"{path}: {text}"
+
+
+def test_scripts_name_no_experiment_but_those_they_are_about():
+    """`bench` and `plan` measure the trainers of Section 4; every other script serves all."""
+    about = {"bench", "bench_data", "bench_inception", "plan"}
+    quoted = {stem: f'"{stem}"' for stem in stems()}
+    for path in sources("scripts"):
+        if path.stem not in about:
+            text = {f'"{value}"' for value in strings(parse(path))}
+            assert not text & set(quoted.values()), path
+
+
+@pytest.mark.parametrize("path", sources(*CODE, "tests"), ids=str)
+def test_no_file_is_longer_than_a_reader_takes_in(path):
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("stem", stems())
+def test_an_experiment_is_what_the_contract_says(stem):
+    experiment = find(stem)
+    assert experiment.stem == stem
+    assert experiment.question
+    assert re.fullmatch(r"\d(\.\d)*", experiment.section)
+    assert callable(experiment.gather)
+    cfg = compose(stem)
+    assert (type(cfg), cfg.experiment) == (experiment.config, stem)
+    assert "smoke" in {path.stem for path in (ROOT / "configs" / stem / "scale").glob("*.yaml")}
+    assert callable(experiment.measure.run)
+    figures = experiment.figures
+    assert figures.FIGURES
+    for function in (*figures.FIGURES.values(), figures.tables, figures.answer):
+        assert callable(function)
+
+
+@pytest.mark.parametrize("stem", stems())
+def test_every_claim_names_a_documented_metric_and_arms_that_exist(stem):
+    for claim in read_claims(stem):
+        metric = getattr(find(stem).metrics, claim["metric"], None)
+        assert callable(metric), claim["id"]
+        assert metric.__doc__, claim["metric"]
+        if variants(stem) != ["sweep"]:
+            arms = {claim[key] for key in ("arm", "against") if key in claim}
+            assert arms <= set(variants(stem)), claim["id"]
+
+
+def make(*arguments: str) -> str:
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_make_help_lists_every_target_and_every_experiment_with_its_question():
+    text = (ROOT / "Makefile").read_text("utf-8")
+    targets = re.findall(r"^\.PHONY: ([a-z][a-z-]*)$", text, re.M)
+    shown = make("help")
     assert len(targets) > 10
     for target in targets:
-        assert f"make {target} " in shown
+        assert re.search(rf"^  make {target} +\S", shown, re.M), target
+    for stem in stems():
+        target, experiment = stem.replace("_", "-"), find(stem)
+        line = next(line for line in shown.splitlines() if line.startswith(f"  make {target} "))
+        assert line.split(maxsplit=3)[2:] == [experiment.section, experiment.question]
 
 
-def test_every_link_of_the_readme_exists():
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text())
-    assert len(links) > 10
+@pytest.mark.parametrize("stem", stems())
+def test_one_rule_of_make_runs_every_experiment(stem):
+    commands = make("-n", stem.replace("_", "-"), "SCALE=smoke", "ARGS=seeds=1 threads=1")
+    assert f"-m scripts.run {stem} scale=smoke seeds=1 threads=1\n" in commands
+
+
+PAGES = sorted(ROOT.glob("*.md")) + sorted(
+    path for folder in ("configs", "experiments") for path in (ROOT / folder).glob("*.md")
+)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "results/README.md"], ids=str)
+def test_every_link_of_a_page_exists(page):
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text("utf-8"))
+    assert links or page != ROOT / "README.md"
     for link in links:
-        assert (ROOT / link).exists(), link
+        assert (page.parent / link).exists(), link
 
 
-def test_every_make_command_of_the_readme_is_a_target():
-    commands = re.findall(r"`?make ([a-z-]+)", (ROOT / "README.md").read_text())
-    makefile = (ROOT / "Makefile").read_text()
-    for command in set(commands):
-        assert re.search(rf"^{command}: ", makefile, re.M), command
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "results/README.md"], ids=str)
+def test_every_make_command_of_a_page_is_a_target(page):
+    text = page.read_text("utf-8")
+    commands = set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", text, re.M))
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.M))
+    shown = set(re.findall(r'stem="(\w+)"', text))  # the experiment of a worked example
+    assert commands <= targets | {stem.replace("_", "-") for stem in {*stems(), *shown}}
+
+
+def test_the_readme_fits_150_lines():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150

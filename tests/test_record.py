@@ -9,8 +9,9 @@ import torch
 
 from bnrepro.config import compose
 from bnrepro.errors import UserError
+from bnrepro.files import write_atomically
 from bnrepro.run import checkpoint
-from bnrepro.run.record import Record, is_finished, locked, read_rows, write_atomically
+from bnrepro.run.record import Record, is_finished, locked, read_rows
 
 
 @pytest.fixture
@@ -45,6 +46,15 @@ def test_beginning_at_a_checkpoint_drops_later_rows_and_half_lines(tmp_path, cfg
     record.begin(cfg, {}, 2)
     assert [row["step"] for row in record.rows()] == [1, 2]
     assert not (tmp_path / "summary.json").exists()
+
+
+def test_a_sweep_counts_cells(tmp_path, cfg):
+    record = Record(tmp_path, "cell")
+    record.begin(cfg, {}, 0)
+    for cell in (1, 2, 2, 3):
+        record.log({"cell": cell, "step": 100})
+    record.begin(cfg, {}, 2)
+    assert [row["cell"] for row in record.rows()] == [1, 2, 2]
 
 
 @pytest.mark.parametrize(

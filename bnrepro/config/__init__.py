@@ -1,41 +1,6 @@
-"""Typed configuration: schema, rules, composition and identity."""
+"""Typed configuration: rules, schema, composition, identity, claims."""
 
-from bnrepro.config.schema import (
-    HYDRA_VERSION,
-    ROOT,
-    SCHEMAS,
-    DataConfig,
-    DurationConfig,
-    EvalConfig,
-    GridConfig,
-    MnistConfig,
-    MnistGridConfig,
-    ModelConfig,
-    OptimConfig,
-    RunConfig,
-    WandbConfig,
-    compose,
-    register,
-    steps_of_grid,
-    variants,
-)
+from bnrepro.config.compose import compose, validate, variants
+from bnrepro.config.schema import DataConfig
 
-__all__ = [
-    "HYDRA_VERSION",
-    "ROOT",
-    "SCHEMAS",
-    "DataConfig",
-    "DurationConfig",
-    "EvalConfig",
-    "GridConfig",
-    "MnistConfig",
-    "MnistGridConfig",
-    "ModelConfig",
-    "OptimConfig",
-    "RunConfig",
-    "WandbConfig",
-    "compose",
-    "register",
-    "steps_of_grid",
-    "variants",
-]
+__all__ = ["DataConfig", "compose", "validate", "variants"]

@@ -1,97 +1,105 @@
-"""The config of Section 4.2's networks. Values stand in `configs/inception.yaml` and its deltas."""
+"""The config of the networks of Section 4.2 and of their training."""
 
 from dataclasses import dataclass, field
 
-from omegaconf import MISSING
-
-from bnrepro.config import EvalConfig, RunConfig
+from bnrepro.config.rules import (
+    below_one,
+    choice,
+    fraction,
+    neutral,
+    not_negative,
+    setting,
+    share,
+)
+from bnrepro.config.schema import EvalConfig, RunConfig
+from bnrepro.errors import UserError
 
 
 @dataclass
 class NetworkConfig:
-    stem: str = MISSING  # imagenet | tiny | small
-    width: float = MISSING  # multiplies every number of filters of Figure 5
-    norm: str = MISSING  # none | batch
-    activation: str = MISSING  # relu | sigmoid
-    separable: bool = MISSING  # the first convolution
-    stem_norm: bool = MISSING
-    projection_4cd: int = MISSING  # 128 as printed, 96 for the printed sums
-    lrn: bool = MISSING
-    dropout: float = MISSING
-    engine: str = MISSING  # of BN: torch | paper
-    eps: float = MISSING  # of BN, inside the root
-    bn_momentum: float = MISSING  # weight of the new mini-batch in BN's moving averages
+    """The Inception network of Figure 5."""
+
+    stem: str = choice("imagenet", "tiny", "small")
+    width: float = setting()  # multiplies every number of filters of Figure 5
+    norm: str = choice("none", "batch")
+    activation: str = choice("sigmoid", "relu")
+    separable: bool = setting()  # the first convolution
+    stem_norm: bool = setting()
+    projection_4cd: int = setting()  # 128 as printed, 96 for the printed sums
+    lrn: bool = setting()
+    dropout: float = setting(check=below_one)
+    engine: str = choice("torch", "paper")  # of BN
+    eps: float = setting(1e-5, not_negative)  # of BN, inside the root
+    bn_momentum: float = setting(0.1, share)  # weight of the new mini-batch in moving averages
 
 
 @dataclass
 class RateConfig:
-    lr: float = MISSING  # of the plain network; tuned on it alone
-    multiplier: float = MISSING  # the arm's rate in units of that
-    momentum: float = MISSING
-    batch: int = MISSING  # examples an update and process
-    weight_decay: float = MISSING  # L2 on convolution and classifier weights
-    weight_decay_divisor: float = MISSING
-    decay: str = MISSING  # plain | fast
+    """SGD with momentum, its rate and L2."""
+
+    lr: float = setting()  # of the plain network; tuned on it alone
+    multiplier: float = setting()  # the arm's rate in units of that
+    momentum: float = setting(check=below_one)
+    batch: int = setting()  # examples an update and process
+    weight_decay: float = setting(check=not_negative)  # L2 on convolution and classifier weights
+    weight_decay_divisor: float = setting()
+    decay: str = choice("plain", "fast")
 
 
 @dataclass
 class BudgetConfig:
-    steps: int = MISSING  # T, of the plain network; a step is 32 examples, in however many updates
-    end_share: float = MISSING  # the plain network's rate at T, as a share of its start
-    fast: float = MISSING  # how many times faster `decay: fast` falls; the run ends as much earlier
+    """How long to train and how the rate falls."""
+
+    steps: int = setting()  # T, of the plain network; a step is 32 examples, whatever an update is
+    end_share: float = setting(check=fraction)  # the plain network's rate at T over its first
+    fast: float = setting()  # times faster that `decay: fast` falls; the run ends as much earlier
 
 
 @dataclass
 class PictureConfig:
-    shuffle: str = MISSING  # fixed | shards | full
-    shards: int = MISSING
-    shift: int = MISSING  # pixels
-    mirror: bool = MISSING
-    photometric: float = MISSING
+    """How training images are shuffled and distorted."""
+
+    shuffle: str = choice("full", "shards", "fixed")
+    shards: int = setting()
+    shift: int = setting(check=not_negative)  # pixels
+    mirror: bool = setting()
+    photometric: float = setting(check=not_negative)
 
 
 @dataclass
-class InceptionEvalConfig(EvalConfig):
-    test_examples: int = MISSING  # of the test images, on the way; all of them at the end
+class ImageEvalConfig(EvalConfig):
+    """When networks are evaluated and probed, and on how many test images."""
+
+    test_examples: int = setting()  # of the test images, on the way; all of them at the end
 
 
 @dataclass
-class InceptionConfig(RunConfig):
+class ImageConfig(RunConfig):
+    """A network of Section 4.2 and its training."""
+
     model: NetworkConfig = field(default_factory=NetworkConfig)
     optim: RateConfig = field(default_factory=RateConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     pictures: PictureConfig = field(default_factory=PictureConfig)
-    eval: InceptionEvalConfig = field(default_factory=InceptionEvalConfig)
-    checkpoint_every: int = MISSING  # steps
-    processes: int = 1  # data-parallel ones; how the command was started decides
-    sync_bn: bool = MISSING  # BN over the mini-batches of all processes, not over each one's own
-    precision: str = MISSING  # float32 | bf16 (of convolutions and products; statistics float32)
-    compile: bool = MISSING  # updates through torch.compile
-    cuda_graphs: bool = MISSING  # updates replayed as one CUDA graph; on one GPU alone
+    eval: ImageEvalConfig = field(default_factory=ImageEvalConfig)
+    checkpoint_every: int = setting(neutral=True)  # steps
+    processes: int = setting(1)  # data-parallel ones; how the command was started decides
+    sync_bn: bool = False  # BN over the mini-batches of all processes, not over each one's
+    precision: str = choice("float32", "bf16", default="float32")  # of convolutions and products
+    compile: bool = neutral(False)  # updates through torch.compile
+    cuda_graphs: bool = neutral(False)  # updates replayed as one CUDA graph; on one GPU alone
 
+    def check(self, prefix: str) -> None:
+        """Raise a UserError for values that exclude each other."""
+        if self.model.norm == "batch" and self.optim.batch == 1:
+            raise UserError(
+                "optim.batch=1 with model.norm=batch: a mini-batch of one has no variance; "
+                "use at least 2 examples"
+            )
+        if self.optim.decay == "fast" and self.budget.steps < self.budget.fast:
+            steps, fast = self.budget.steps, self.budget.fast
+            raise UserError(f"budget.steps={steps}: must be at least budget.fast={fast:g}")
 
-@dataclass
-class SearchConfig:
-    """Values of one key, a run each; see configs/inception_grid.yaml for the rule."""
-
-    key: str = MISSING  # optim.lr | budget.fast | optim.multiplier
-    values: list[float] = MISSING
-    factor: float = MISSING  # a grid extended at its edge grows by it; 1: never extended
-    max_extensions: int = MISSING
-    finalists: int | None = MISSING  # best values of the short round, run anew with all the budget
-    # null: one round with all the budget
-    short: float = MISSING  # share of the budget in the short round
-    jobs: int = MISSING  # runs side by side
-
-
-@dataclass
-class InceptionGridConfig(InceptionConfig):
-    """The search for the base rate and the speed of its decay at a reduced scale."""
-
-    grid: SearchConfig = field(default_factory=SearchConfig)
-
-
-INCEPTIONS: dict[str, type[RunConfig]] = {
-    "inception": InceptionConfig,
-    "inception_grid": InceptionGridConfig,
-}
+    def unused(self) -> tuple[str, ...]:
+        """A rate that decays plainly has no other speed."""
+        return ("budget.fast",) if self.optim.decay == "plain" else ()

@@ -1,69 +1,72 @@
-"""Typed configuration: dataclasses give names, types and units; YAML gives the values.
+"""The sections that configs share: dataclasses give names, types, units and rules; YAML the values.
 
-A command line such as `python -m experiments.mnist variant=bn optim.lr=0.5 seeds=3` is composed by
-Hydra from `configs/<experiment>.yaml`, the experiment's `variant/` and `scale/` deltas and the
-overrides, and checked against the dataclasses below. An unknown key or a wrong type is an error.
+A field with a default may be left out of every YAML file; the hash leaves out values that equal
+their default, so a new key with a default leaves the hash of earlier runs as it was.
 """
 
-import contextlib
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, cast
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING
 
+from bnrepro.config.rules import Rule, below_one, choice, neutral, not_negative, setting, share
 from bnrepro.errors import UserError
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-HYDRA_VERSION = "1.3"
 
 
 @dataclass
 class DataConfig:
+    """Which data set, and where its files are."""
+
     name: str = MISSING
-    root: str | None = None  # a folder that holds the files; null: cache, download, registries
-    cache: str = "data"
-    validation: int = 0  # images held out of the training set and tested on, for tuning
+    root: str | None = neutral(None)  # a folder with the files; null: cache, download, registries
+    cache: str = neutral("data")
+    validation: int = setting(0, not_negative)  # images held out of training and tested on
     # of image folders alone
-    label: str | None = None  # what records call the set; null: its name
-    size: int | None = None  # pixels of the square images that the network sees
+    label: str | None = neutral(None)  # what records call the set; null: its name
+    size: int | None = setting(None)  # pixels of the square images that the network sees
     stream: bool = False  # read from the files during training instead of held in memory
-    workers: int | None = None  # processes that read; null: one a core, 16 at most; 0: none
-    max_broken: float = 0.001  # share of the images that may break before the run stops
+    workers: int | None = neutral(None, not_negative)  # processes that read; null: one a core
+    max_broken: float = neutral(0.001, share)  # images that may break before the run stops
+
+    def check(self, prefix: str) -> None:
+        """Raise a UserError for a label that cannot name a folder."""
+        if "/" in (self.label or ""):
+            raise UserError(f"{prefix}label={self.label}: it names folders and files: without /")
 
 
 @dataclass
 class ModelConfig:
-    hidden: list[int] = MISSING
-    activation: str = MISSING  # sigmoid | relu
-    norm: str = MISSING  # none | batch
-    init: str = MISSING  # normal | glorot
-    init_std: float = MISSING  # of the Gaussian; unused by glorot
-    eps: float = MISSING  # inside the root of Algorithm 1, line 3
-    bn_momentum: float = MISSING  # weight of the new mini-batch in the moving averages
+    """The multilayer perceptron of Section 4.1."""
+
+    hidden: list[int] = setting()  # units of each hidden layer
+    activation: str = choice("sigmoid", "relu")
+    norm: str = choice("none", "batch")
+    init: str = choice("normal", "glorot")
+    init_std: float = setting()  # of the Gaussian; unused by glorot
+    eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
+    bn_momentum: float = setting(check=share)  # weight of the new mini-batch in moving averages
 
 
 @dataclass
 class OptimConfig:
-    lr: float = MISSING
-    momentum: float = MISSING
-    batch: int = MISSING  # examples a step
+    """SGD of Section 4.1."""
+
+    lr: float = setting()
+    momentum: float = setting(check=below_one)
+    batch: int = setting()  # examples a step
 
 
 @dataclass
 class DurationConfig:
     """How long to train, in exactly one unit."""
 
-    steps: int | None = None
-    examples: int | None = None
-    epochs: float | None = None
+    steps: int | None = setting(None)
+    examples: int | None = setting(None)
+    epochs: float | None = setting(None)
 
     def in_steps(self, batch: int, train_size: int) -> int:
+        """The duration in steps of `batch` examples. Raises a UserError below one step."""
         if self.steps is not None:
             return self.steps
         if self.examples is not None:
@@ -74,12 +77,25 @@ class DurationConfig:
             raise UserError(f"duration: shorter than one step of {batch} examples")
         return steps
 
+    def check(self, prefix: str) -> None:
+        """Raise a UserError unless exactly one unit is set."""
+        key = prefix.removesuffix(".")
+        given = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None}
+        if len(given) != 1:
+            listed = ", ".join(f"{key}.{u}={v}" for u, v in given.items()) or "no unit"
+            raise UserError(
+                f"{key}: exactly one of steps, examples, epochs must be set, found {listed}; "
+                "set the others to null"
+            )
+
 
 @dataclass
 class EvalConfig:
-    grid: list[list[int]] = MISSING  # accuracy: [until, every] in steps, the same for every arm
-    probe_grid: list[list[int]] = MISSING  # activation inputs; steps of `grid` only
-    probe_examples: int = MISSING  # training images on which activation inputs are measured
+    """When networks are evaluated and probed."""
+
+    grid: list[list[int]] = setting(grid=True)  # accuracy: [until, every] in steps
+    probe_grid: list[list[int]] = setting(grid=True)  # activation inputs; steps of `grid` only
+    probe_examples: int = setting()  # training images on which activation inputs are measured
 
 
 def steps_of_grid(grid: Sequence[Sequence[int]], last: int) -> list[int]:
@@ -98,7 +114,9 @@ def steps_of_grid(grid: Sequence[Sequence[int]], last: int) -> list[int]:
 
 @dataclass
 class WandbConfig:
-    mode: str = "auto"  # auto | online | offline | disabled
+    """The mirror of the run record in Weights & Biases."""
+
+    mode: str = choice("auto", "online", "offline", "disabled", default="auto")
     project: str = "bnrepro"
     entity: str | None = None
     dir: str = "."
@@ -108,80 +126,41 @@ class WandbConfig:
 class RunConfig:
     """What every experiment has."""
 
-    experiment: str = MISSING
-    variant: str = MISSING
-    scale: str = MISSING
-    seeds: Any = MISSING  # a count (5: seeds 0 to 4) or a list ([3, 4])
-    device: str = "auto"
-    threads: int | None = None  # null: torch's own choice
-    results: str = "results/runs"
-    force: bool = False  # run again what is finished
+    ONE_RECORD: ClassVar[bool] = False  # all seeds share one record, whose folder names them
+
+    experiment: str = neutral()
+    variant: str = neutral()
+    scale: str = neutral()
+    seeds: Any = neutral()  # a count (5: seeds 0 to 4) or a list ([3, 4])
+    device: str = neutral("auto")
+    threads: int | None = setting(None, neutral=True)  # null: torch's choice
+    results: str = neutral("results/runs")
+    force: bool = neutral(False)  # run again what is finished
     data: DataConfig = field(default_factory=DataConfig)
-    wandb: WandbConfig = field(default_factory=WandbConfig)
+    wandb: WandbConfig = field(default_factory=WandbConfig, metadata={"rule": Rule(neutral=True)})
+
+    def unused(self) -> tuple[str, ...]:
+        """Keys that this config does not use, so that they are no part of its identity."""
+        return ()
 
 
 @dataclass
-class MnistConfig(RunConfig):
-    """Section 4.1: a multilayer perceptron on binary digits."""
+class SweepConfig(RunConfig):
+    """An experiment whose cells and seeds make one record."""
 
-    model: ModelConfig = field(default_factory=ModelConfig)
-    optim: OptimConfig = field(default_factory=OptimConfig)
-    duration: DurationConfig = field(default_factory=DurationConfig)
-    eval: EvalConfig = field(default_factory=EvalConfig)
-    checkpoint_every: int = MISSING  # steps
+    ONE_RECORD: ClassVar[bool] = True
 
 
-@dataclass
-class GridConfig:
-    lr: list[float] = MISSING
-    std: list[float] = MISSING  # empty: one cell a rate (glorot has no free scale)
-    lr_factor: float = MISSING  # a grid extended at its edge grows by these factors
-    std_factor: float = MISSING
-    max_extensions: int = MISSING
-    finalists: int = MISSING  # best cells, run again at full length
-    full: DurationConfig = field(default_factory=DurationConfig)  # of the finalists
+def seed_list(seeds: object) -> list[int]:
+    """`5` means seeds 0 to 4; a list means itself. Seed 0 is a seed like any other.
 
-
-@dataclass
-class MnistGridConfig(MnistConfig):
-    """The search for rate and initial standard deviation that Section 4.1 leaves open."""
-
-    grid: GridConfig = field(default_factory=GridConfig)
-
-
-SCHEMAS: dict[str, type[RunConfig]] = {"mnist": MnistConfig, "mnist_grid": MnistGridConfig}
-
-
-@functools.cache
-def register() -> None:
-    """Tell Hydra the schemas, once a process and before anything is composed."""
-    from bnrepro.config.images import INCEPTIONS  # both build on the classes above
-    from bnrepro.config.mechanisms import MECHANISMS
-
-    store = ConfigStore.instance()
-    for name, schema in {**SCHEMAS, **INCEPTIONS, **MECHANISMS}.items():
-        store.store(name=f"{name}_schema", node=schema)
-    # a launcher's workers get the parent's resolvers before they come here
-    OmegaConf.register_new_resolver(
-        "configs", lambda name: str(ROOT / "configs" / name), replace=True
-    )
-
-
-def compose(experiment: str, overrides: list[str]) -> Any:
-    """The config of an experiment as an object, outside or inside a Hydra application."""
-    with _initialised():
-        node = hydra.compose(config_name=experiment, overrides=overrides)
-    return OmegaConf.to_object(node)
-
-
-def _initialised() -> Any:
-    register()
-    if GlobalHydra.instance().is_initialized():
-        return contextlib.nullcontext()
-    return hydra.initialize_config_dir(str(ROOT / "configs"), version_base=HYDRA_VERSION)
-
-
-def variants(experiment: str) -> list[str]:
-    """The named arms of an experiment, in the order of their files' names; one for a sweep."""
-    files = (ROOT / "configs" / experiment / "variant").glob("*.yaml")
-    return sorted(path.stem for path in files) or ["sweep"]
+    Raises:
+        UserError: neither a count nor a list of different seeds.
+    """
+    if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds > 0:
+        return list(range(seeds))
+    if isinstance(seeds, list) and seeds and all(type(s) is int and s >= 0 for s in seeds):
+        if len(set(seeds)) < len(seeds):
+            raise UserError(f"seeds={seeds}: a seed is named twice; name each one once")
+        return seeds
+    raise UserError(f"seeds={seeds}: give a count (seeds=5) or a list of seeds (seeds=[3,4])")

@@ -1,4 +1,4 @@
-"""Rows as CSV files, packed where the name ends in .gz: the form in which evidence is committed."""
+"""Rows as CSV files, compressed where the name ends in .gz: the form in which evidence is kept."""
 
 import csv
 import gzip
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnrepro.errors import UserError
-from bnrepro.run.record import write_atomically
+from bnrepro.files import write_atomically
 
-HASHES = ("commit", "config_hash", "criteria_hash", "data_checksum")  # text, even when all digits
+TEXT = ("commit", "hash", "config_hash", "data_checksum")  # stays text, even when all digits
 Row = dict[str, Any]
 
 
@@ -26,15 +25,11 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
 
 
 def read_table(path: Path) -> list[Row]:
-    """Read what `write_table` wrote. Raises a UserError when nothing was published there."""
-    if not path.exists():
-        raise UserError(
-            f"{path.parent}: no published evidence; run the experiment and `make publish`"
-        )
+    """Read what `write_table` wrote: numbers as numbers, nothing as None."""
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     rows = csv.DictReader(io.StringIO(text))
-    return [{k: v if k in HASHES else _parse(v) for k, v in row.items()} for row in rows]
+    return [{k: v if k in TEXT else _parse(v) for k, v in row.items()} for row in rows]
 
 
 def _parse(text: str) -> Any:

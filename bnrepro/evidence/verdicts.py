@@ -6,28 +6,36 @@ criterion on every value does, or `against` reached the target and no seed of `a
 run`: no evidence, or none of the arms it compares. The scale belongs to every verdict.
 """
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from bnrepro.config.claims import Claim, criterion_hash
+from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import Above, Interval, Values, t_interval
+from bnrepro.experiment import find
 
 
 @dataclass(frozen=True)
 class Verdict:
-    claim: Mapping[str, Any]
+    claim: Claim
     scale: str
     verdict: str
     values: Values
     interval: Interval | None
     why: str = ""
+    fixed_before: bool = True  # whether the criterion is in the records of the runs it judges
 
 
-def judge(claim: Mapping[str, Any], evidence: Any, scale: str) -> Verdict:
+def judge(claim: Claim, evidence: Evidence | None, scale: str) -> Verdict:
     """The verdict that the evidence of one scale (None: there is none) gives on one claim."""
     if evidence is None:
         return Verdict(claim, scale, "not run", [], None, "no published evidence")
+    fixed = {row["hash"] for row in evidence.criteria}
+    return replace(_judge(claim, evidence, scale), fixed_before=criterion_hash(claim) in fixed)
+
+
+def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
     values = metric(claim)(evidence, claim)
     if not values:
         return Verdict(claim, scale, "not run", [], None, "no run to judge it by")
@@ -43,21 +51,19 @@ def judge(claim: Mapping[str, Any], evidence: Any, scale: str) -> Verdict:
     return _judge_interval(claim, scale, known)
 
 
-def _judge_bounds(claim: Mapping[str, Any], scale: str, values: Sequence[float]) -> Verdict:
+def _judge_bounds(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
     """Lower bounds have no interval: only that all of them are beyond the criterion tells."""
     met = [claim["criterion"]["op"] == ">" and meets(v, claim["criterion"]) for v in values]
     word = "holds" if all(met) and len(values) >= claim["n"] else "inconclusive"
     return Verdict(claim, scale, word, list(values), None)
 
 
-def metric(claim: Mapping[str, Any]) -> Callable[[Any, Mapping[str, Any]], Values]:
-    """The function that a claim's `metric` names, in the analysis of its experiment."""
-    return getattr(
-        importlib.import_module(f"experiments.{claim['experiment']}.metrics"), claim["metric"]
-    )
+def metric(claim: Claim) -> Callable[[Evidence, Claim], Values]:
+    """The function that a claim's `metric` names, in the experiment's `metrics.py`."""
+    return getattr(find(claim["experiment"]).metrics, claim["metric"])
 
 
-def _judge_interval(claim: Mapping[str, Any], scale: str, values: Sequence[float]) -> Verdict:
+def _judge_interval(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
     interval = t_interval(values)
     if len(values) < claim["n"]:
         why = f"{len(values)} seeds where {claim['n']} were fixed"

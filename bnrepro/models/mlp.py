@@ -1,24 +1,23 @@
 """The network of Section 4.1, many times at once.
 
-`SlotMLP` holds S independent multilayer perceptrons ("slots": seeds, or cells of a grid) whose
+`SlotMLP` holds S independent multilayer perceptrons ("slots": seeds, or cells of a sweep) whose
 parameters are stacked along dimension 0, so that one batched matrix product serves them all.
-A hidden layer computes y = g(Wu + b), or y = g(BN(Wu)) where b would be redundant (Section 3.2).
-Gradients are written out in closed form: those of BN are the six of Section 3.
+A hidden layer computes z = g(T(Wu)), or z = g(Wu + b) where nothing normalises; what T is and where
+it stands is a strategy (`transforms.py`). Gradients are written out in closed form: those of BN are
+the six of Section 3.
 """
 
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from bnrepro.config import ModelConfig
-from bnrepro.norm import normalize, normalize_backward
+from bnrepro.config.schema import ModelConfig
+from bnrepro.models.transforms import BatchTransform, Statistics, Transform
 from bnrepro.seeding import stream
-
-Statistics = Literal["batch", "moving", "population"]
 
 
 @dataclass(frozen=True)
@@ -31,15 +30,15 @@ class Slot:
 
 
 class HiddenLayer(NamedTuple):
-    """What the forward pass of one hidden layer leaves for the backward pass and the probes."""
+    """The values of one hidden layer, for its backward pass and for probes."""
 
-    u: Tensor  # (S, N, inputs), or (N, inputs) shared by the slots
-    x_hat: Tensor | None  # (S, N, units), with BN
-    inv_std: Tensor | None  # (S, 1, units), with BN
-    mean: Tensor | None  # (S, 1, units), with BN
-    var: Tensor | None  # (S, 1, units), biased, with BN
-    a: Tensor  # (S, N, units), the nonlinearity's input: γx̂ + β, or Wu + b
+    u: Tensor  # (S, N, inputs), or (N, inputs) shared by the slots: the layer's input
+    v: Tensor  # what W multiplies: u, or the transform of u
+    x: Tensor  # (S, N, units), Wu or Wu + b, before any transform
+    a: Tensor  # (S, N, units), the nonlinearity's input
     y: Tensor  # (S, N, units), g(a)
+    z: Tensor  # (S, N, units), the layer's output: y, or the transform of y
+    state: Any  # of the transform: with BN `Normalized`
 
 
 class SlotMLP:
@@ -47,6 +46,11 @@ class SlotMLP:
 
     Layers are `hidden1`, `hidden2`, … and `output`. A slot's initial weights depend on its seed,
     its standard deviation and the layer's name alone, so both arms start from the same weights.
+
+    Args:
+        model: widths, activation, initialisation and, unless `transform` is given, what normalises.
+        slots: one network each.
+        transform: what normalises the hidden layers, and where.
     """
 
     def __init__(
@@ -57,70 +61,69 @@ class SlotMLP:
         classes: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        transform: Transform | None = None,
     ) -> None:
-        self.batch_norm = model.norm == "batch"
+        self.transform = transform or default_transform(model)
         self.sigmoid = model.activation == "sigmoid"
-        self.eps, self.momentum = model.eps, model.bn_momentum
         self.hidden = [f"hidden{i + 1}" for i in range(len(model.hidden))]
-        widths = [inputs, *model.hidden, classes]
         self.params: dict[str, Tensor] = {}
         self.moving: dict[str, Tensor] = {}
         self.population: dict[str, Tensor] = {}
-        for name, fan_in, fan_out in zip(
-            [*self.hidden, "output"], widths[:-1], widths[1:], strict=True
-        ):
+        self.updates = 0  # mini-batches whose gradients were taken
+        widths = [inputs, *model.hidden, classes]
+        for i, name in enumerate([*self.hidden, "output"]):
+            fan_in, fan_out = widths[i], widths[i + 1]
             weights = [initial_weight(model, slot, name, fan_in, fan_out) for slot in slots]
             self.params[f"{name}.weight"] = torch.stack(weights).to(device, dtype)
-            zeros = torch.zeros(len(slots), 1, fan_out, device=device, dtype=dtype)
-            if self.batch_norm and name != "output":
-                self.params[f"{name}.gamma"] = zeros + 1
-                self.params[f"{name}.beta"] = zeros.clone()
-                self.moving[f"{name}.mean"] = zeros.clone()
-                self.moving[f"{name}.var"] = zeros + 1
-            else:
-                self.params[f"{name}.bias"] = zeros
+            self._add_vectors(name, fan_in, fan_out)
+
+    def _add_vectors(self, name: str, fan_in: int, fan_out: int) -> None:
+        """The layer's bias, the transform's parameters and its moving averages."""
+        like, transform = self.params[f"{name}.weight"], self.transform
+        if name == "output" or transform.bias:
+            self.params[f"{name}.bias"] = like.new_zeros(len(like), 1, fan_out)
+        if name == "output":
+            return
+        units = fan_in if transform.place == "input" else fan_out
+        for key, value in transform.initial.items():
+            self.params[f"{name}.{key}"] = like.new_full((len(like), 1, units), value)
+        if isinstance(transform, BatchTransform):
+            self.moving[f"{name}.mean"] = like.new_zeros(len(like), 1, units)
+            self.moving[f"{name}.var"] = like.new_ones(len(like), 1, units)
 
     def forward(
         self, x: Tensor, statistics: Statistics = "batch"
     ) -> tuple[Tensor, list[HiddenLayer]]:
-        """Logits (S, N, classes) and every hidden layer's values.
+        """Logits (S, N, classes) and every hidden layer's values, of x (S, N, inputs).
 
-        `statistics` says what BN normalises with: the batch itself (training), the moving
-        averages, or Algorithm 2's population statistics. None of these is changed by it.
+        x may be (N, inputs), shared by the slots. `statistics` says what BN normalises with: the
+        batch itself (training), the moving averages, or Algorithm 2's population statistics. None
+        of these is changed by it.
         """
         layers: list[HiddenLayer] = []
         u = x
         for name in self.hidden:
             layers.append(self._hidden(name, u, statistics))
-            u = layers[-1].y
+            u = layers[-1].z
         return self._affine("output", u), layers
 
     def _hidden(self, name: str, u: Tensor, statistics: Statistics) -> HiddenLayer:
-        if not self.batch_norm:
-            a = self._affine(name, u)
-            return HiddenLayer(u, None, None, None, None, a, self._activate(a))
-        wu = product(u, self.params[f"{name}.weight"])
-        if statistics == "batch":
-            x_hat, mean, var, inv_std = normalize(wu, (1,), self.eps)
-        else:
-            chosen = self.moving if statistics == "moving" else self.population
-            mean, var = chosen[f"{name}.mean"], chosen[f"{name}.var"]
-            inv_std = (var + self.eps).rsqrt()
-            x_hat = wu.sub_(mean).mul_(inv_std)
-        a = torch.addcmul(self.params[f"{name}.beta"], x_hat, self.params[f"{name}.gamma"])
-        return HiddenLayer(u, x_hat, inv_std, mean, var, a, self._activate(a))
+        place, state = self.transform.place, None
+        v = u
+        if place == "input":
+            v, state = self.transform.forward(self, name, u, statistics)
+        x = a = self._affine(name, v)
+        if place == "preactivation":
+            a, state = self.transform.forward(self, name, x, statistics)
+        y = z = torch.sigmoid(a) if self.sigmoid else torch.relu(a)
+        if place == "after":
+            z, state = self.transform.forward(self, name, y, statistics)
+        return HiddenLayer(u, v, x, a, y, z, state)
 
     def _affine(self, name: str, u: Tensor) -> Tensor:
-        weight, bias = self.params[f"{name}.weight"], self.params[f"{name}.bias"]
-        return product(u, weight).add_(bias)
-
-    def _activate(self, a: Tensor) -> Tensor:
-        return torch.sigmoid(a) if self.sigmoid else torch.relu(a)
-
-    def _activate_backward(self, dy: Tensor, y: Tensor) -> Tensor:
-        if self.sigmoid:
-            return torch.ops.aten.sigmoid_backward(dy, y)
-        return torch.ops.aten.threshold_backward(dy, y, 0)
+        wu = product(u, self.params[f"{name}.weight"])
+        bias = self.params.get(f"{name}.bias")
+        return wu if bias is None else wu.add_(bias)
 
     def gradients(self, x: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean cross-entropy of each slot (S,) and its gradients, on its batch x (S, N, inputs).
@@ -129,52 +132,70 @@ class SlotMLP:
         """
         logits, layers = self.forward(x)
         losses, d = cross_entropy(logits, labels)
-        grads = self._affine_backward("output", layers[-1].y, d)
-        d = torch.bmm(d, self.params["output.weight"].mT)
+        grads: dict[str, Tensor] = {}
+        d = self._affine_backward("output", layers[-1].z, d, grads)
         for name, layer in zip(reversed(self.hidden), reversed(layers), strict=True):
-            d = self._activate_backward(d, layer.y)
-            if self.batch_norm:
-                d = self._norm_backward(name, layer, d, grads)
-                grads[f"{name}.weight"] = torch.bmm(layer.u.mT, d)
-            else:
-                grads |= self._affine_backward(name, layer.u, d)
-            if name != self.hidden[0]:
-                d = torch.bmm(d, self.params[f"{name}.weight"].mT)
-        self._update_moving(layers)
+            d = self._hidden_backward(name, layer, d, grads)
+        for name, layer in zip(self.hidden, layers, strict=True):
+            self.transform.update(self, name, layer.state, x.shape[-2])
+        self.updates += 1
         return losses, grads
 
-    def _affine_backward(self, name: str, u: Tensor, d: Tensor) -> dict[str, Tensor]:
-        return {f"{name}.weight": torch.bmm(u.mT, d), f"{name}.bias": d.sum(1, keepdim=True)}
-
-    def _norm_backward(
+    def _hidden_backward(
         self, name: str, layer: HiddenLayer, d: Tensor, grads: dict[str, Tensor]
     ) -> Tensor:
-        assert layer.x_hat is not None
-        assert layer.inv_std is not None
-        gamma = self.params[f"{name}.gamma"]
-        dx, grads[f"{name}.gamma"], grads[f"{name}.beta"] = normalize_backward(
-            d, layer.x_hat, gamma, layer.inv_std, (1,)
-        )
-        return dx
+        """∂ℓ/∂u from d = ∂ℓ/∂z; for the first layer, whose u is the image, only what is needed."""
+        place, state = self.transform.place, layer.state
+        if place == "after":
+            d = self.transform.backward(self, name, d, state, grads)
+        d = self._activate_backward(d, layer.y)
+        if place == "preactivation":
+            d = self.transform.backward(self, name, d, state, grads)
+        needed = name != self.hidden[0] or place == "input"
+        d = self._affine_backward(name, layer.v, d, grads, needed)
+        return self.transform.backward(self, name, d, state, grads) if place == "input" else d
 
-    def _update_moving(self, layers: list[HiddenLayer]) -> None:
-        for name, layer in zip(self.hidden, layers, strict=True):
-            if layer.mean is not None and layer.var is not None:
-                m = layer.a.shape[1]
-                self.moving[f"{name}.mean"].lerp_(layer.mean, self.momentum)
-                self.moving[f"{name}.var"].lerp_(layer.var * (m / (m - 1)), self.momentum)
+    def _affine_backward(
+        self, name: str, u: Tensor, d: Tensor, grads: dict[str, Tensor], needed: bool = True
+    ) -> Tensor:
+        grads[f"{name}.weight"] = torch.bmm(u.mT, d)
+        if f"{name}.bias" in self.params:
+            grads[f"{name}.bias"] = d.sum(1, keepdim=True)
+        return torch.bmm(d, self.params[f"{name}.weight"].mT) if needed else d
+
+    def _activate_backward(self, dy: Tensor, y: Tensor) -> Tensor:
+        if self.sigmoid:
+            return torch.ops.aten.sigmoid_backward(dy, y)
+        return torch.ops.aten.threshold_backward(dy, y, 0)
 
     def estimate_population(self, batches: Sequence[Tensor]) -> None:
         """Algorithm 2: E[x] = E_B[μ_B] and Var[x] = m/(m−1) · E_B[σ²_B] over training batches."""
         means: dict[str, Tensor] = {key: torch.zeros_like(v) for key, v in self.moving.items()}
         for x in batches:
             for name, layer in zip(self.hidden, self.forward(x)[1], strict=True):
-                assert layer.mean is not None
-                assert layer.var is not None
-                m = layer.a.shape[1]
-                means[f"{name}.mean"] += layer.mean / len(batches)
-                means[f"{name}.var"] += layer.var * (m / (m - 1) / len(batches))
+                m = x.shape[-2]
+                means[f"{name}.mean"] += layer.state.mean / len(batches)
+                means[f"{name}.var"] += layer.state.var * (m / (m - 1) / len(batches))
         self.population = means
+
+    def freeze(self, x: Tensor) -> None:
+        """Take the population statistics from these images (N, inputs), passed as one batch."""
+        for name, layer in zip(self.hidden, self.forward(x)[1], strict=True):
+            for key, value in self.transform.freeze(layer.state).items():
+                self.population[f"{name}.{key}"] = value
+
+    def with_transform(self, transform: Transform) -> "SlotMLP":
+        """The same network with another transform; parameters and statistics are shared."""
+        other = copy.copy(self)
+        other.transform = transform
+        return other
+
+
+def default_transform(model: ModelConfig) -> Transform:
+    """BN where the model has it, ahead of the nonlinearity; else nothing."""
+    if model.norm == "batch":
+        return BatchTransform(model.eps, model.bn_momentum)
+    return Transform()
 
 
 def in_float64(net: SlotMLP) -> SlotMLP:

@@ -8,52 +8,33 @@ from bnrepro.evidence.statistics import Above, exponential
 from bnrepro.evidence.verdicts import Verdict
 from bnrepro.plots.tables import markdown
 
-LOGARITHMS = {  # metrics that are logarithms of a ratio, and how the ratio reads
-    "log_steps_ratio": "{} times as fast, in steps",
-    "log_steps_ratio_to_plain": "{} times as fast, in steps",
-    "log_seconds_ratio": "{} times as fast, in seconds",
-    "log_median_drift": "{} times the drift",
-    "log_spread_drift": "{} times the drift",
-    "log_bias_growth": "{} times the bias of halfway",
-    "log_growth": "{} times the growth",
-    "log_gaussian_distance": "{} times the distance of u",
-    "log_skewness": "{} times the skewness of u",
-    "log_shape_change": "{} times the change of u",
-}
-SHARES = {  # metrics that are shares, and how they read in percent
-    "final_accuracy_gain": "{} percentage points",
-    "max_accuracy_gain": "{} percentage points",
-    "moving_gap": "{} percentage points",
-    "factor_gain": "{} percentage points",
-    "accuracy_gain": "{} percentage points",
-    "share_gain": "{} percentage points",
-    "zeros_gap": "{} percentage points",
-    "above_chance": "{} percentage points above chance",
-    "lowest_accuracy": "{} % accuracy",
-    "non_finite_parameters": "{} % of the parameters",
-    "variance_error": "{} % from the true variance",
-    "x_hat_variance_error": "{} % from 1",
-}
-UNITS = {  # other metrics that have a unit
-    "fold_error": "{} machine epsilons",
-    "blown_up_rates": "{} cells",
-    "extra_blown_up_cells": "{} cells",
-}
-
 
 def measured(verdict: Verdict) -> str:
-    """The interval in the claim's own unit."""
-    interval, metric = verdict.interval, verdict.claim["metric"]
+    """The interval in the claim's unit."""
+    interval = verdict.interval
     if any(isinstance(v, Above) for v in verdict.values):
-        ratios = ", ".join(number(v, math.exp) for v in verdict.values)
-        return LOGARITHMS[metric].format(ratios)
+        return with_unit(verdict, ", ".join(number(v, math.exp) for v in verdict.values))
     if interval is None:
         return verdict.why or _extremes(verdict)
-    if metric in LOGARITHMS:
-        return LOGARITHMS[metric].format(exponential(interval).text(2))
-    if metric in SHARES:
-        return SHARES[metric].format(interval.times(100).text(2))
-    return UNITS.get(metric, "{}").format(interval.text(2))
+    if is_logarithm(verdict):
+        return with_unit(verdict, exponential(interval).text(2))
+    return with_unit(verdict, interval.times(factor(verdict)).text(2))
+
+
+def is_logarithm(verdict: Verdict) -> bool:
+    """Whether the metric is the logarithm of a ratio, which reads better as the ratio."""
+    return verdict.claim["metric"].startswith("log_")
+
+
+def factor(verdict: Verdict) -> float:
+    """100 for a share that reads in per cent or percentage points."""
+    unit = verdict.claim.get("unit", "")
+    return 100.0 if unit.startswith(("%", "percentage")) else 1.0
+
+
+def with_unit(verdict: Verdict, text: str) -> str:
+    """A number with the claim's unit behind it."""
+    return f"{text} {verdict.claim.get('unit', '')}".strip()
 
 
 def number(value: float | None, scale: Callable[[float], float] = float) -> str:
@@ -70,11 +51,7 @@ def _extremes(verdict: Verdict) -> str:
     known = [v for v in verdict.values if v is not None]
     below = verdict.claim["criterion"]["op"] == "<"
     word, worst = ("at most", max(known)) if below else ("at least", min(known))
-    metric = verdict.claim["metric"]
-    if metric in SHARES:
-        text = SHARES[metric].format(f"{100 * worst:.3g}")
-    else:
-        text = UNITS.get(metric, "{}").format(f"{worst:.3g}")
+    text = with_unit(verdict, f"{factor(verdict) * worst:.3g}")
     return f"{word} {text} over {len(known)} values"
 
 
@@ -82,10 +59,11 @@ def worded(verdict: Verdict) -> str:
     """The verdict with its scale: a reduced scale shows a direction, never a reproduction."""
     if verdict.verdict == "not run":
         return "not run"
+    late = "" if verdict.fixed_before else ", stated after the runs"
     if verdict.claim["kind"] == "exact":
-        return verdict.verdict  # an identity has no scale
+        return verdict.verdict + late  # an identity has no scale
     reduced = verdict.verdict == "holds" and verdict.scale != "paper"
-    return f"{'direction holds' if reduced else verdict.verdict} at scale {verdict.scale}"
+    return f"{'direction holds' if reduced else verdict.verdict} at scale {verdict.scale}{late}"
 
 
 def claims_table(verdicts: Sequence[Verdict]) -> str:
@@ -117,9 +95,9 @@ def report_text(verdicts: Sequence[Verdict]) -> str:
     parts = [
         "# Report",
         "Written by `make report` from the committed evidence under `results/`. Criteria stand in "
-        "[configs/claims.yaml](../configs/claims.yaml) and were committed before the runs they "
-        "judge; intervals are over seeds, paired where two arms are compared, and conditional on "
-        "the one test set.",
+        "`configs/<experiment>/claims.yaml` and were committed before the runs they judge, unless "
+        "the verdict says otherwise; intervals are over seeds, paired where two arms are compared, "
+        "and conditional on the one test set.",
         claims_table(verdicts),
         "## Every seed",
         _values_table(verdicts),
@@ -156,5 +134,6 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "values": [number(v) if isinstance(v, Above) else v for v in verdict.values],
         "interval": interval._asdict() if interval else None,
+        "fixed_before": verdict.fixed_before,
         "why": verdict.why,
     }

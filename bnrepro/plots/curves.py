@@ -20,7 +20,7 @@ def mean_and_interval(
     Where some seeds trained and some did not, a mean stands for none: seeds alone are shown.
     """
     label, colour, dash = arm(variant)
-    curves = [c for s in evidence.seeds(variant) if (c := evidence.accuracy(variant, s))]
+    curves = [c for s in evidence.seeds(variant) if (c := evidence.curve(variant, s))]
     if not curves:  # diverged before the first evaluation
         return [], []
     if len({evidence.run(variant, s).get("outcome") for s in evidence.seeds(variant)}) > 1:

@@ -25,5 +25,5 @@ def speed_rows(evidence: Evidence, pairs: Sequence[Pair]) -> list[list[str]]:
 
 def speed(evidence: Evidence, fast: str, plain: str, share: float, axis: str) -> SpeedUp:
     seeds = sorted(set(evidence.seeds(fast)) & set(evidence.seeds(plain)))
-    against, arm_curves = ([evidence.accuracy(v, s, axis) for s in seeds] for v in (plain, fast))
+    against, arm_curves = ([evidence.curve(v, s, axis) for s in seeds] for v in (plain, fast))
     return speed_up(against, arm_curves, share)

@@ -3,6 +3,7 @@
 Colours differ in lightness and lines in dash, so that figures read in black and white.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,8 +56,17 @@ RC: dict[Any, Any] = {
 }
 
 
+OTHERS = ("#6a3d9a", "#1b7837", "#c51b7d", "#01665e", "#bf812d", "#4d4d4d", "#0570b0", "#d94801")
+DASHES: tuple[Dash, ...] = ("-", (0, (6, 1)), (0, (3, 1)), (0, (5, 1, 1, 1)))
+
+
 def arm(variant: str) -> Arm:
-    return ARMS.get(variant, Arm(variant, "#555555", "-"))
+    """The look of an arm; one that is not named above gets a look that follows from its name."""
+    if variant in ARMS:
+        return ARMS[variant]
+    number = int.from_bytes(hashlib.sha256(variant.encode()).digest()[:4], "little")
+    colour, dash = OTHERS[number % len(OTHERS)], DASHES[number // len(OTHERS) % len(DASHES)]
+    return Arm(variant, colour, dash)
 
 
 def on_data(title: str, data: str) -> str:

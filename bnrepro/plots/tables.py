@@ -1,25 +1,30 @@
 """Tables as Markdown and on a terminal."""
 
 import sys
-from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
-Table = Sequence[Sequence[str]]  # the header first
+from bnrepro.experiment import Table
+
+ROWS = 12  # of a table on a terminal
 
 
 def markdown(rows: Table) -> str:
+    """A Markdown table, numbers to the right."""
     header, *body = rows
     rule = ["---", *("---:" for _ in header[1:])]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *body)) + "\n"
 
 
-def show(rows: Table, title: str) -> None:
+def show(rows: Table, title: str, most: int | None = None) -> None:
+    """Print a table on the terminal; with `most`, its first rows and how many more there are."""
     header, *body = rows
-    table = RichTable(title=title)
+    left = max(0, len(body) - most) if most else 0
+    caption = f"{left} more rows in table.md" if left else None
+    table = RichTable(title=title, caption=caption)
     for i, name in enumerate(header):
         table.add_column(name, justify="left" if i == 0 else "right")
-    for row in body:
+    for row in body[: len(body) - left]:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -1,29 +1,68 @@
-"""All arms of an experiment under the same overrides: their configs, data set and runs' folders."""
+"""The arms of an experiment under the same overrides: their configs, data set and runs' folders."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from bnrepro.config import compose, variants
+from bnrepro.config.compose import compose, validate, variants
 from bnrepro.config.identity import group_folder
-from bnrepro.config.validation import seed_list, validate
+from bnrepro.config.schema import seed_list
 from bnrepro.data import ImageSet, open_images
 
 
-class Arms(NamedTuple):
-    cfgs: dict[str, Any]  # by variant
-    data: ImageSet
+@dataclass(frozen=True)
+class Arms:
+    """Arms by label: a variant's name, or for an overridden variant its folder's name."""
+
+    asked: list[str]  # those that the overrides ask for; the others are there to compare with
+    cfgs: dict[str, Any]
     folders: dict[str, Path]
+    data: ImageSet
     scale: str
     seeds: list[int]
 
+    @property
+    def parent(self) -> Path:
+        """The folder of all arms at this scale."""
+        return self.folders[self.asked[0]].parent
 
-def arms(experiment: str, overrides: Sequence[str]) -> Arms:
-    """Raises a UserError for a mistake in the overrides, or where the data set cannot be had."""
-    cfgs = {v: compose(experiment, [*overrides, f"variant={v}"]) for v in variants(experiment)}
-    for cfg in cfgs.values():
+
+def compose_arms(experiment: str, overrides: Sequence[str] = ()) -> Arms:
+    """The arms that `variant=…` names beside all named ones, or all under the same overrides.
+
+    Raises:
+        UserError: a mistake in the overrides, or the data set cannot be had.
+    """
+    asked = [v for o in overrides if o.startswith("variant=") for v in o[8:].split(",")]
+    others = [o for o in overrides if not o.startswith("variant=")]
+    cfgs = [compose(experiment, [*others, f"variant={v}"]) for v in asked or variants(experiment)]
+    for cfg in cfgs:
         validate(cfg)
-    first = next(iter(cfgs.values()))
-    data = open_images(first.data)
-    folders = {v: group_folder(cfg, data.name) for v, cfg in cfgs.items()}
-    return Arms(cfgs, data, folders, first.scale, seed_list(first.seeds))
+    data = open_images(cfgs[0].data)
+    named = named_arms(experiment, cfgs[0]) if asked else []
+    folders = [group_folder(cfg, data.name) for cfg in cfgs]
+    labels = [label(cfg, folder, bool(asked)) for cfg, folder in zip(cfgs, folders, strict=True)]
+    everything = {cfg.variant: (cfg, group_folder(cfg, data.name)) for cfg in named}
+    everything |= dict(zip(labels, zip(cfgs, folders, strict=True), strict=True))
+    return Arms(
+        labels,
+        {name: cfg for name, (cfg, _) in everything.items()},
+        {name: folder for name, (_, folder) in everything.items()},
+        data,
+        cfgs[0].scale,
+        seed_list(cfgs[0].seeds),
+    )
+
+
+def label(cfg: Any, folder: Path, beside_named: bool) -> str:
+    """What figures call an arm: beside the named arms, an overridden one by its folder's name."""
+    return folder.name if beside_named else cfg.variant
+
+
+def named_arms(experiment: str, like: Any) -> Iterator[Any]:
+    """The named arms at the scale and in the results folder of a config."""
+    for variant in variants(experiment):
+        cfg = compose(experiment, [f"scale={like.scale}", f"variant={variant}"])
+        yield dataclasses.replace(cfg, results=like.results)

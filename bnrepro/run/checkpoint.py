@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from bnrepro.errors import UserError
-from bnrepro.run.record import write_atomically
+from bnrepro.files import write_atomically
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

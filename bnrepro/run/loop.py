@@ -1,40 +1,68 @@
-"""What turns a loop into a run that can be killed: checkpoints, resuming, outcomes."""
+"""The recorded loop: a trainer's rows go to run records, and a killed run resumes.
+
+with marking(records, identity):
+    record_training(trainer, Recording(…), measure, bar)
+    … finish the records …
+"""
 
 import contextlib
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from bnrepro.data import ImageSet
+from bnrepro.files import writing
 from bnrepro.run import checkpoint
-from bnrepro.run.record import Record, writing
+from bnrepro.run.mirror import Sink, flatten
+from bnrepro.run.progress import Bar
+from bnrepro.run.record import Record
+
+Row = dict[str, Any]
+Measure = Callable[[Tensor], list[Row]]  # of the losses since the last stop; a row a network
 
 
 class Trainer(Protocol):
-    """What a loop must offer to be checkpointed: `SlotTrainer` and `ImageTrainer` do."""
+    """What a loop must offer to be recorded: `SlotTrainer` and `ImageTrainer` do."""
 
     step: int
 
     @property
-    def active(self) -> list[int]: ...
-    def run(self, stops: Sequence[int]) -> Iterator[Tensor]: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def active(self) -> list[int]:
+        """The networks that still train."""
+
+    @property
+    def paper_step(self) -> float:
+        """The step that records count: of the paper's mini-batches."""
+
+    def run(self, stops: Sequence[int]) -> Iterator[Tensor]:
+        """Train to each stop in turn; yield the mean losses since the last."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Where a trainer's rows go, and when its state is saved."""
+
+    records: Sequence[Record]  # of network 0, 1, …; several networks may share a record
+    stops: Sequence[int]  # updates after which a row is recorded
+    checkpoint: Path
+    identity: str  # the config's hash
+    every: int  # updates between checkpoints
+    sinks: Sequence[Sink] = field(default_factory=list)  # of network 0, 1, …; none: no mirror
 
 
 def resume(
-    trainer: Trainer,
-    path: Path,
-    identity: str,
-    force: bool,
-    records: Sequence[Record] = (),
+    trainer: Trainer, path: Path, identity: str, force: bool, records: Sequence[Record] = (),
     group: Sequence[int] = (),
-) -> None:
+) -> None:  # fmt: skip
     """Put the trainer where its checkpoint left it, if the `records` are still of the same `group`.
 
     A seed that meanwhile began anew among others lacks the rows before the checkpoint. Whoever
@@ -48,17 +76,30 @@ def resume(
             path.unlink(missing_ok=True)
 
 
-def checkpointed(
-    trainer: Trainer, stops: Sequence[int], path: Path, identity: str, every: int
-) -> Iterator[Tensor]:
-    """`trainer.run(stops)` that saves after the caller has recorded a stop, `every` steps or more
-    apart and at the end: a resumed run never lacks a row that came before its checkpoint."""
-    saved = trainer.step
-    for losses in trainer.run(stops):
-        yield losses
-        if trainer.step - saved >= every or trainer.step == stops[-1] or not trainer.active:
-            checkpoint.save(path, {"config_hash": identity, **trainer.state_dict()})
+def record_training(trainer: Trainer, recording: Recording, measure: Measure, bar: Bar) -> None:
+    """Train to every stop, record a row for each network that still trains, save the state.
+
+    The state is saved after the rows of its stop, so a resumed run never lacks a row that came
+    before its checkpoint.
+    """
+    saved, last = trainer.step, recording.stops[-1]
+    for losses in trainer.run(recording.stops):
+        rows = measure(losses)
+        for i in trainer.active:
+            recording.records[i].log(rows[i])
+            if recording.sinks:
+                recording.sinks[i].log(flatten(rows[i]))
+        bar.update(trainer.paper_step, _note(rows))
+        due = trainer.step - saved >= recording.every
+        if due or trainer.step == last or not trainer.active:
+            state = {"config_hash": recording.identity, **trainer.state_dict()}
+            checkpoint.save(recording.checkpoint, state)
             saved = trainer.step
+
+
+def _note(rows: Sequence[Row]) -> str:
+    known = [row["test_accuracy"] for row in rows if row["test_accuracy"] is not None]
+    return f"accuracy {sum(known) / len(known):.4f}" if known else ""
 
 
 @contextlib.contextmanager
@@ -76,29 +117,26 @@ def marking(records: Sequence[Record], identity: str) -> Iterator[None]:
 
 
 def chance_accuracy(data: ImageSet, evaluated: int | None = None) -> float:
-    """Accuracy of always naming the commonest class, plus three standard errors of the number of
-    test images that are evaluated (None: all)."""
+    """Accuracy of always naming the commonest class, plus three standard errors.
+
+    The standard error is that of the test images that are evaluated (None: all).
+    """
     share = float(data.test_labels.bincount().max()) / len(data.test_labels)
     count = min(evaluated or len(data.test_labels), len(data.test_labels))
     return share + 3 * (share * (1 - share) / count) ** 0.5
 
 
-def outcome(first_non_finite: float | None, best_accuracy: float | None, chance: float) -> str:
+def describe_outcome(first_non_finite: float | None, best: float | None, chance: float) -> str:
+    """`non-finite`, or `trained` where the best accuracy exceeds chance, else `collapsed`."""
     if first_non_finite is not None:
         return "non-finite"
-    return "trained" if best_accuracy is not None and best_accuracy > chance else "collapsed"
+    return "trained" if best is not None and best > chance else "collapsed"
 
 
-def ending(
-    rows: Sequence[dict[str, Any]],
-    first_non_finite: float | None,
-    chance: float,
-    more: dict[str, Any],
+def summarise(
+    rows: Sequence[Row], first_non_finite: float | None, chance: float, more: Row
 ) -> dict[str, Any]:
-    """How a run ended, from its rows: the last row's scalars with `more`, and the best accuracy.
-
-    A run that never exceeds the accuracy `chance` has collapsed.
-    """
+    """How a run ended, from its rows: the last row's scalars with `more`, and the best accuracy."""
     best = max(rows, key=lambda row: row["test_accuracy"], default=None)
     accuracy, step = (best["test_accuracy"], best["step"]) if best else (None, None)
     final = None
@@ -106,45 +144,9 @@ def ending(
         final = {k: v for k, v in rows[-1].items() if not isinstance(v, dict)} | more
     return {
         "status": "ok" if first_non_finite is None else "diverged",
-        "outcome": outcome(first_non_finite, accuracy, chance),
+        "outcome": describe_outcome(first_non_finite, accuracy, chance),
         "chance_accuracy": round(chance, 6),
         "first_non_finite_step": first_non_finite,
         "final": final,
         "best": {"test_accuracy": accuracy, "step": step},
     }
-
-
-class Bar:
-    """Progress with time left: a live bar on a terminal, a line every tenth elsewhere."""
-
-    def __init__(self, label: str, total: float, done: float) -> None:
-        self.console = Console(stderr=True)
-        self.label, self.total, self.tenth = label, total, 10 * done // total
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-        )
-        self.progress = Progress(*columns, console=self.console)
-        self.task = self.progress.add_task(label, total=total, completed=int(done), note="")
-
-    def __enter__(self) -> "Bar":
-        if self.console.is_terminal:
-            self.progress.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self.console.is_terminal:
-            self.progress.stop()
-
-    def update(self, step: float, note: str) -> None:
-        self.progress.update(self.task, completed=step, note=note)
-        if not self.console.is_terminal and 10 * step // self.total > self.tenth:
-            self.tenth = 10 * step // self.total
-            left = self.progress.tasks[0].time_remaining
-            eta = f", {left:.0f} s left" if left else ""
-            told = f", {note}" if note else ""
-            line = f"{self.label}: step {step:,} of {self.total:,}{told}{eta}"
-            print(line, file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """Data-parallel processes, as torchrun or submitit start them.
 
-    torchrun --nproc_per_node=2 -m experiments.inception variant=bn_x5
+    torchrun --nproc_per_node=2 -m experiments.… [overrides]
 
 Each process trains a replica on its own part of every mini-batch, and gradients are averaged. The
 first process alone evaluates, records, saves and holds the lock. Without a launcher there is one
@@ -23,24 +23,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from bnrepro.errors import UserError
+from bnrepro.run.ranks import rank, world
 
 T = TypeVar("T")
 PATIENCE = datetime.timedelta(hours=1)  # of the others, while the first process evaluates
-
-
-def rank() -> int:
-    """This process's number, from 0."""
-    return int(os.environ.get("RANK", 0))
-
-
-def world() -> int:
-    """How many processes there are."""
-    return int(os.environ.get("WORLD_SIZE", 1))
-
-
-def leads() -> bool:
-    """Whether this is the process that evaluates and writes."""
-    return rank() == 0
 
 
 def join(device: torch.device, expected: int) -> int:
@@ -54,7 +40,7 @@ def join(device: torch.device, expected: int) -> int:
     if expected not in (1, world()):
         raise UserError(
             f"processes={expected}: started were {world()}; the launch decides: torchrun "
-            f"--nproc_per_node={expected} -m experiments.inception …"
+            f"--nproc_per_node={expected} -m experiments.…"
         )
     if world() == 1 or dist.is_initialized():
         return world()

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from bnrepro.config.images import InceptionConfig
+from bnrepro.config.images import ImageConfig
 from bnrepro.errors import UserError
 
 Update = Callable[[Tensor, Tensor], Tensor]  # of images and labels; returns the loss
 WARM_UP = 3  # updates before one is recorded
 
 
-def precision(cfg: InceptionConfig, device: torch.device) -> torch.autocast:
+def precision(cfg: ImageConfig, device: torch.device) -> torch.autocast:
     """With bf16 convolutions and products are in bfloat16; weights and BN's statistics are not."""
     return torch.autocast(device.type, torch.bfloat16, enabled=cfg.precision == "bf16")
 
@@ -28,7 +28,7 @@ def compiled(network: nn.Module) -> nn.Module:
 
 
 @contextlib.contextmanager
-def enough_memory(cfg: InceptionConfig) -> Iterator[None]:
+def enough_memory(cfg: ImageConfig) -> Iterator[None]:
     """One line for a device that is out of memory."""
     try:
         yield
@@ -40,7 +40,7 @@ def enough_memory(cfg: InceptionConfig) -> Iterator[None]:
         ) from error
 
 
-def graphed(cfg: InceptionConfig, device: torch.device) -> bool:
+def graphed(cfg: ImageConfig, device: torch.device) -> bool:
     """Whether updates are replayed as a CUDA graph: on one GPU alone, where it is asked for."""
     return cfg.cuda_graphs and device.type == "cuda" and cfg.processes == 1
 

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnrepro.config import steps_of_grid
-from bnrepro.config.images import InceptionConfig
+from bnrepro.config.images import ImageConfig
+from bnrepro.config.schema import steps_of_grid
 from bnrepro.data import ImageSet
 from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
@@ -28,52 +28,52 @@ from bnrepro.training.acceleration import GraphedUpdate, Update, compiled, graph
 STEP = 32  # examples of a step: durations and records count in the paper's mini-batches
 
 
-def update_size(cfg: InceptionConfig) -> int:
+def update_size(cfg: ImageConfig) -> int:
     """Examples of one update, those of all processes together."""
     return cfg.optim.batch * cfg.processes
 
 
-def in_updates(cfg: InceptionConfig, steps: float) -> int:
+def in_updates(cfg: ImageConfig, steps: float) -> int:
     """How many updates it takes to see as many examples as in that many steps."""
     return math.ceil(steps * STEP / update_size(cfg))
 
 
-def in_steps(cfg: InceptionConfig, updates: int) -> float:
+def in_steps(cfg: ImageConfig, updates: int) -> float:
     """The steps that have as many examples as that many updates; whole numbers as integers."""
     steps = updates * update_size(cfg) / STEP
     return int(steps) if steps.is_integer() else steps
 
 
-def total_steps(cfg: InceptionConfig) -> int:
+def total_steps(cfg: ImageConfig) -> int:
     """The plain network trains T steps; a rate that falls faster is spent as much earlier."""
     speed = cfg.budget.fast if cfg.optim.decay == "fast" else 1.0
     return round(cfg.budget.steps / speed)
 
 
-def updates_of_grid(cfg: InceptionConfig, grid: Sequence[Sequence[int]]) -> list[int]:
+def updates_of_grid(cfg: ImageConfig, grid: Sequence[Sequence[int]]) -> list[int]:
     """The updates after which a grid's steps are reached, up to the last of the run."""
     return [in_updates(cfg, step) for step in steps_of_grid(grid, total_steps(cfg))]
 
 
-def learning_rate(cfg: InceptionConfig, step: float) -> float:
+def learning_rate(cfg: ImageConfig, step: float) -> float:
     """α_t = α_0 · share^(t / steps): exponential, `end_share` of its start when it is spent."""
     start = cfg.optim.lr * cfg.optim.multiplier
     return start * cfg.budget.end_share ** (step / total_steps(cfg))
 
 
-def network_spec(cfg: InceptionConfig, classes: int, channels: int) -> InceptionSpec:
+def network_spec(cfg: ImageConfig, classes: int, channels: int) -> InceptionSpec:
     """The shape of the arm's network on images of so many classes and channels."""
     return InceptionSpec(classes=classes, channels=channels, sync_bn=cfg.sync_bn, **vars(cfg.model))
 
 
-def build(cfg: InceptionConfig, source: ImageSource, seed: int) -> Inception:
+def build(cfg: ImageConfig, source: ImageSource, seed: int) -> Inception:
     """The arm's network with the seed's weights."""
     network = Inception(network_spec(cfg, source.num_classes, source.channels))
     initialise(network, seed)
     return network
 
 
-def sgd(cfg: InceptionConfig, network: nn.Module, fused: bool = False) -> torch.optim.SGD:
+def sgd(cfg: ImageConfig, network: nn.Module, fused: bool = False) -> torch.optim.SGD:
     """SGD with momentum; L2 acts on weights of convolutions and the classifier, not on γ, β, b."""
     weights = [p for p in network.parameters() if p.dim() > 1]
     others = [p for p in network.parameters() if p.dim() == 1]
@@ -89,9 +89,7 @@ class ImageTrainer:
     `step` counts updates, each of `update_size` examples; `paper_step` the paper's steps of 32.
     """
 
-    def __init__(
-        self, cfg: InceptionConfig, seed: int, data: ImageSet, device: torch.device
-    ) -> None:
+    def __init__(self, cfg: ImageConfig, seed: int, data: ImageSet, device: torch.device) -> None:
         if update_size(cfg) > len(data.train_labels):
             raise UserError(
                 f"optim.batch={cfg.optim.batch}, processes={cfg.processes}: the data set "

@@ -1,55 +1,134 @@
-"""The rules that read a grid, of learning rate × initial standard deviation or of one value.
+"""The search for settings that the paper leaves open: a grid of one or more axes.
 
-Their words stand in `configs/mnist_grid.yaml` and `configs/inception_grid.yaml`; these functions
-only look at results.
+    result = search(axes, rules, train_round)
+
+The rule, the same for every search: all cells are trained for a share of the budget; while the best
+lies at the edge of an axis, the grid grows there by the axis' factor; the best cells are trained
+anew with the whole budget, and while the winner lies at an edge, the grid grows there too and the
+best of the new cells joins the finalists. These functions see scores alone.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from bnrepro.config import GridConfig
+from bnrepro.config.rules import fraction, not_negative, setting
+from bnrepro.errors import UserError
 
-
-class Cell(NamedTuple):
-    lr: float
-    std: float
-
-
-C = TypeVar("C", Cell, float)
-
-
-def score(rows: Sequence[Mapping[str, Any]]) -> dict[Cell, float]:
-    """Mean last accuracy over seeds of each cell, from one row a slot."""
-    values: dict[Cell, list[float]] = defaultdict(list)
-    for row in rows:
-        values[Cell(row["lr"], row["init_std"])].append(row["test_accuracy"])
-    return {cell: sum(v) / len(v) for cell, v in values.items()}
+Cell = tuple[float, ...]  # a value an axis
+Scores = dict[Cell, float]
+TrainRound = Callable[[str, Sequence[Cell], float], Scores]  # name, cells, share of the budget
 
 
-def top(scores: Mapping[C, float], count: int) -> list[C]:
-    """The best cells, best first; of equals the one with the lower rate or value."""
+@dataclass(frozen=True)
+class Axis:
+    """The values of one key, in rising order, and the factor by which the axis grows."""
+
+    values: Sequence[float]
+    factor: float = 1.0  # 1: never extended
+
+
+@dataclass
+class SearchConfig:
+    """A grid over keys of the config, and the rule that reads it."""
+
+    axes: dict[str, Any] = setting(check=None)  # the first values of each key: lists of numbers
+    factors: dict[str, float] = setting(check=None)  # by which a key's axis grows; 1: never
+    max_extensions: int = setting(check=not_negative)
+    finalists: int | None = setting(None)  # best cells, trained anew; null: one round in full
+    short: float = setting(check=fraction)  # share of the budget in the short rounds
+    jobs: int = setting(1, neutral=True)  # runs side by side
+
+    def check(self, prefix: str) -> None:
+        """Raise a UserError unless every axis has values above 0 and a factor."""
+        for key, values in self.axes.items():
+            if not isinstance(values, list) or not values:
+                raise UserError(f"{prefix}axes.{key}={values}: name at least one")
+            if not all(isinstance(v, int | float) and 0 < v < math.inf for v in values):
+                raise UserError(f"{prefix}axes.{key}={values}: each must be greater than 0")
+            if not self.factors.get(key, 0) >= 1:
+                raise UserError(
+                    f"{prefix}factors.{key}: give the factor by which it grows, 1: none"
+                )
+
+    def parsed(self) -> list[Axis]:
+        """The axes of the grid, in the order of the keys."""
+        return [Axis(sorted(map(float, v)), self.factors[key]) for key, v in self.axes.items()]
+
+
+@dataclass
+class SearchResult:
+    """Every round's scores by name, and the winner among the finalists."""
+
+    rounds: dict[str, Scores] = field(default_factory=dict)
+    finals: Scores = field(default_factory=dict)
+    at_edge: bool = False
+
+    @property
+    def winner(self) -> Cell:
+        """The best finalist."""
+        return best(self.finals)
+
+
+def search(cfg: SearchConfig, train_round: TrainRound) -> SearchResult:
+    """Train rounds by the rule until the winner lies inside the grid or extensions are used up."""
+    result, axes = SearchResult(), cfg.parsed()
+
+    def train(name: str, cells: Sequence[Cell], budget: float) -> Scores:
+        result.rounds[name] = train_round(name, cells, budget)
+        return result.rounds[name]
+
+    left = iter(range(1, cfg.max_extensions + 1))
+    short = 1.0 if cfg.finalists is None else cfg.short
+    scores = dict(train("grid", list(itertools.product(*(a.values for a in axes))), short))
+    while (cells := extend(scores, best(scores), axes)) and (number := next(left, None)):
+        scores |= train(f"extension-{number}", cells, short)
+    result.finals = scores
+    if cfg.finalists is not None:
+        result.finals = dict(train("finalists", top(scores, cfg.finalists), 1.0))
+        while (cells := extend(scores, result.winner, axes)) and (number := next(left, None)):
+            new = train(f"extension-{number}", cells, short)
+            scores |= new
+            result.finals |= train(f"finalist-{number}", [best(new)], 1.0)
+    result.at_edge = bool(extend(scores, result.winner, axes))
+    return result
+
+
+def describe(result: SearchResult, keys: Sequence[str]) -> dict[str, Any]:
+    """The search as its record's summary keeps it."""
+    winner = dict(zip(keys, result.winner, strict=True))
+    return {
+        "at_edge": result.at_edge,
+        "winner": {**winner, "score": result.finals[result.winner]},
+        "rounds": {
+            name: [[*cell, score] for cell, score in scores.items()]
+            for name, scores in result.rounds.items()
+        },
+    }
+
+
+def top(scores: Mapping[Cell, float], count: int) -> list[Cell]:
+    """The best cells, best first; of equals the one with the lower values."""
     return sorted(scores, key=lambda cell: (-scores[cell], cell))[:count]
 
 
-def best(scores: Mapping[C, float]) -> C:
+def best(scores: Mapping[Cell, float]) -> Cell:
+    """The cell with the highest score."""
     return top(scores, 1)[0]
 
 
-def extend(scores: Mapping[Cell, float], optimum: Cell, grid: GridConfig) -> list[Cell]:
-    """The cells of one more row and column on the sides where the optimum lies at the edge.
-
-    Empty when it lies inside. A factor of 1, or one value only, never extends.
-    """
-    rates, stds = sorted({c.lr for c in scores}), sorted({c.std for c in scores})
-    new_rates = beyond(optimum.lr, rates, grid.lr_factor)
-    new_stds = beyond(optimum.std, stds, grid.std_factor)
-    cells = [Cell(lr, std) for lr in rates + new_rates for std in stds + new_stds]
-    return [cell for cell in cells if cell not in scores]
+def extend(scores: Mapping[Cell, float], optimum: Cell, axes: Sequence[Axis]) -> list[Cell]:
+    """The cells of one more value on each axis at whose edge the optimum lies; none inside."""
+    known = [sorted({cell[i] for cell in scores}) for i in range(len(axes))]
+    new = [beyond(optimum[i], known[i], axis.factor) for i, axis in enumerate(axes)]
+    grid = itertools.product(*(old + more for old, more in zip(known, new, strict=True)))
+    return [cell for cell in grid if cell not in scores]
 
 
-def beyond(value: float, axis: list[float], factor: float) -> list[float]:
-    """The value that follows on the side where the optimum lies at the edge of its axis, if any."""
+def beyond(value: float, axis: Sequence[float], factor: float) -> list[float]:
+    """The value that follows where the optimum lies at the edge of its axis, if any."""
     if factor == 1 or len(axis) < 2:
         return []
     if value == axis[0]:

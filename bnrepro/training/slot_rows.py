@@ -45,7 +45,9 @@ def probe(trainer: SlotTrainer, x: Tensor) -> list[Row]:
     net = trainer.net
     rows: list[Row] = [{"percentiles": {}} for _ in trainer.slots]
     inference = [layer.a for layer in net.forward(x, "moving")[1]]
-    training = [layer.a for layer in net.forward(x, "batch")[1]] if net.batch_norm else inference
+    training = (
+        [layer.a for layer in net.forward(x, "batch")[1]] if net.transform.normalises else inference
+    )
     for mode, inputs in (("training", training), ("inference", inference)):
         values = [percentiles(a).cpu().double().numpy().round(4) for a in inputs]
         for i, row in enumerate(rows):

@@ -9,17 +9,18 @@ frozen and marked with the step; its neighbours go on.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bnrepro.config import ModelConfig, OptimConfig
+from bnrepro.config.schema import ModelConfig, OptimConfig
 from bnrepro.data import Dataset, binarize
 from bnrepro.data.order import batches_of_seeds
 from bnrepro.errors import UserError
-from bnrepro.models.mlp import Slot, SlotMLP, Statistics
+from bnrepro.models.mlp import Slot, SlotMLP
+from bnrepro.models.transforms import Statistics, Transform
 
 EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
 
@@ -27,7 +28,7 @@ EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
 class SlotTrainer:
     """S networks, their optimiser state and their place in the data.
 
-    `network` makes them of (model, slots, inputs, classes, device): another kind of SlotMLP.
+    `transform` is what normalises their hidden layers; None: what `model.norm` says.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class SlotTrainer:
         slots: Sequence[Slot],
         data: Dataset,
         device: torch.device,
-        network: Callable[..., SlotMLP] = SlotMLP,
+        transform: Transform | None = None,
     ) -> None:
         if optim.batch > len(data.train_images):
             raise UserError(
@@ -49,7 +50,9 @@ class SlotTrainer:
         self.labels = data.train_labels.to(device)
         self.test_x = binarize(data.test_images).to(device)
         self.test_labels = data.test_labels.to(device)
-        self.net = network(model, slots, self.x.shape[1], data.num_classes, device)
+        self.net = SlotMLP(
+            model, slots, self.x.shape[1], data.num_classes, device, transform=transform
+        )
         self.lr = torch.tensor([s.lr for s in slots], device=device).view(-1, 1, 1)
         self.velocity = {k: torch.zeros_like(v) for k, v in self.net.params.items()}
         self.grads: dict[str, Tensor] = {}
@@ -62,6 +65,11 @@ class SlotTrainer:
     def active(self) -> list[int]:
         """The slots that still train."""
         return [i for i, step in enumerate(self.first_non_finite) if step is None]
+
+    @property
+    def paper_step(self) -> int:
+        """A step is an update."""
+        return self.step
 
     def run(self, stops: Sequence[int]) -> Iterator[Tensor]:
         """Train to each of the steps in turn; yield the mean training loss since the last (S,)."""
@@ -125,7 +133,7 @@ class SlotTrainer:
 
     def estimate_population(self) -> None:
         """Algorithm 2 over the training batches of one epoch, in the data's own order."""
-        if self.net.batch_norm:
+        if self.net.transform.normalises:
             whole = len(self.x) // self.optim.batch * self.optim.batch
             self.net.estimate_population(self.x[:whole].split(self.optim.batch))
 

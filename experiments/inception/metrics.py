@@ -2,11 +2,13 @@
 
 import math
 
+from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.paired import Claim, Values, paired, paired_seeds
-from bnrepro.evidence.paired import log_steps_ratio as log_steps_ratio
-from bnrepro.evidence.statistics import Above
+from bnrepro.evidence.pairs import log_steps_ratio, paired, paired_seeds
+from bnrepro.evidence.statistics import Above, Values
 from bnrepro.evidence.steps import best, steps_to
+
+__all__ = ["log_steps_ratio"]
 
 PLAIN = "inception"  # the arm whose best accuracy is the target of all
 
@@ -24,8 +26,8 @@ def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
     """
     values: Values = []
     for seed in sorted(set(paired_seeds(evidence, claim)) & set(evidence.seeds(PLAIN))):
-        target = best(evidence.accuracy(PLAIN, seed))
-        arm, against = (evidence.accuracy(claim[v], seed) for v in ("arm", "against"))
+        target = best(evidence.curve(PLAIN, seed))
+        arm, against = (evidence.curve(claim[v], seed) for v in ("arm", "against"))
         mine, other = steps_to(arm, target), steps_to(against, target)
         if other is not None:
             values.append(None if mine is None else math.log(other / mine))

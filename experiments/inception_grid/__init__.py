@@ -1,0 +1,44 @@
+"""The settings Section 4.2 does not give for a short run: the base rate and the speed of its decay.
+
+    make inception-grid                                 all three searches, then the figure
+    python -m experiments.inception_grid variant=rate   one of them: rate, fast, multiplier
+
+The rule that reads them stands in `configs/inception_grid.yaml`. Every value is a run like those of
+`experiments.inception`, `grid.jobs` of them side by side; a finished one is not run again.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from bnrepro.config.images import ImageConfig
+from bnrepro.errors import UserError
+from bnrepro.experiment import Experiment
+from bnrepro.training.search import SearchConfig
+from experiments.inception_grid.gather import gather_searches
+
+KEYS = {"lr": "optim", "fast": "budget", "multiplier": "optim"}  # and their sections
+
+
+@dataclass
+class InceptionGridConfig(ImageConfig):
+    """The search for the base rate and the speed of its decay at a reduced scale."""
+
+    ONE_RECORD: ClassVar[bool] = True
+
+    grid: SearchConfig = field(default_factory=SearchConfig)
+
+    def check(self, prefix: str) -> None:
+        """Raise a UserError for a search of anything but one known key."""
+        super().check(prefix)
+        if len(self.grid.axes) != 1 or self.grid.axes.keys() - KEYS:
+            named = ", ".join(self.grid.axes)
+            raise UserError(f"grid.axes: {named}: give one of {', '.join(KEYS)}")
+
+
+EXPERIMENT = Experiment(
+    stem="inception_grid",
+    section="4.2",
+    question="Which base rate and decay: the searches that Figures 2 and 3 stand on",
+    config=InceptionGridConfig,
+    gather=gather_searches,
+)

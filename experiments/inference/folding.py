@@ -3,21 +3,25 @@
 import statistics
 import time
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from bnrepro.evidence.tables import Row
 from bnrepro.models.mlp import SlotMLP
 from bnrepro.norm import BatchNorm, fold
+from bnrepro.run.values import finite
+from bnrepro.training.slots import SlotTrainer
+from experiments.inference import InferenceConfig
 
 
-def as_module(net: SlotMLP, slot: int, dtype: torch.dtype) -> nn.Sequential:
+def as_module(net: SlotMLP, slot: int, eps: float, dtype: torch.dtype) -> nn.Sequential:
     """One slot's network for inference, with its population statistics as running statistics."""
     layers: list[nn.Module] = []
     for name in net.hidden:
         linear = _linear(net.params[f"{name}.weight"][slot], None)
-        norm = BatchNorm(linear.out_features, eps=net.eps)
+        norm = BatchNorm(linear.out_features, eps=eps)
         with torch.no_grad():
             norm.gamma.copy_(net.params[f"{name}.gamma"][slot, 0])
             norm.beta.copy_(net.params[f"{name}.beta"][slot, 0])
@@ -38,27 +42,28 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     return layer
 
 
-def fold_rows(net: SlotMLP, x: Tensor, repetitions: int) -> Iterator[dict[str, Any]]:
-    """Error, stored numbers and time with and without folding; `seed` is the slot.
+def fold_rows(cfg: InferenceConfig, trainer: SlotTrainer) -> Iterator[Row]:
+    """Error, stored numbers and time of every network with and without folding.
 
     `error` is the largest change of a logit relative to the largest logit; times are medians of
     alternating passes in this run, in ms, so that their ratio means something.
     """
-    for slot in range(len(net.params["output.bias"])):
+    x = trainer.test_x[: cfg.timed_examples]
+    for i, slot in enumerate(trainer.slots):
         for dtype in (torch.float32, torch.float64):
-            model = as_module(net, slot, dtype)
+            model = as_module(trainer.net, i, cfg.eps, dtype)
             folded = fold(model)
-            error, plain_ms, folded_ms = _compare(model, folded, x.to(dtype), repetitions)
+            error, plain_ms, folded_ms = _compare(model, folded, x.to(dtype), cfg.timed_repetitions)
             yield {
                 "part": "fold",
-                "seed": slot,
+                "seed": slot.seed,
                 "dtype": str(dtype).removeprefix("torch."),
-                "error": error,
-                "error_in_epsilons": error / torch.finfo(dtype).eps,
+                "error": finite(error),
+                "error_in_epsilons": finite(error / torch.finfo(dtype).eps),
                 "numbers": stored_numbers(model),
                 "numbers_folded": stored_numbers(folded),
-                "time_ratio": plain_ms / folded_ms,
-                "folded_ms": folded_ms,
+                "time_ratio": finite(plain_ms / folded_ms),
+                "folded_ms": finite(folded_ms),
             }
 
 

@@ -1,78 +1,116 @@
-"""The metrics of Section 3.1's claims."""
+"""The metrics of Section 3.1's claims: a value a seed, or a value a network or measurement where a
+criterion is `over: every`.
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+The judged sizes are the m of at least 32, the smallest mini-batch that the paper trains with.
+"""
 
-from bnrepro.evidence.sweep_evidence import Row, SweepEvidence, seeds
+from collections.abc import Sequence
 
-Values = list[float | None]  # None: not finite
+from bnrepro.evidence.evidence import Evidence, all_seeds
+from bnrepro.evidence.pairs import Claim
+from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.tables import Row
+
 PAPER_BATCH = 32  # 4.2: the smallest mini-batch that the paper trains with
 
 
-def sizes(evidence: SweepEvidence) -> list[int]:
+def company_difference(evidence: Evidence, claim: Claim) -> Values:
+    """Largest change of an example's logits when its batch-mates change, in float64.
+
+    A value a network and kind of fixed statistics; None where a logit is not finite.
+    """
+    rows = fixed_statistics(evidence)
+    return [_most([row["difference"], row["difference_alone"]]) for row in rows]
+
+
+def enumeration_error(evidence: Evidence, claim: Claim) -> Values:
+    """|ratio − 1| of m/(m−1) · E[σ²_B] to the true variance, in float64.
+
+    The expectation is over all mini-batches that can be drawn from a small population; a value a
+    population and m.
+    """
+    return [abs(row["ratio_unbiased"] - 1) for row in evidence.where("enumeration")]
+
+
+def variance_error(evidence: Evidence, claim: Claim) -> Values:
+    """|ratio − 1| of m/(m−1) · E_B[σ²_B] to the variance over all the same examples.
+
+    Of the first hidden layer of trained networks, a mean over units; the largest over m.
+    """
+    rows = evidence.where("moments", layer="hidden1")
+    return _farthest_from_one(evidence, rows, "ratio_unbiased")
+
+
+def x_hat_variance_error(evidence: Evidence, claim: Claim) -> Values:
+    """|Var[x̂] − 1| on training images with population statistics.
+
+    The largest over hidden layers and judged sizes.
+    """
+    rows = [row for row in evidence.where("x_hat") if row["m"] >= PAPER_BATCH]
+    return _farthest_from_one(evidence, rows, "x_hat_var")
+
+
+def moving_gap(evidence: Evidence, claim: Claim) -> Values:
+    """|accuracy with moving averages − accuracy with population statistics| at the end.
+
+    The largest over judged sizes.
+    """
+    judged = [m for m in sizes(evidence) if m >= PAPER_BATCH]
+    gaps = [gap(evidence, m, "moving", "population") for m in judged]
+    return [max(abs(g[seed]) for g in gaps) for seed in all_seeds(evidence)] if gaps else []
+
+
+def lowest_accuracy(evidence: Evidence, claim: Claim) -> Values:
+    """The lowest last test accuracy with population statistics over all m."""
+    every = [accuracies(evidence, m, "population") for m in sizes(evidence)]
+    return [min(values[seed] for values in every) for seed in all_seeds(evidence)]
+
+
+def factor_gain(evidence: Evidence, claim: Claim) -> Values:
+    """Last accuracy with the factor m/(m−1) minus that without it, at the smallest m."""
+    gains = gap(evidence, min(sizes(evidence)), "population", "population_biased")
+    return [gains[seed] for seed in all_seeds(evidence)]
+
+
+def fold_error(evidence: Evidence, claim: Claim) -> Values:
+    """Largest change of a logit by folding, relative to the largest logit, in machine epsilons.
+
+    A value a network and type, float32 and float64.
+    """
+    return [row["error_in_epsilons"] for row in evidence.where("fold")]
+
+
+def sizes(evidence: Evidence) -> list[int]:
     """The mini-batch sizes that networks were trained with."""
-    return sorted({row["m"] for row in evidence.where(part="moments")})
+    return sorted({row["m"] for row in evidence.where("moments")})
 
 
-def accuracies(evidence: SweepEvidence, **wanted: Any) -> dict[int, Any]:
-    """Last test accuracy by seed; `wanted` names m and statistics."""
-    rows = evidence.where(part="accuracy", **wanted)
+def accuracies(evidence: Evidence, m: int, statistics: str) -> dict[int, float]:
+    """Last test accuracy by seed with one kind of statistics."""
+    rows = evidence.where("accuracy", m=m, statistics=statistics)
     last = max(row["examples"] for row in rows)
     return {row["seed"]: row["accuracy"] for row in rows if row["examples"] == last}
 
 
-def company_difference(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    rows = evidence.where(part="company")
-    fixed = [row for row in rows if row["statistics"] != "batch"]
-    return [_most([row["difference"], row["difference_alone"]]) for row in fixed]
+def gap(evidence: Evidence, m: int, kind: str, other: str) -> dict[int, float]:
+    """Last accuracy with one kind of statistics minus that with another, by seed."""
+    a, b = (accuracies(evidence, m, statistics) for statistics in (kind, other))
+    return {seed: a[seed] - b[seed] for seed in a}
 
 
-def enumeration_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    return [abs(row["ratio_unbiased"] - 1) for row in evidence.where(part="enumeration")]
+def fixed_statistics(evidence: Evidence) -> list[Row]:
+    """The rows on changed batch-mates with population statistics or moving averages."""
+    return [row for row in evidence.where("company") if row["statistics"] != "batch"]
 
 
-def variance_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    rows = evidence.where(part="moments", layer="hidden1")
-    return _farthest_from_one(evidence, rows, "ratio_unbiased")
-
-
-def x_hat_variance_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    rows = [row for row in evidence.where(part="x_hat") if row["m"] >= PAPER_BATCH]
-    return _farthest_from_one(evidence, rows, "x_hat_var")
-
-
-def _farthest_from_one(evidence: SweepEvidence, rows: Sequence[Row], column: str) -> Values:
-    own = [[row[column] for row in rows if row["seed"] == seed] for seed in seeds(evidence)]
-    return [_most([None if v is None else abs(v - 1) for v in values]) for values in own]
+def _farthest_from_one(evidence: Evidence, rows: Sequence[Row], column: str) -> Values:
+    if not rows:
+        return []
+    by_seed = [[row[column] for row in rows if row["seed"] == seed] for seed in all_seeds(evidence)]
+    return [_most([None if v is None else abs(v - 1) for v in values]) for values in by_seed]
 
 
 def _most(values: Values) -> float | None:
     """The largest; None when one of them is not finite."""
     known = [v for v in values if v is not None]
     return max(known) if len(known) == len(values) else None
-
-
-def moving_gap(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    judged = [m for m in sizes(evidence) if m >= PAPER_BATCH]
-    gaps = [gap(evidence, m, "moving", "population") for m in judged]
-    return [max(abs(g[seed]) for g in gaps) for seed in seeds(evidence)]
-
-
-def gap(evidence: SweepEvidence, m: int, kind: str, other: str) -> dict[int, float]:
-    """Last accuracy with one kind of statistics minus that with another, by seed."""
-    a, b = (accuracies(evidence, m=m, statistics=name) for name in (kind, other))
-    return {seed: a[seed] - b[seed] for seed in a}
-
-
-def lowest_accuracy(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    every = [accuracies(evidence, m=m, statistics="population") for m in sizes(evidence)]
-    return [min(values[seed] for values in every) for seed in seeds(evidence)]
-
-
-def factor_gain(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    gains = gap(evidence, min(sizes(evidence)), "population", "population_biased")
-    return [gains[seed] for seed in seeds(evidence)]
-
-
-def fold_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    return [row["error_in_epsilons"] for row in evidence.where(part="fold")]

@@ -1,0 +1,49 @@
+"""Section 3.3, a conjecture: with BN, are the singular values of layer Jacobians near 1?
+
+    make jacobian                                    measure, then figures and table
+    python -m experiments.jacobian widths=[100]      one width only
+
+Laptop CPU, under three minutes. To expect: the argument itself is exact under its premises, but BN
+gives unit variances without zero correlations, so look at how networks with and without BN compare
+with each other and with a random Gaussian matrix, for which 69 % of the singular values lie within
+[½, 2] when it is large.
+"""
+
+from dataclasses import dataclass
+
+from bnrepro.config.rules import choice, mini_batch, not_negative, setting
+from bnrepro.config.schema import SweepConfig
+from bnrepro.errors import UserError
+from bnrepro.evidence.gather import gather_cells
+from bnrepro.experiment import Experiment
+
+
+@dataclass
+class JacobianConfig(SweepConfig):
+    """Section 3.3: the singular values of layer Jacobians."""
+
+    widths: list[int] = setting()  # units of every hidden layer
+    hidden_layers: int = setting()
+    activations: list[str] = choice("sigmoid", "relu")
+    lr: list[float] = setting()  # a rate an activation, the same for both arms
+    init_std: float = setting()  # of the Gaussian initial weights
+    eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
+    batch: int = setting(check=mini_batch)  # examples a step
+    # steps at which Jacobians are measured; 0: as initialised
+    stops: list[int] = setting(check=not_negative, rising=True)
+    probe_examples: int = setting()  # training images that give the statistics
+    jacobian_examples: int = setting()  # of these, how many get a Jacobian each
+
+    def check(self, prefix: str) -> None:
+        """Raise a UserError unless there is a rate an activation."""
+        if len(self.lr) != len(self.activations):
+            raise UserError(f"lr={self.lr}: give as many as activations={self.activations}")
+
+
+EXPERIMENT = Experiment(
+    stem="jacobian",
+    section="3.3",
+    question="Do layer Jacobians get singular values near 1?",
+    config=JacobianConfig,
+    gather=gather_cells,
+)

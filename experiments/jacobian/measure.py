@@ -11,44 +11,49 @@ time, and both arms are measured by the same definition: D_z cancels s up to its
 arms differ by where x lies on g and by W, not because BN rescales z.
 
 The paper's argument: if x̂ and ẑ are Gaussian and uncorrelated and F is linear, then
-I = Cov[ẑ] = J Cov[x̂] Jᵀ = J Jᵀ. `exact_rows` checks it and what is left of it when units are only
-scaled to unit variance; `random_rows` measures the yardstick, matrices of N(0, 1/n) entries.
+I = Cov[ẑ] = J Cov[x̂] Jᵀ = J Jᵀ. `exact_row` checks it and what is left of it when units are only
+scaled to unit variance; `random_row` measures matrices of N(0, 1/n) entries for comparison.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from bnrepro.config import ModelConfig, OptimConfig
-from bnrepro.config.mechanisms import JacobianConfig
-from bnrepro.config.validation import seed_list
+from bnrepro.config.schema import ModelConfig, OptimConfig, seed_list
 from bnrepro.data import Dataset
+from bnrepro.evidence.tables import Row
 from bnrepro.models.mlp import HiddenLayer, Slot, SlotMLP, in_float64
+from bnrepro.run.cells import run_cells
 from bnrepro.run.values import number
 from bnrepro.seeding import stream
 from bnrepro.training.slots import SlotTrainer
+from experiments.jacobian import JacobianConfig
+from experiments.jacobian.metrics import NEAR, QUANTILES
 
-Row = dict[str, Any]
-NEAR = (0.5, 2.0)  # our reading of "close to 1"
 ZERO = 1e-12  # a singular value this small beside the largest counts as 0
-QUANTILES = tuple(range(0, 101, 5))  # per cent
 
 
 @dataclass(frozen=True)
 class ExactCell:
+    """The paper's argument at one width."""
+
     width: int
 
 
 @dataclass(frozen=True)
 class RandomCell:
+    """Random Gaussian matrices of one width."""
+
     width: int
 
 
 @dataclass(frozen=True)
 class NetworkCell:
+    """Networks of one width, activation and arm, all seeds together."""
+
     width: int
     activation: str
     lr: float
@@ -58,7 +63,13 @@ class NetworkCell:
 Cell = ExactCell | RandomCell | NetworkCell
 
 
+def run(cfg: JacobianConfig) -> None:
+    """Measure every cell and leave one record."""
+    run_cells(cfg, cells(cfg), measure)
+
+
 def cells(cfg: JacobianConfig) -> list[Cell]:
+    """At each width the exact argument, random matrices, and both arms with each activation."""
     result: list[Cell] = []
     for width in cfg.widths:
         result += [ExactCell(width), RandomCell(width)]
@@ -104,7 +115,7 @@ def spectrum(jacobians: Tensor) -> Row:
 
 
 def random_row(width: int, seed: int, count: int) -> Row:
-    """The yardstick: `count` matrices (n, n) of N(0, 1/n) entries."""
+    """The singular values of `count` matrices (n, n) of N(0, 1/n) entries."""
     generator = stream(seed, "jacobian", "random", width)
     matrices = torch.randn(count, width, width, generator=generator, dtype=torch.float64)
     return {"part": "random", "width": width, "seed": seed, **spectrum(matrices / width**0.5)}
@@ -144,40 +155,40 @@ def exact_row(width: int, seed: int) -> Row:
 def network_rows(
     cfg: JacobianConfig, data: Dataset, cell: NetworkCell, device: torch.device
 ) -> Iterator[Row]:
-    """Train all seeds of a cell at once; rows a seed, stop and layer."""
+    """Train all seeds of a cell at once; rows a stop, layer and seed."""
     norm = "batch" if cell.arm == "bn" else "none"
     hidden = [cell.width] * cfg.hidden_layers
     model = ModelConfig(hidden, cell.activation, norm, "normal", cfg.init_std, cfg.eps, 0.1)
     slots = [Slot(seed, cell.lr, cfg.init_std) for seed in seed_list(cfg.seeds)]
     trainer = SlotTrainer(model, OptimConfig(0.0, 0.0, cfg.batch), slots, data, device)
-    probe = trainer.x[: cfg.probe_examples]
-    if cfg.stops[0] == 0:
-        yield from _stop_rows(cfg, cell, trainer, probe, None)
-    for losses in trainer.run(cfg.stops):
-        yield from _stop_rows(cfg, cell, trainer, probe, losses)
-
-
-def _stop_rows(
-    cfg: JacobianConfig,
-    cell: NetworkCell,
-    trainer: SlotTrainer,
-    probe: Tensor,
-    losses: Tensor | None,
-) -> Iterator[Row]:
-    net = in_float64(trainer.net)
-    layers = net.forward(probe.double(), "batch")[1]
     common = {"part": "network", "width": cell.width, "activation": cell.activation}
-    for layer in range(1, len(layers)):
-        scales = output_scale(net, layer, layers[layer])
+    common["arm"] = cell.arm
+    if cfg.stops[0] == 0:
+        yield from (common | row for row in stop_rows(cfg, trainer, [None] * len(slots)))
+    for losses in trainer.run(cfg.stops):
+        yield from (common | row for row in stop_rows(cfg, trainer, list(map(number, losses))))
+
+
+def stop_rows(
+    cfg: JacobianConfig, trainer: SlotTrainer, losses: list[float | None]
+) -> Iterator[Row]:
+    """Two rows a layer and seed at the present step.
+
+    The row `example` has the mean over the spectra of the examples' Jacobians, the row `mean` the
+    spectrum of their mean over the probe images.
+    """
+    net = in_float64(trainer.net)
+    layers = net.forward(trainer.x[: cfg.probe_examples].double())[1]
+    for layer, (before, after) in enumerate(pairwise(layers), start=1):
+        scales = output_scale(net, net.hidden[layer], after)
         for i, slot in enumerate(trainer.slots):
-            loss = None if losses is None else number(losses[i])
-            place = {"seed": slot.seed, "layer": layer, "t": trainer.step, "loss": loss}
-            x, z = layers[layer - 1].a[i], layers[layer].a[i]
+            x, z = before.a[i], after.a[i]
             weight = net.params[f"{net.hidden[layer]}.weight"][i]
             slopes = slope(x, net.sigmoid)
             each = jacobian(slopes[: cfg.jacobian_examples], weight, scales[i], x, z)
             mean = jacobian(slopes.mean(0, keepdim=True), weight, scales[i], x, z)
-            key = {**common, "arm": cell.arm, **place, **premises(x, each, mean[0])}
+            key = {"seed": slot.seed, "layer": layer, "step": trainer.step, "loss": losses[i]}
+            key |= premises(x, each, mean[0])
             yield {**key, "matrix": "example", **spectrum(each.cpu())}
             yield {**key, "matrix": "mean", **spectrum(mean.cpu())}
 
@@ -190,11 +201,11 @@ def slope(x: Tensor, sigmoid: bool) -> Tensor:
     return y * (1 - y)
 
 
-def output_scale(net: SlotMLP, layer: int, values: HiddenLayer) -> Tensor:
+def output_scale(net: SlotMLP, name: str, layer: HiddenLayer) -> Tensor:
     """s of ∂z/∂x = diag(s) W diag(g′(x)), (S, units): γ/√(σ² + ε), or ones without BN."""
-    if values.inv_std is None:
-        return torch.ones_like(values.a[:, 0])
-    return (net.params[f"{net.hidden[layer]}.gamma"] * values.inv_std)[:, 0]
+    if layer.state is None:
+        return torch.ones_like(layer.a[:, 0])
+    return (net.params[f"{name}.gamma"] * layer.state.inv_std)[:, 0]
 
 
 def jacobian(slopes: Tensor, weight: Tensor, scale: Tensor, x: Tensor, z: Tensor) -> Tensor:

@@ -11,6 +11,9 @@ from bnrepro.evidence.drift import TYPICAL_RANK
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.plots.curves import mean_and_interval, percentile_lines, thousands
 from bnrepro.plots.style import RC, arm, on_data
+from experiments.mnist.tables import answer, tables
+
+__all__ = ["FIGURES", "answer", "tables"]
 
 PAPER_ACCURACY = (0.7, 1.0)  # the axis of Figure 1(a)
 CLOSE_UP = (0.955, 0.985)  # where tuned networks differ, inside the paper's axis

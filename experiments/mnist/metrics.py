@@ -1,21 +1,35 @@
-"""The metrics of Section 4.1's claims: a value a seed, `arm` against `against`, paired by seed."""
+"""The metrics of Section 4.1's claims: a value a seed, `arm` against `against`, paired by seed.
+
+Both arms of a seed have the same initial weights and the same data order.
+"""
 
 import math
 
+from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.paired import Claim, Values, paired
-from bnrepro.evidence.paired import log_steps_ratio as log_steps_ratio
+from bnrepro.evidence.pairs import log_steps_ratio, paired
+from bnrepro.evidence.statistics import Values
+
+__all__ = ["final_accuracy_gain", "log_median_drift", "log_spread_drift", "log_steps_ratio"]
 
 
 def final_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
+    """Last test accuracy of `arm` minus that of `against`, with moving averages."""
     return paired(evidence, claim, "final_test_accuracy", lambda a, b: a - b)
 
 
 def log_median_drift(evidence: Evidence, claim: Claim) -> Values:
+    """ln(drift_arm / drift_against) of the centre of a sigmoid's input.
+
+    A unit's drift is the standard deviation, over steps 1,000 to the end, of its median input,
+    divided by its mean spread p85 − p15; the value is the median over the 100 units of the last
+    hidden layer, with training-mode statistics.
+    """
     return _log_drift(evidence, claim, "relative")
 
 
 def log_spread_drift(evidence: Evidence, claim: Claim) -> Values:
+    """The same for the standard deviation of ln(p85 − p15), the width of a sigmoid's input."""
     return _log_drift(evidence, claim, "spread")
 
 

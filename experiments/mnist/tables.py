@@ -6,6 +6,8 @@ from typing import NamedTuple
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import t_interval
 from bnrepro.evidence.steps import steps_to
+from bnrepro.experiment import Table
+from bnrepro.plots.speed import speed, speed_rows
 from bnrepro.plots.style import arm, on_data
 
 ACCURACY_AT = (1000, 5000, 10000, 20000, 50000)
@@ -28,7 +30,30 @@ class Line(NamedTuple):
     censored: bool = False  # a missing value means "not reached", not "not measured"
 
 
+def tables(evidence: Evidence) -> list[Table]:
+    """The summary over seeds, the speed of the arms with BN, and every seed's values."""
+    seeds = [seed_rows(evidence, variant) for variant in evidence.variants]
+    return [summary_rows(evidence), speed_rows(evidence, PAIRS), *seeds]
+
+
+def answer(evidence: Evidence) -> str:
+    """What came out, in one sentence."""
+    if missing := {"baseline", "bn", "bn_tuned"} - set(evidence.variants):
+        return f"Not compared: {', '.join(sorted(missing))} not finished."
+    equal, tuned = (speed(evidence, v, "baseline", 1.0, "step").text() for v in ("bn", "bn_tuned"))
+    plain, bn = (
+        t_interval([evidence.run(v, s)["final_test_accuracy"] for s in evidence.seeds(v)])
+        for v in ("baseline", "bn")
+    )
+    return (
+        f"Times as fast as the plain network, in steps to its best accuracy: with BN {equal} at "
+        f"the same setting, {tuned} at its own best setting; the last accuracy is "
+        f"{bn.times(100).text(2)} % with BN and {plain.times(100).text(2)} % without."
+    )
+
+
 def lines() -> list[Line]:
+    """The lines of the summary."""
     return [
         *(Line(f"test accuracy at step {s:,}", _accuracy_at(s), 4) for s in ACCURACY_AT),
         Line("best test accuracy", _column("best_test_accuracy"), 4),
@@ -57,7 +82,7 @@ def lines() -> list[Line]:
 
 
 def _accuracy_at(step: int) -> Value:
-    return lambda e, variant, seed: dict(e.accuracy(variant, seed)).get(step)
+    return lambda e, variant, seed: dict(e.curve(variant, seed)).get(step)
 
 
 def _column(name: str) -> Value:
@@ -65,12 +90,16 @@ def _column(name: str) -> Value:
 
 
 def _steps_to(target: float, axis: str) -> Value:
-    return lambda e, variant, seed: steps_to(e.accuracy(variant, seed, axis), target)
+    return lambda e, variant, seed: steps_to(e.curve(variant, seed, axis), target)
 
 
 def _last(name: str) -> Value:
     def value(evidence: Evidence, variant: str, seed: int) -> float | None:
-        known = [r[name] for r in evidence.rows(variant, seed) if r.get(name) is not None]
+        known = [
+            r[name]
+            for r in evidence.where("curves", variant=variant, seed=seed)
+            if r.get(name) is not None
+        ]
         return known[-1] if known else None
 
     return value

@@ -1,30 +1,32 @@
 """Section 3.2 for convolutions: one (γ, β) a feature map, or one an activation; and a bias's place.
 
 Convolutional BN takes its statistics over the mini-batch and all locations, m′ = m·p·q, so that
-every location of a map is treated alike; `BatchNorm(C)`. The other form has statistics, γ and β of
-its own for each activation; `BatchNorm((C, p, q))`.
+every location of a map is treated alike; `BatchNorm(C)`. The other form has statistics, γ and β for
+each activation; `BatchNorm((C, p, q))`.
 
 Rows have a `part`: `bias`, `shift` and `pairs` (float64), and `conv_accuracy`.
 """
 
 import copy
-from collections.abc import Iterator
-from typing import Any, Literal
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnrepro.config.mechanisms import PlacementConfig
-from bnrepro.config.validation import seed_list
+from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset, binarize
+from bnrepro.data.order import batches_of_seeds
+from bnrepro.evidence.tables import Row
 from bnrepro.norm import BatchNorm, population_statistics
 from bnrepro.seeding import stream
-from experiments.placement.measure import CHUNK, minibatches
+from experiments.placement import PlacementConfig
 
-Row = dict[str, Any]
 KINDS = ("none", "map", "activation")  # BN of the convolutional network
 STRIDE = 2
+CHUNK = 1000  # test images a forward pass: bounds memory
 
 
 class ConvNets(nn.Module):
@@ -56,7 +58,7 @@ class ConvNets(nn.Module):
     def _convolution(
         self, name: str, fan_in: int, out: int, kernel: int, stride: int, bias: bool
     ) -> nn.Conv2d:
-        """He's initial weights, from each seed's own stream."""
+        """He's initial weights, drawn for each seed apart."""
         s = len(self.seeds)
         layer = nn.Conv2d(s * fan_in, s * out, kernel, stride, groups=s, bias=bias)
         std = (2 / (fan_in * kernel**2)) ** 0.5
@@ -74,6 +76,12 @@ class ConvNets(nn.Module):
         return logits.view(len(images), len(self.seeds), -1)
 
 
+def minibatches(seeds: Sequence[int], size: int, batch: int) -> Iterator[Tensor]:
+    """Indices (S, batch) of each step; a seed's depend on it alone."""
+    for epoch in itertools.count():
+        yield from batches_of_seeds(seeds, epoch, size, batch).unbind(1)
+
+
 def conv_rows(
     cfg: PlacementConfig, data: Dataset, kind: str, device: torch.device
 ) -> Iterator[Row]:
@@ -86,7 +94,7 @@ def conv_rows(
     indices = minibatches(nets.seeds, len(x), cfg.batch)
     for _ in range(cfg.conv_steps):
         index = next(indices).T.to(device)  # (N, S)
-        # The mean over examples, the sum over seeds: each network has its own gradient.
+        # The mean over examples, the sum over seeds: no network changes another's gradient.
         loss = F.cross_entropy(nets(x[index]).flatten(0, 1), labels[index].flatten())
         grads = torch.autograd.grad(len(nets.seeds) * loss, parameters)
         with torch.no_grad():
@@ -96,12 +104,13 @@ def conv_rows(
         images = x[: cfg.population_examples // cfg.batch * cfg.batch].unsqueeze(1)
         population_statistics(nets, images.split(cfg.batch))
     for seed, accuracy in zip(nets.seeds, conv_accuracy(nets.eval(), data, device), strict=True):
-        row = {"part": "conv_accuracy", "kind": kind, "seed": seed, "steps": cfg.conv_steps}
+        row = {"part": "conv_accuracy", "kind": kind, "seed": seed, "step": cfg.conv_steps}
         yield {**row, "accuracy": accuracy}
 
 
 @torch.no_grad()
 def conv_accuracy(nets: ConvNets, data: Dataset, device: torch.device) -> list[float]:
+    """Test accuracy of every network."""
     side = data.test_images.shape[-1]
     right = torch.zeros(len(nets.seeds), device=device)
     for images, labels in zip(
@@ -112,19 +121,17 @@ def conv_accuracy(nets: ConvNets, data: Dataset, device: torch.device) -> list[f
     return [float(r) / len(data.test_labels) for r in right]
 
 
-def exact_rows(cfg: PlacementConfig, data: Dataset) -> list[Row]:
+def exact_rows(cfg: PlacementConfig, data: Dataset) -> Iterator[Row]:
     """The float64 identities, for every seed."""
     side = data.train_images.shape[-1]
     count = cfg.exact_examples
     images = binarize(data.train_images[:count]).double().view(count, 1, side, side)
-    rows: list[Row] = []
     for seed in seed_list(cfg.seeds):
-        found = [*bias_rows(cfg, images, seed), *shift_rows(cfg, images, seed)]
-        rows += [{"seed": seed, **row} for row in [*found, *pair_rows(cfg, side)]]
-    return rows
+        found = (bias_rows(cfg, images, seed), shift_rows(cfg, images, seed), pair_rows(cfg, side))
+        yield from ({"seed": seed, **row} for row in itertools.chain(*found))
 
 
-def _layer(
+def random_layer(
     cfg: PlacementConfig,
     kind: str,
     seed: int,
@@ -146,7 +153,8 @@ def _layer(
     return layer
 
 
-def _norm(cfg: PlacementConfig, kind: str, side: int, eps: float) -> BatchNorm:
+def new_norm(cfg: PlacementConfig, kind: str, side: int, eps: float) -> BatchNorm:
+    """BN of that layer's output, per activation or per unit or feature map; float64."""
     out = cfg.conv_channels[0]
     return BatchNorm((out, side, side) if kind == "activation" else out, eps=eps).double()
 
@@ -160,13 +168,13 @@ def bias_rows(cfg: PlacementConfig, images: Tensor, seed: int) -> Iterator[Row]:
     generator = stream(seed, "placement", "bias")
     noisy = images + 0.1 * torch.randn(images.shape, generator=generator, dtype=images.dtype)
     for kind in ("dense", "map", "activation"):
-        layer = _layer(cfg, kind, seed, images.shape[-1])
+        layer = random_layer(cfg, kind, seed, images.shape[-1])
         bias = next(p for name, p in layer.named_parameters() if name.endswith("bias"))
         x = layer(noisy)
         weights = torch.randn(x.shape, generator=generator, dtype=x.dtype)
         others = [d for d in range(x.ndim) if d != 1]
         for eps in cfg.exact_eps:
-            norm = _norm(cfg, kind, images.shape[-1], eps)
+            norm = new_norm(cfg, kind, images.shape[-1], eps)
             y = norm(x)
             loss = (weights * torch.sigmoid(y)).sum()
             db, dx = torch.autograd.grad(loss, (bias, x), retain_graph=True)
@@ -181,10 +189,10 @@ def shift_rows(cfg: PlacementConfig, images: Tensor, seed: int) -> Iterator[Row]
     """max |f(shifted) − shifted f| / max |f| for f = BN(convolution).
 
     alike      training, all images shifted by the same amount, γ = 1 and β = 0 everywhere
-    own        the same with an amount of its own for each image
+    own        the same with a different amount for each image
     learned    training, the same amount, random γ and β as after learning
-    inference  fixed statistics of the unshifted images, random γ and β, own amounts
-    padded     as `learned` with own amounts, the convolution padded with zeros
+    inference  fixed statistics of the unshifted images, random γ and β, different amounts
+    padded     as `learned` with different amounts, the convolution padded with zeros
 
     Shifts and padding are circular; in `padded` a margin of zeros takes the shifts and the
     convolution's reach, so that nothing leaves the image and nothing comes back in.
@@ -192,10 +200,10 @@ def shift_rows(cfg: PlacementConfig, images: Tensor, seed: int) -> Iterator[Row]
     side, generator = images.shape[-1], stream(seed, "placement", "shift")
     own = torch.randint(1, side, (len(images), 2), generator=generator)
     common = own[:1].expand_as(own)
-    convolution = _layer(cfg, "map", seed, side)
+    convolution = random_layer(cfg, "map", seed, side)
     yield from padded_rows(cfg, images, seed)
     for kind in ("map", "activation"):
-        plain = _norm(cfg, kind, side, cfg.exact_eps[-1])
+        plain = new_norm(cfg, kind, side, cfg.exact_eps[-1])
         learned = _learned(plain, generator)
         learned.momentum = 1.0  # the running statistics become the last mini-batch's
         learned(convolution(images))
@@ -206,7 +214,7 @@ def shift_rows(cfg: PlacementConfig, images: Tensor, seed: int) -> Iterator[Row]
             "inference": (copy.deepcopy(learned).eval(), own),
         }
         for name, (norm, amounts) in settings.items():
-            change = _shift_error(nn.Sequential(convolution, norm), images, amounts)
+            change = shift_error(nn.Sequential(convolution, norm), images, amounts)
             yield {"part": "shift", "kind": kind, "setting": name, "change": change}
 
 
@@ -217,10 +225,10 @@ def padded_rows(cfg: PlacementConfig, images: Tensor, seed: int) -> Iterator[Row
     wide = F.pad(images, [margin] * 4)
     side = wide.shape[-1]
     amounts = torch.randint(1, margin // 2 + 1, (len(wide), 2), generator=generator)
-    convolution = _layer(cfg, "map", seed, side, "zeros")
+    convolution = random_layer(cfg, "map", seed, side, "zeros")
     for kind in ("map", "activation"):
-        norm = _learned(_norm(cfg, kind, side, cfg.exact_eps[-1]), generator)
-        change = _shift_error(nn.Sequential(convolution, norm), wide, amounts)
+        norm = _learned(new_norm(cfg, kind, side, cfg.exact_eps[-1]), generator)
+        change = shift_error(nn.Sequential(convolution, norm), wide, amounts)
         yield {"part": "shift", "kind": kind, "setting": "padded", "change": change}
 
 
@@ -234,7 +242,9 @@ def _learned(norm: BatchNorm, generator: torch.Generator) -> BatchNorm:
 
 
 @torch.no_grad()
-def _shift_error(f: nn.Module, images: Tensor, amounts: Tensor) -> float:
+def shift_error(f: nn.Module, images: Tensor, amounts: Tensor) -> float:
+    """max |f(shifted) − shifted f| / max |f|; image i is shifted by amounts[i] (2,), circularly."""
+
     def shifted(values: Tensor) -> Tensor:
         pairs = zip(values, amounts.tolist(), strict=True)
         return torch.stack([torch.roll(v, a, (-2, -1)) for v, a in pairs])

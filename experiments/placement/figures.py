@@ -2,67 +2,44 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bnrepro.evidence.evidence import Evidence, all_seeds
 from bnrepro.evidence.statistics import t_interval
-from bnrepro.evidence.sweep_evidence import SweepEvidence, seeds
 from bnrepro.plots.bands import band
-from bnrepro.plots.style import ARMS, RC, Arm
-from experiments.placement.metrics import JUDGED, best_rate, last_rows, shape_mean, stops
+from bnrepro.plots.style import RC, Arm
+from experiments.placement.metrics import (
+    JUDGED,
+    best_rate,
+    gaussian_values,
+    last_rows,
+    shape_mean,
+    stops,
+)
+from experiments.placement.tables import (
+    KINDS,
+    PLACES,
+    SHAPES,
+    SHIFTS,
+    activations_of,
+    answer,
+    tables,
+    title,
+)
 
-PLACES = {
-    "none": ARMS["baseline"],
-    "preactivation": Arm("BN(Wu), before g", ARMS["bn"].colour, "-"),
-    "input": ARMS["bn_input"],
-    "after": ARMS["bn_after"],
-}
+__all__ = ["FIGURES", "answer", "tables"]
+
 MARKERS = dict(zip(PLACES, "^oDs", strict=True))
 WHAT = {
     "u": Arm("u, the layer's input", "#d1603d", (0, (4, 2))),
     "x": Arm("Wu + b, the nonlinearity's input", "#1b3a5b", "-"),
 }
-SHAPES = {
-    "gaussian_distance": "Kolmogorov distance to a Gaussian",
-    "absolute_skewness": "absolute skewness",
-    "kurtosis": "excess kurtosis",
-    "zeros": "share of zeros",
-    "shape_change": "change of shape since the point before",
-}
-KINDS = {
-    "none": ARMS["baseline"],
-    "map": Arm("BN per feature map", ARMS["bn"].colour, "-"),
-    "activation": ARMS["bn_activation"],
-}
-SHIFTS = {
-    "alike": ("one shift,\nγ, β alike", "training, one shift for all, γ and β alike"),
-    "own": ("own\nshifts", "training, a shift of its own for each image"),
-    "learned": ("one shift,\nγ, β learned", "training, one shift for all, γ and β learned"),
-    "inference": ("inference", "inference"),
-    "padded": ("zero\npadding", "training, zeros for padding, own shifts within a margin"),
-}
 
 
-def activations_of(evidence: SweepEvidence) -> list[str]:
-    return list(dict.fromkeys(r["activation"] for r in evidence.where(part="accuracy")))
-
-
-def title(activation: str) -> str:
-    return {"relu": "ReLU"}.get(activation, activation)
-
-
-def shape_text(
-    evidence: SweepEvidence, column: str, what: str, activation: str, arm: str = "none"
-) -> str:
-    found = (shape_mean(evidence, column, what, s, activation, arm) for s in seeds(evidence))
-    values = [v for v in found if v is not None]
-    return f"{t_interval(values).mean:.3f}" if values else "–"
-
-
-def shape_figure(evidence: SweepEvidence) -> Figure:
+def shape_figure(evidence: Evidence) -> Figure:
     """Rows: activations; columns: densities, then measures of shape over training; no BN."""
     activations = activations_of(evidence)
     with plt.rc_context(RC):
@@ -86,42 +63,35 @@ def shape_figure(evidence: SweepEvidence) -> Figure:
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
         figure.suptitle(
             "Without BN: the two places where it could go, hidden layers 2 and 3, "
-            f"{len(seeds(evidence))} seeds"
+            f"{len(all_seeds(evidence))} seeds"
         )
     return figure
 
 
-def _density_panel(axis: Axes, evidence: SweepEvidence, activation: str) -> None:
+def _density_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     """Both layers and all units of the first seed together, beside N(0, 1)."""
-    rows = evidence.where(part="density", activation=activation, arm="none")
+    rows = evidence.where("density", activation=activation, arm="none")
     places = sorted({r["z"] for r in rows})
     normal = [math.exp(-z * z / 2) / math.sqrt(2 * math.pi) for z in places]
     axis.plot(places, normal, color="#aaaaaa", linewidth=4)
     for what, arm in WHAT.items():
-        found = [
-            [
-                r["density"]
-                for r in rows
-                if (r["what"], r["z"]) == (what, z) and r["layer"] in JUDGED
-            ]
-            for z in places
-        ]
+        judged = [r for r in rows if r["what"] == what and r["layer"] in JUDGED]
+        found = [[r["density"] for r in judged if r["z"] == z] for z in places]
         heights = [sum(values) / len(values) for values in found]
         axis.plot(places, heights, color=arm.colour, linestyle=arm.dash, linewidth=1.8)
     axis.set(ylabel=f"{title(activation)} network\ndensity", xlabel="standard deviations")
 
 
-def _shape_panel(axis: Axes, evidence: SweepEvidence, activation: str, column: str) -> None:
+def _shape_panel(axis: Axes, evidence: Evidence, activation: str, column: str) -> None:
     steps = stops(evidence)
-    sample = [r[column] for r in evidence.where(part="reference") if r[column] is not None]
+    sample = gaussian_values(evidence, column)
     if sample:
         label = "a Gaussian (a sample as large)"
         axis.axhline(t_interval(sample).mean, color="#aaaaaa", linewidth=4, label=label)
     for what, arm in WHAT.items():
-        wanted = {"part": "shape", "arm": "none", "activation": activation, "what": what}
-        values = [
-            _by_seed(evidence.where(**wanted, steps=s), column, seeds(evidence)) for s in steps
-        ]
+        rows = evidence.where("shape", arm="none", activation=activation, what=what)
+        at = [[r for r in rows if r["step"] == step] for step in steps]
+        values = [[shape_mean(found, column, s) for s in all_seeds(evidence)] for found in at]
         band(axis, steps, values, arm, "o" if what == "x" else "s")
     _step_axis(axis, steps)
     if column == "zeros":
@@ -130,26 +100,14 @@ def _shape_panel(axis: Axes, evidence: SweepEvidence, activation: str, column: s
         axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
 
 
-def _by_seed(
-    rows: Sequence[dict[str, Any]], column: str, every: Sequence[int]
-) -> list[float | None]:
-    """Mean over the judged layers, a value a seed."""
-    values: list[float | None] = []
-    for seed in every:
-        own = [r[column] for r in rows if r["seed"] == seed and r["layer"] in JUDGED]
-        known = [v for v in own if v is not None]
-        values.append(sum(known) / len(known) if known and len(known) == len(own) else None)
-    return values
-
-
 def _step_axis(axis: Axes, steps: Sequence[int]) -> None:
     axis.set_xscale("symlog", linthresh=max(1, next((s for s in steps if s), 1)))
     axis.set_xticks(steps, [f"{s:g}" for s in steps])
     axis.minorticks_off()
 
 
-def accuracy_figure(evidence: SweepEvidence) -> Figure:
-    """Each arm at its own best rate over training; at the end at every rate; convolutions."""
+def accuracy_figure(evidence: Evidence) -> Figure:
+    """Each arm at its best rate over training; at the end at every rate; convolutions."""
     activations = activations_of(evidence)
     with plt.rc_context(RC):
         figure, axes = plt.subplots(
@@ -162,23 +120,25 @@ def accuracy_figure(evidence: SweepEvidence) -> Figure:
         _commuting(axes[1, -1], evidence)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4)
-        figure.suptitle(f"The place of BN: {len(seeds(evidence))} seeds, mean and 95 % interval")
+        figure.suptitle(
+            f"The place of BN: {len(all_seeds(evidence))} seeds, mean and 95 % interval"
+        )
     return figure
 
 
-def _curves(axis: Axes, evidence: SweepEvidence, activation: str) -> None:
+def _curves(axis: Axes, evidence: Evidence, activation: str) -> None:
     for arm, place in PLACES.items():
         lr = best_rate(evidence, activation, arm)
-        rows = evidence.where(part="accuracy", activation=activation, arm=arm, lr=lr)
-        steps = sorted({r["steps"] for r in rows})
-        values = [[100 * r["accuracy"] for r in rows if r["steps"] == s] for s in steps]
+        rows = evidence.where("accuracy", activation=activation, arm=arm, lr=lr)
+        steps = sorted({r["step"] for r in rows})
+        values = [[100 * r["accuracy"] for r in rows if r["step"] == s] for s in steps]
         band(axis, steps, values, place, MARKERS[arm])
     _step_axis(axis, stops(evidence))
     axis.set_title(f"{title(activation)}: each at its own best rate")
     axis.set(xlabel="training steps", ylabel="test accuracy, %", ylim=(0, 100))
 
 
-def _rates(axis: Axes, evidence: SweepEvidence, activation: str) -> None:
+def _rates(axis: Axes, evidence: Evidence, activation: str) -> None:
     for arm, place in PLACES.items():
         rows = last_rows(evidence, activation, arm)
         rates = sorted({r["lr"] for r in rows})
@@ -195,9 +155,9 @@ def _rates(axis: Axes, evidence: SweepEvidence, activation: str) -> None:
     axis.minorticks_off()
 
 
-def _kinds(axis: Axes, evidence: SweepEvidence) -> None:
+def _kinds(axis: Axes, evidence: Evidence) -> None:
     for place, (kind, arm) in enumerate(KINDS.items()):
-        found = [100 * r["accuracy"] for r in evidence.where(part="conv_accuracy", kind=kind)]
+        found = [100 * r["accuracy"] for r in evidence.where("conv_accuracy", kind=kind)]
         interval = t_interval(found)
         low, high = (interval.mean if b is None else b for b in (interval.low, interval.high))
         axis.plot([place - 0.12] * len(found), found, "o", color="#777777", ms=4)
@@ -209,14 +169,14 @@ def _kinds(axis: Axes, evidence: SweepEvidence) -> None:
     axis.set(title="Convolutional network", ylabel="test accuracy, %", xlim=(-0.5, 2.5))
 
 
-def _commuting(axis: Axes, evidence: SweepEvidence) -> None:
+def _commuting(axis: Axes, evidence: Evidence) -> None:
     foot = 1e-18  # a change of exactly zero is drawn here
     show: dict[str, tuple[str, Callable[..., float]]] = {
         "map": ("o", max),
         "activation": ("s", min),
     }
     for kind, (marker, choose) in show.items():
-        found = [evidence.where(part="shift", kind=kind, setting=s) for s in SHIFTS]
+        found = [evidence.where("shift", kind=kind, setting=s) for s in SHIFTS]
         values = [max(choose(r["change"] for r in rows), foot) for rows in found]
         label, colour, _ = KINDS[kind]
         axis.plot(range(len(SHIFTS)), values, marker, color=colour, ms=8, label=label)
@@ -225,3 +185,6 @@ def _commuting(axis: Axes, evidence: SweepEvidence) -> None:
     axis.set_yticks([foot, 1e-15, 1e-10, 1e-5, 1], ["0", "1e−15", "1e−10", "1e−5", "1"])
     axis.set_xticks(range(len(SHIFTS)), [short for short, _ in SHIFTS.values()], fontsize=8)
     axis.legend(loc="center left")
+
+
+FIGURES = {"shapes": shape_figure, "accuracy": accuracy_figure}

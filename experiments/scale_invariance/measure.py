@@ -8,43 +8,69 @@ gradients of trained networks.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import jacrev
 
-from bnrepro.config import ModelConfig, OptimConfig
-from bnrepro.config.mechanisms import ScaleInvarianceConfig
-from bnrepro.config.validation import seed_list
+from bnrepro.config.schema import ModelConfig, OptimConfig, seed_list
 from bnrepro.data import Dataset, binarize
+from bnrepro.evidence.tables import Row
 from bnrepro.models.mlp import Slot, SlotMLP, initial_weight
 from bnrepro.norm import normalize
+from bnrepro.run.cells import run_cells
 from bnrepro.run.values import number
 from bnrepro.training.slots import SlotTrainer
+from experiments.scale_invariance import ScaleInvarianceConfig
 
-Row = dict[str, Any]
 Layer = Callable[[Tensor, Tensor], Tensor]  # (u, W) -> (m, units)
 
 
 @dataclass(frozen=True)
 class ExactCell:
+    """One layer of one seed, with weights of every scale."""
+
     seed: int
     eps: float | None  # None: the plain layer, without BN
 
 
-def cells(cfg: ScaleInvarianceConfig) -> list[ExactCell | str]:
+@dataclass(frozen=True)
+class TrainingCell:
+    """The networks of one arm, all rates and seeds together."""
+
+    arm: str  # baseline | bn
+
+
+Cell = ExactCell | TrainingCell
+
+
+def run(cfg: ScaleInvarianceConfig) -> None:
+    """Measure every cell and leave one record."""
+    run_cells(cfg, cells(cfg), measure)
+
+
+def cells(cfg: ScaleInvarianceConfig) -> list[Cell]:
+    """For each seed a layer with every ε and one without BN; then the training of both arms."""
     exact = [ExactCell(s, eps) for s in seed_list(cfg.seeds) for eps in [*cfg.exact_eps, None]]
-    return [*exact, "baseline", "bn"]
+    return [*exact, TrainingCell("baseline"), TrainingCell("bn")]
+
+
+def measure(
+    cfg: ScaleInvarianceConfig, data: Dataset, cell: Cell, device: torch.device
+) -> Iterable[Row]:
+    """The rows of one cell."""
+    if isinstance(cell, ExactCell):
+        return exact_rows(cfg, data, cell)
+    return training_rows(cfg, data, cell.arm, device)
 
 
 # --- exact: one layer in float64 ---------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Measured:
+class Derivatives:
     """A layer's output, all derivatives of it, and norms behind the sigmoid that follows."""
 
     output: Tensor  # (m, units), BN(Wu), or Wu without BN
@@ -54,20 +80,23 @@ class Measured:
     pull: float  # ‖∂z/∂W‖
 
 
-def measure(layer: Layer, u: Tensor, weight: Tensor) -> Measured:
+def differentiate(layer: Layer, u: Tensor, weight: Tensor) -> Derivatives:
+    """The layer's output and derivatives at u and W."""
     output = layer(u, weight)
     by_input, by_weight = jacrev(layer, argnums=(0, 1))(u, weight)
     z = torch.sigmoid(output)
     slope = (z * (1 - z))[..., None, None]  # of the sigmoid, entry by entry
     norms = (float((slope * d).norm()) for d in (by_input, by_weight))
-    return Measured(output, by_input, by_weight, *norms)
+    return Derivatives(output, by_input, by_weight, *norms)
 
 
-def normalized(eps: float) -> Layer:
+def normalized_layer(eps: float) -> Layer:
+    """BN(Wu) with γ = 1 and β = 0."""
     return lambda u, weight: normalize(u @ weight, (0,), eps).x_hat
 
 
-def plain(u: Tensor, weight: Tensor) -> Tensor:
+def plain_layer(u: Tensor, weight: Tensor) -> Tensor:
+    """Wu."""
     return u @ weight
 
 
@@ -78,51 +107,52 @@ def exact_rows(cfg: ScaleInvarianceConfig, data: Dataset, cell: ExactCell) -> li
     `prediction_error` (with BN) to those of ε/a², the largest of the three; `flow` and `pull` are
     norms behind the sigmoid relative to those at a = 1.
     """
-    u, weight = layer(cfg, data, cell.seed)
-    function = plain if cell.eps is None else normalized(cell.eps)
-    reference = measure(function, u, weight)
+    u, weight = first_layer(cfg, data, cell.seed)
+    layer = plain_layer if cell.eps is None else normalized_layer(cell.eps)
+    reference = differentiate(layer, u, weight)
     rows = []
     for a in [sign * size for size in cfg.exact_scales for sign in (1, -1)]:
-        scaled = measure(function, u, a * weight)
+        scaled = differentiate(layer, u, a * weight)
         output, jacobian, gradient = errors(scaled, reference, a)
         row = {"part": "exact", "seed": cell.seed, "eps": cell.eps, "a": a}
         row |= {"output_error": output, "jacobian_error": jacobian, "gradient_error": gradient}
         row |= {"flow": scaled.flow / reference.flow, "pull": scaled.pull / reference.pull}
         if cell.eps is not None:
-            predicted = measure(normalized(cell.eps / a**2), u, weight)
+            predicted = differentiate(normalized_layer(cell.eps / a**2), u, weight)
             row["prediction_error"] = max(errors(scaled, predicted, a))
         rows.append(row)
     return rows
 
 
-def layer(cfg: ScaleInvarianceConfig, data: Dataset, seed: int) -> tuple[Tensor, Tensor]:
+def first_layer(cfg: ScaleInvarianceConfig, data: Dataset, seed: int) -> tuple[Tensor, Tensor]:
     """A mini-batch u (m, inputs) and initial weights W (inputs, units) of the first layer."""
     u = binarize(data.train_images[: cfg.exact_examples]).double()
-    model, slot = settings(cfg, "batch"), Slot(seed, 0, cfg.init_std)
+    model, slot = model_config(cfg, "batch"), Slot(seed, 0, cfg.init_std)
     return u, initial_weight(model, slot, "hidden1", u.shape[1], cfg.exact_units).double()
 
 
-def errors(scaled: Measured, reference: Measured, a: float) -> tuple[float, float, float]:
+def errors(scaled: Derivatives, reference: Derivatives, a: float) -> tuple[float, float, float]:
     """Relative distance of output, ∂/∂u and ∂/∂(aW) from sign(a)·(output, ∂/∂u, (1/a) ∂/∂W).
 
     ∂/∂(aW) carries the sign of the output and 1/a: together 1/|a|.
     """
     sign = math.copysign(1, a)
     return (
-        relative(scaled.output, sign * reference.output),
-        relative(scaled.by_input, sign * reference.by_input),
-        relative(scaled.by_weight, reference.by_weight / abs(a)),
+        relative_distance(scaled.output, sign * reference.output),
+        relative_distance(scaled.by_input, sign * reference.by_input),
+        relative_distance(scaled.by_weight, reference.by_weight / abs(a)),
     )
 
 
-def relative(value: Tensor, target: Tensor) -> float:
+def relative_distance(value: Tensor, target: Tensor) -> float:
+    """‖value − target‖ / ‖target‖."""
     return float((value - target).norm() / target.norm())
 
 
 # --- training ------------------------------------------------------------------------------------
 
 
-def settings(cfg: ScaleInvarianceConfig, norm: str) -> ModelConfig:
+def model_config(cfg: ScaleInvarianceConfig, norm: str) -> ModelConfig:
     """The network of Section 4.1."""
     return ModelConfig(cfg.hidden, "sigmoid", norm, "normal", cfg.init_std, cfg.eps, 0.1)
 
@@ -132,42 +162,34 @@ def training_rows(
 ) -> Iterator[Row]:
     """Train rates × seeds at once; a row a network and stop, all hidden layers together.
 
-    `weight` ‖W‖; `gradient` ‖∂ℓ/∂W‖ on a fixed probe of ten mini-batches in one; `relative_step`
-    lr ‖∂ℓ/∂W‖/‖W‖; `effective_rate` lr/‖W‖²; `cosine` between W and ∂ℓ/∂W; `gradient_ratio` the
-    factor by which the gradient changes when the hidden weights are multiplied by `probe_scale`;
-    `loss` the mean training loss since the last stop.
+    `loss` is the mean training loss since the last stop, the other columns are those of `probe` on
+    a fixed batch of ten mini-batches in one.
     """
-    model = settings(cfg, "batch" if arm == "bn" else "none")
+    model = model_config(cfg, "batch" if arm == "bn" else "none")
     slots = [Slot(s, lr, cfg.init_std) for lr in cfg.lr for s in seed_list(cfg.seeds)]
     trainer = SlotTrainer(model, OptimConfig(0.0, 0.0, cfg.batch), slots, data, device)
     count = min(10 * cfg.batch, len(trainer.x))
     x = trainer.x[:count].expand(len(slots), -1, -1)
     labels = trainer.labels[:count].expand(len(slots), -1)
     for losses in trainer.run(cfg.stops):
-        values = {"loss": losses, **probe(trainer.net, x, labels, trainer.lr.flatten(), cfg)}
+        probed = probe(trainer.net, x, labels, trainer.lr.flatten(), cfg.probe_scale)
+        values = {"loss": losses, **probed}
         for i, slot in enumerate(slots):
             row = {key: number(value[i]) for key, value in values.items()}
             key = {"part": "training", "arm": arm, "seed": slot.seed, "lr": slot.lr}
-            yield {**key, "probe_scale": cfg.probe_scale, "t": trainer.step, **row}
+            yield {**key, "probe_scale": cfg.probe_scale, "step": trainer.step, **row}
 
 
-def probe(
-    net: SlotMLP, x: Tensor, labels: Tensor, lr: Tensor, cfg: ScaleInvarianceConfig
-) -> dict[str, Tensor]:
-    """Norms of the hidden weights and their gradients on a probe batch, (S,) each.
+def probe(net: SlotMLP, x: Tensor, labels: Tensor, lr: Tensor, factor: float) -> dict[str, Tensor]:
+    """Norms of the hidden weights and their gradients on a batch, (S,) each; it changes nothing.
 
-    The network is left as it was.
+    `weight` ‖W‖; `gradient` ‖∂ℓ/∂W‖; `relative_step` lr ‖∂ℓ/∂W‖/‖W‖; `effective_rate` lr/‖W‖²;
+    `cosine` between W and ∂ℓ/∂W; `gradient_ratio`: ‖∂ℓ/∂W‖ at `factor` times the hidden weights
+    over ‖∂ℓ/∂W‖.
     """
     keys = [f"{name}.weight" for name in net.hidden]
-    moving = {key: value.clone() for key, value in net.moving.items()}
-    grads = net.gradients(x, labels)[1]
-    for key in keys:
-        net.params[key] *= cfg.probe_scale
-    scaled = net.gradients(x, labels)[1]
-    for key in keys:
-        net.params[key] /= cfg.probe_scale
-    net.moving = moving
-    weight, gradient = total(net.params, keys), total(grads, keys)
+    grads, scaled = (scaled_copy(net, a).gradients(x, labels)[1] for a in (1, factor))
+    weight, gradient = joint_norm(net.params, keys), joint_norm(grads, keys)
     inner = torch.stack([(net.params[k] * grads[k]).sum((1, 2)) for k in keys]).sum(0)
     return {
         "weight": weight,
@@ -175,10 +197,19 @@ def probe(
         "relative_step": lr * gradient / weight,
         "effective_rate": lr / weight.square(),
         "cosine": inner / (weight * gradient),
-        "gradient_ratio": total(scaled, keys) / gradient,
+        "gradient_ratio": joint_norm(scaled, keys) / gradient,
     }
 
 
-def total(tensors: dict[str, Tensor], keys: list[str]) -> Tensor:
+def scaled_copy(net: SlotMLP, factor: float) -> SlotMLP:
+    """The network with its hidden weights multiplied; its gradients leave `net` as it is."""
+    copy = net.with_transform(net.transform)
+    hidden = {f"{name}.weight": factor * net.params[f"{name}.weight"] for name in net.hidden}
+    copy.params = net.params | hidden
+    copy.moving = {key: value.clone() for key, value in net.moving.items()}
+    return copy
+
+
+def joint_norm(tensors: dict[str, Tensor], keys: list[str]) -> Tensor:
     """The norm (S,) of several layers' tensors taken together."""
     return torch.stack([tensors[key].square().sum((1, 2)) for key in keys]).sum(0).sqrt()

@@ -1,76 +1,92 @@
-"""The metrics of Section 3.3's claims on scale: a value a seed."""
+"""The metrics of Section 3.3's claims on the scale of weights, a value a seed.
+
+Errors are relative to the norm of what is compared, in float64.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnrepro.evidence.sweep_evidence import Row, SweepEvidence, seeds
-
-Values = list[float | None]  # None: not finite
-
-
-def training(evidence: SweepEvidence, **wanted: Any) -> list[Row]:
-    return evidence.where(part="training", **wanted)
+from bnrepro.evidence.evidence import Evidence, all_seeds
+from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.tables import Row
 
 
-def normalized(evidence: SweepEvidence, **wanted: Any) -> list[Row]:
-    """Rows of the exact part with BN."""
-    return [r for r in evidence.where(part="exact", **wanted) if r["eps"] is not None]
+def output_error(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
+    """BN((aW)u) against BN(Wu) at ε = 0, the largest error over a > 0."""
+    return largest_errors(evidence, "output_error")
 
 
-def output_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    return _worst(evidence, "output_error")
+def jacobian_error(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
+    """∂BN((aW)u)/∂u against ∂BN(Wu)/∂u, all entries, at ε = 0: the largest error over a > 0."""
+    return largest_errors(evidence, "jacobian_error")
 
 
-def jacobian_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    return _worst(evidence, "jacobian_error")
+def gradient_error(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
+    """∂BN((aW)u)/∂(aW) against (1/a) ∂BN(Wu)/∂W, all entries, at ε = 0: the largest over a > 0."""
+    return largest_errors(evidence, "gradient_error")
 
 
-def gradient_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    return _worst(evidence, "gradient_error")
+def prediction_error(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
+    """BN_ε((aW)u) and both derivatives against those of sign(a) BN_{ε/a²}(Wu).
 
-
-def _worst(evidence: SweepEvidence, column: str) -> Values:
-    """The largest over a > 0, ε = 0."""
-    found = [normalized(evidence, seed=seed, eps=0) for seed in seeds(evidence)]
-    return [max(row[column] for row in rows if row["a"] > 0) for rows in found]
-
-
-def prediction_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    found = [normalized(evidence, seed=seed) for seed in seeds(evidence)]
+    The largest error of the three over every ε and both signs of a.
+    """
+    found = [normalized_rows(evidence, seed=seed) for seed in all_seeds(evidence)]
     return [max(row["prediction_error"] for row in rows) for rows in found]
 
 
-def probe_error(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    """|2 · ratio − 1| for a probe at doubled weights, the largest over rates and steps."""
+def probe_error(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
+    """|a · ratio − 1| in training with BN, the largest over rates and recorded steps.
+
+    `ratio` is the norm of the hidden weights' gradient at a times the weights, over the norm at the
+    weights themselves; a = 2 in the claim.
+    """
     values: Values = []
-    for seed in seeds(evidence):
-        ratios = [row["gradient_ratio"] for row in training(evidence, arm="bn", seed=seed)]
+    for seed in all_seeds(evidence):
+        rows = evidence.where("training", arm="bn", seed=seed)
+        ratios = [row["gradient_ratio"] for row in rows]
         finite = None not in ratios
         values.append(max(abs(r * probe_scale(evidence) - 1) for r in ratios) if finite else None)
     return values
 
 
-def probe_scale(evidence: SweepEvidence) -> float:
-    """The factor that the probe multiplied the weights by."""
-    return float(training(evidence)[0]["probe_scale"])
+def log_growth(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
+    """ln of the growth of the hidden weights' norm, the claim's `arm` minus `against`.
 
-
-def log_growth(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    rate = max(row["lr"] for row in training(evidence))
+    Growth is over the second half of the run at the highest rate; both arms have the same initial
+    weights and the same data.
+    """
+    rate = max(row["lr"] for row in evidence.training)
     values: Values = []
-    for seed in seeds(evidence):
+    for seed in all_seeds(evidence):
         arm, against = (
-            second_half_growth(training(evidence, arm=claim[name], seed=seed, lr=rate))
+            second_half_growth(evidence.where("training", arm=claim[name], seed=seed, lr=rate))
             for name in ("arm", "against")
         )
         values.append(None if arm is None or against is None else arm - against)
     return values
 
 
-def second_half_growth(rows: list[Row]) -> float | None:
+def second_half_growth(rows: Sequence[Row]) -> float | None:
     """ln of ‖W‖ at the end over ‖W‖ halfway; rows in the order of their steps."""
-    half = [row for row in rows if row["t"] <= rows[-1]["t"] / 2][-1]
+    half = [row for row in rows if row["step"] <= rows[-1]["step"] / 2][-1]
     if None in (rows[-1]["weight"], half["weight"]):
         return None
     return math.log(rows[-1]["weight"] / half["weight"])
+
+
+def largest_errors(evidence: Evidence, column: str) -> Values:
+    """The largest of a column over a > 0 at ε = 0, for each seed."""
+    found = [normalized_rows(evidence, seed=seed, eps=0) for seed in all_seeds(evidence)]
+    return [max(row[column] for row in rows if row["a"] > 0) for rows in found]
+
+
+def normalized_rows(evidence: Evidence, **values: Any) -> list[Row]:
+    """Rows of the exact part with BN."""
+    return [row for row in evidence.where("exact", **values) if row["eps"] is not None]
+
+
+def probe_scale(evidence: Evidence) -> float:
+    """The factor on the weights at which the probe took the second gradient."""
+    return float(evidence.training[0]["probe_scale"])

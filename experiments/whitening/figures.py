@@ -8,46 +8,40 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.evidence.sweep_evidence import Row, SweepEvidence, unique
+from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.tables import Row
 from bnrepro.plots.style import RC, arm
 from experiments.whitening.metrics import (
     FIT_FROM,
     batches,
     cost_exponent,
+    last_rows,
     main_batch,
     main_rows,
     seeds,
     step_seconds,
 )
+from experiments.whitening.tables import answer, by_cell, label, tables
 
-LABELS = {"baseline": "no normalisation", "bn": "BN"}
+__all__ = ["FIGURES", "answer", "tables"]
 MARKERS = {"baseline": "s", "centre": "^", "bn": "o", "whiten": "D"}
 
 
-def label(name: str) -> str:
-    """An arm's name here, where centring is a normalisation without BN too."""
-    return LABELS.get(name, arm(name).label)
-
-
 def look(name: str) -> dict[str, Any]:
+    """How an arm is drawn."""
     return {"color": arm(name).colour, "linestyle": arm(name).dash}
 
 
-def last_rows(evidence: SweepEvidence, batch: int) -> list[Row]:
-    """Each network's row at the last step."""
-    rows = evidence.where(part="training", batch=batch)
-    end = max(row["t"] for row in rows)
-    return [row for row in rows if row["t"] == end]
-
-
-def number(value: float | None) -> float:
-    return np.nan if value is None else value
+def errors(rows: Sequence[Row]) -> list[float]:
+    """Error in per cent, not a number where the network diverged."""
+    accuracies = [np.nan if row["accuracy"] is None else row["accuracy"] for row in rows]
+    return [100 * (1 - accuracy) for accuracy in accuracies]
 
 
 # --- convergence ---------------------------------------------------------------------------------
 
 
-def convergence_figure(evidence: SweepEvidence) -> Figure:
+def convergence_figure(evidence: Evidence) -> Figure:
     """Test error against steps and against seconds, and the rates each arm was tuned over."""
     batch = main_batch(evidence)
     rate = {r["arm"]: r["lr"] for r in main_rows(evidence, "training")}
@@ -77,30 +71,26 @@ def convergence_figure(evidence: SweepEvidence) -> Figure:
     return figure
 
 
-def error_panel(axis: Axes, evidence: SweepEvidence, name: str, unit: float, text: str) -> None:
-    """A thin line a seed, the mean of all thick."""
+def error_panel(axis: Axes, evidence: Evidence, name: str, unit: float, text: str) -> None:
+    """Draw a thin line a seed, the mean of all thick."""
     rows = main_rows(evidence, "training", arm=name)
-    steps = unique(rows, "t")
-    curves = [
-        [100 * (1 - number(r["accuracy"])) for r in rows if r["seed"] == seed]
-        for seed in seeds(evidence)
-    ]
-    times = [unit * t for t in steps]
+    times = [unit * step for step in unique(rows, "step")]
+    curves = [errors([r for r in rows if r["seed"] == seed]) for seed in seeds(evidence)]
     for curve in curves:
         axis.plot(times, curve, linewidth=0.6, alpha=0.7, **look(name))
     axis.plot(times, np.mean(curves, axis=0), linewidth=2.2, label=text, **look(name))
 
 
-def tuning_panel(axis: Axes, evidence: SweepEvidence, name: str) -> None:
+def tuning_panel(axis: Axes, evidence: Evidence, name: str) -> None:
+    """Draw the held-out error over the learning rates."""
     rows = main_rows(evidence, "tuning", arm=name)
-    errors = [100 * (1 - number(row["accuracy"])) for row in rows]
-    axis.plot([row["lr"] for row in rows], errors, marker=MARKERS[name], **look(name))
+    axis.plot([row["lr"] for row in rows], errors(rows), marker=MARKERS[name], **look(name))
 
 
 # --- mini-batches of other sizes -----------------------------------------------------------------
 
 
-def small_batch_figure(evidence: SweepEvidence) -> Figure:
+def small_batch_figure(evidence: Evidence) -> Figure:
     """Each size of mini-batch a panel: the end of every network, whitening by its ridge."""
     sizes = batches(evidence)
     with plt.rc_context(RC):
@@ -108,9 +98,9 @@ def small_batch_figure(evidence: SweepEvidence) -> Figure:
             1, len(sizes), figsize=(4.9 * len(sizes), 4.2), layout="constrained", squeeze=False
         )
         for axis, batch in zip(axes[0], sizes, strict=True):
-            end_panel(axis, last_rows(evidence, batch))
-            rows = evidence.where(part="training", batch=batch)
-            axis.set_title(f"mini-batches of {batch} examples, step {max(unique(rows, 't')):,}")
+            rows = last_rows(evidence, batch)
+            end_panel(axis, rows)
+            axis.set_title(f"mini-batches of {batch} examples, step {rows[0]['step']:,}")
         axes[0, 0].set_ylabel("test error, %")
         figure.suptitle(
             "Every seed, each arm at its own best rate; the ridge is added to the covariance's "
@@ -120,21 +110,22 @@ def small_batch_figure(evidence: SweepEvidence) -> Figure:
 
 
 def end_panel(axis: Axes, rows: Sequence[Row]) -> None:
-    places = list(dict.fromkeys((r["arm"], r["ridge"]) for r in rows))
-    for x, (name, ridge) in enumerate(places):
-        own = [r for r in rows if (r["arm"], r["ridge"]) == (name, ridge)]
-        errors = [100 * (1 - number(r["accuracy"])) for r in own]
-        spread = np.linspace(-0.15, 0.15, len(errors)) if len(errors) > 1 else [0.0]
-        colour = arm(name).colour
-        axis.plot(x + np.array(spread), errors, MARKERS[name], color=colour, fillstyle="none")
-        axis.hlines(np.mean(errors), x - 0.3, x + 0.3, color=colour, linewidth=2)
-        axis.annotate(f"{np.mean(errors):.1f}", (x + 0.32, float(np.mean(errors))), va="center")
-    axis.set_xticks(range(len(places)), [place_label(*place) for place in places], fontsize=8)
-    axis.set_xlim(-0.5, len(places) - 0.2)
+    """Draw every network's error at the end, and each cell's mean."""
+    cells = by_cell(rows)
+    for x, ((name, _), found) in enumerate(cells.items()):
+        ends, colour = errors(found), arm(name).colour
+        middle = float(np.mean(ends))
+        spread = np.linspace(-0.15, 0.15, len(ends)) if len(ends) > 1 else np.zeros(1)
+        axis.plot(x + spread, ends, MARKERS[name], color=colour, fillstyle="none")
+        axis.hlines(middle, x - 0.3, x + 0.3, color=colour, linewidth=2)
+        axis.annotate(f"{middle:.1f}", (x + 0.32, middle), va="center")
+    axis.set_xticks(range(len(cells)), [cell_label(*cell) for cell in cells], fontsize=8)
+    axis.set_xlim(-0.5, len(cells) - 0.2)
     axis.set_ylim(bottom=0)
 
 
-def place_label(name: str, ridge: float) -> str:
+def cell_label(name: str, ridge: float) -> str:
+    """Arm and ridge, in two lines."""
     words = {"baseline": "no normal-\nisation", "centre": "centring\nalone", "bn": "BN"}
     return words.get(name, f"whitening\nridge {ridge:g}")
 
@@ -142,7 +133,7 @@ def place_label(name: str, ridge: float) -> str:
 # --- cost ----------------------------------------------------------------------------------------
 
 
-def cost_figure(evidence: SweepEvidence) -> Figure:
+def cost_figure(evidence: Evidence) -> Figure:
     """Seconds of forward and backward together against the width, and whitening over BN."""
     with plt.rc_context(RC):
         figure, axes = plt.subplots(1, 2, figsize=(11.5, 4.4), layout="constrained")
@@ -166,9 +157,9 @@ def cost_figure(evidence: SweepEvidence) -> Figure:
     return figure
 
 
-def cost_panel(axis: Axes, evidence: SweepEvidence, name: str) -> None:
-    """Measured points; a line of the fitted power on the widths that were fitted."""
-    rows = evidence.where(part="cost", arm=name)
+def cost_panel(axis: Axes, evidence: Evidence, name: str) -> None:
+    """Draw measured points, and a line of the fitted power on the widths that were fitted."""
+    rows = evidence.where("cost", arm=name)
     power = cost_exponent(evidence, name)
     points: dict[str, Any] = {
         "color": arm(name).colour,
@@ -183,7 +174,15 @@ def cost_panel(axis: Axes, evidence: SweepEvidence, name: str) -> None:
     axis.plot(widths, 1000 * centre * widths**power, **look(name))
 
 
-def cost_ratios(evidence: SweepEvidence) -> tuple[list[int], list[float]]:
-    whiten, bn = (evidence.where(part="cost", arm=name) for name in ("whiten", "bn"))
+def cost_ratios(evidence: Evidence) -> tuple[list[int], list[float]]:
+    """Widths, and the seconds of whitening over those of BN."""
+    whiten, bn = (evidence.where("cost", arm=name) for name in ("whiten", "bn"))
     ratios = [a["seconds"] / b["seconds"] for a, b in zip(whiten, bn, strict=True)]
     return [row["width"] for row in bn], ratios
+
+
+FIGURES = {
+    "convergence": convergence_figure,
+    "small-batches": small_batch_figure,
+    "cost": cost_figure,
+}

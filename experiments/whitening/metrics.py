@@ -1,72 +1,92 @@
-"""The metrics of the claims on whitening: a value a seed, and one for the cost."""
+"""The metrics of the claims on whitening: a value a seed, and one for the cost.
+
+Each arm trains at its best rate of the same list, chosen on held-out training images and a seed
+that is not reported.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from statistics import linear_regression
 from typing import Any
 
-from bnrepro.evidence.steps import Curve, steps_to
-from bnrepro.evidence.sweep_evidence import Row, SweepEvidence, unique
+from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.pairs import Claim
+from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.steps import Curve, best, steps_to
+from bnrepro.evidence.tables import Row
 
-Values = list[float | None]  # None: the target was never reached
 FIT_FROM = 256  # units: exponents are fitted on this width and above
 
 
-def batches(evidence: SweepEvidence) -> list[int]:
+def batches(evidence: Evidence) -> list[int]:
     """The sizes of the mini-batches: m < d, m = 4d, and a larger one."""
-    return sorted(unique(evidence.where(part="training"), "batch"))
+    return sorted(unique(evidence.training, "batch"))
 
 
-def main_batch(evidence: SweepEvidence) -> int:
+def main_batch(evidence: Evidence) -> int:
     """The mini-batch of four times the width, on which the claims are judged."""
-    return int(evidence.where(part="step_cost")[0]["batch"])
+    return int(evidence.step_cost[0]["batch"])
 
 
-def main_rows(evidence: SweepEvidence, part: str, **wanted: Any) -> list[Row]:
+def main_rows(evidence: Evidence, table: str, **values: Any) -> list[Row]:
     """Rows at the main mini-batch; of whitening those whose ridge is BN's ε."""
-    eps = evidence.where(part=part, arm="bn")[0]["ridge"]
-    return evidence.where(part=part, batch=main_batch(evidence), ridge=eps, **wanted)
+    eps = evidence.where(table, arm="bn")[0]["ridge"]
+    return evidence.where(table, batch=main_batch(evidence), ridge=eps, **values)
 
 
-def seeds(evidence: SweepEvidence) -> list[int]:
-    return sorted(unique(evidence.where(part="training"), "seed"))
+def last_rows(evidence: Evidence, batch: int) -> list[Row]:
+    """Each network's row at the last step."""
+    rows = evidence.where("training", batch=batch)
+    end = max(row["step"] for row in rows)
+    return [row for row in rows if row["step"] == end]
 
 
-def curve(evidence: SweepEvidence, arm: str, seed: int) -> Curve:
+def seeds(evidence: Evidence) -> list[int]:
+    """The reported seeds, without the one that rates were tuned on."""
+    return sorted(unique(evidence.training, "seed"))
+
+
+def curve(evidence: Evidence, arm: str, seed: int) -> Curve:
     """Test accuracy over steps of a network at the main mini-batch."""
     rows = main_rows(evidence, "training", arm=arm, seed=seed)
-    return [(row["t"], row["accuracy"]) for row in rows if row["accuracy"] is not None]
+    return [(row["step"], row["accuracy"]) for row in rows if row["accuracy"] is not None]
 
 
-def steps_to_target(
-    evidence: SweepEvidence, arm: str, seed: int, share: float = 1.0
-) -> float | None:
+def steps_to_target(evidence: Evidence, arm: str, seed: int, share: float = 1.0) -> float | None:
     """Steps to `share` of the best test accuracy that the seed's network has with no transform."""
-    plain = curve(evidence, "baseline", seed)
-    goal = share * max((a for _, a in plain), default=math.inf)
+    goal = share * best(curve(evidence, "baseline", seed))
     return steps_to(curve(evidence, arm, seed), goal)
 
 
-def step_seconds(evidence: SweepEvidence, arm: str) -> float:
+def step_seconds(evidence: Evidence, arm: str) -> float:
     """Seconds of one network's training step at the main mini-batch."""
-    return float(evidence.where(part="step_cost", arm=arm)[0]["seconds"])
+    return float(evidence.where("step_cost", arm=arm)[0]["seconds"])
 
 
-def singular_ratio(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
-    return [r["ratio"] for r in evidence.where(part="spectrum", batch=batches(evidence)[0])]
+def singular_ratio(evidence: Evidence, claim: Claim) -> Values:
+    """Smallest over largest eigenvalue of the covariance of a mini-batch, float64, no ridge.
+
+    The mini-batch has fewer examples than the layer has units.
+    """
+    return [row["ratio"] for row in evidence.where("spectrum", batch=batches(evidence)[0])]
 
 
-def log_steps_ratio(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+def log_steps_ratio(evidence: Evidence, claim: Claim) -> Values:
+    """ln(steps_against / steps_arm) until test accuracy reaches the target; mini-batch m = 4d.
+
+    The target is the best that the network without normalisation ever has for that seed; None
+    where an arm never reaches it.
+    """
     return _log_ratio(evidence, claim, {claim["arm"]: 1.0, claim["against"]: 1.0})
 
 
-def log_seconds_ratio(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+def log_seconds_ratio(evidence: Evidence, claim: Claim) -> Values:
+    """As `log_steps_ratio`, for steps times the arm's measured seconds a step."""
     arms = (claim["arm"], claim["against"])
     return _log_ratio(evidence, claim, {arm: step_seconds(evidence, arm) for arm in arms})
 
 
-def _log_ratio(
-    evidence: SweepEvidence, claim: Mapping[str, Any], unit: Mapping[str, float]
-) -> Values:
+def _log_ratio(evidence: Evidence, claim: Claim, unit: Mapping[str, float]) -> Values:
     values: Values = []
     for seed in seeds(evidence):
         arm, against = (steps_to_target(evidence, claim[k], seed) for k in ("arm", "against"))
@@ -78,17 +98,16 @@ def _log_ratio(
     return values
 
 
-def cost_exponent_gap(evidence: SweepEvidence, claim: Mapping[str, Any]) -> Values:
+def cost_exponent_gap(evidence: Evidence, claim: Claim) -> Values:
+    """The exponent of seconds (forward and backward) in the width: whitening's minus BN's.
+
+    It is fitted on d ≥ 256; one value.
+    """
     return [cost_exponent(evidence, "whiten") - cost_exponent(evidence, "bn")]
 
 
-def cost_exponent(evidence: SweepEvidence, arm: str, column: str = "seconds") -> float:
+def cost_exponent(evidence: Evidence, arm: str, column: str = "seconds") -> float:
     """p of seconds ∝ dᵖ, by least squares on the logarithms, d ≥ 256."""
-    found = [r for r in evidence.where(part="cost", arm=arm) if r["width"] >= FIT_FROM]
-    return slope([math.log(r["width"]) for r in found], [math.log(r[column]) for r in found])
-
-
-def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-    products = ((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
-    return math.fsum(products) / math.fsum((a - mean_x) ** 2 for a in x)
+    rows = [row for row in evidence.where("cost", arm=arm) if row["width"] >= FIT_FROM]
+    widths, seconds = ([math.log(row[name]) for row in rows] for name in ("width", column))
+    return linear_regression(widths, seconds).slope

@@ -7,15 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnrepro.config import ROOT
+from bnrepro import ROOT
 from bnrepro.run.record import read_rows
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 KILLED = """
-import os, signal
-from bnrepro.run import record
-from bnrepro.run import checkpoint
-import experiments.{experiment}.__main__ as experiment
+import os, signal, torch
+from bnrepro.run.record import Record
+from experiments.{experiment}.__main__ import main
 
 calls = 0
 def dying(function):
@@ -28,16 +27,17 @@ def dying(function):
     return call
 
 {patch}
-experiment.main()
+main()
 """
 PATCHES = {
-    "row": "record.Record.log = dying(record.Record.log)",
-    "checkpoint": "checkpoint.torch.save = dying(checkpoint.torch.save)",
-    "sync": "record.os.fsync = dying(record.os.fsync)",
+    "row": "Record.log = dying(Record.log)",
+    "checkpoint": "torch.save = dying(torch.save)",
+    "sync": "os.fsync = dying(os.fsync)",
 }
 
 
 def undisturbed_run(experiment: str, arguments: Sequence[str]) -> None:
+    """Run to the end, in a process as `run_and_die` starts it."""
     command = [sys.executable, "-m", f"experiments.{experiment}", *arguments]
     subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True)
 
@@ -47,10 +47,11 @@ def run_and_die(experiment: str, what: str, count: int, arguments: Sequence[str]
     program = KILLED.format(experiment=experiment, patch=PATCHES[what], count=count)
     command = [sys.executable, "-c", program, *arguments]
     died = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
-    assert died.returncode == -signal.SIGKILL
+    assert died.returncode == -signal.SIGKILL, died.stderr
 
 
 def rows_without_time(folder: Path) -> list[dict]:
+    """The rows of a record without the clock's column."""
     return [
         {k: v for k, v in r.items() if k != "wall_s"} for r in read_rows(folder / "metrics.jsonl")
     ]

@@ -14,6 +14,7 @@ from bnrepro.training.images import ImageTrainer, learning_rate, sgd, total_step
 from experiments.inception.__main__ import main
 from scripts import render
 from tests.data.pictures import class_folders
+from tests.drawing import call, drawn, evidence_of, legend, line, tables_of
 from tests.experiments.killed import rows_without_time, run_and_die
 from tests.test_config import differences
 
@@ -151,7 +152,7 @@ def test_the_optimiser_follows_the_decay():
     assert rates == {learning_rate(trainer.cfg, 2)}  # of the update from step 2 to 3
 
 
-def test_both_data_order_and_weights_are_the_arms_own_nowhere():
+def test_all_arms_share_data_order_and_initial_weights():
     plain, normalised = smoke_trainer("inception"), smoke_trainer("bn_baseline")
     for one, other in zip(plain.source.batch(3), normalised.source.batch(3), strict=True):
         assert torch.equal(one, other)
@@ -184,16 +185,50 @@ def test_a_diverging_control_is_a_result(run, tmp_path):
     assert summary["non_finite_parameters"] > 0.5
 
 
-def test_figures_2_and_3_come_from_the_runs(run, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def both(tmp_path_factory) -> list[str]:
+    """The overrides of a finished run of Inception and BN-x5."""
+    arguments = [*SMOKE, f"results={tmp_path_factory.mktemp('both')}"]
     for variant in ("inception", "bn_x5"):
-        run(main, [*SMOKE, f"variant={variant}", f"results={tmp_path}"])
-    assert run(render.main, ["inception", *SMOKE, f"results={tmp_path}"]) == 0
-    folder = tmp_path / "inception/smoke/figures"
-    for name in ("figure-2.png", "inputs.png"):
-        assert (folder / name).stat().st_size > 10_000
-    table = (folder / "table.md").read_text()
-    assert "BN-x5" in table
-    assert "31.0·10⁶" in table
+        call(main, [*arguments, f"variant={variant}"])
+    return arguments
+
+
+def test_figure_2_draws_every_arm_and_each_bn_arm_beside_inception(both):
+    evidence = evidence_of("inception", both)
+    figure = drawn("inception", evidence)["figure-2"]
+    everything, *close_ups = figure.axes
+    assert legend(figure) == ["Inception", "BN-x5"]
+    assert line(everything, "Inception")[0] == [2, 4, 8, 12]
+    assert line(everything, "BN-x5")[0] == [2, 4, 6]  # its rate falls twice as fast
+    assert [axis.get_title() for axis in close_ups] == [
+        f"{name} beside Inception" for name in ("BN-Baseline", "BN-x5", "BN-x30", "BN-x5-Sigmoid")
+    ]
+    final = evidence.run("bn_x5", 0)["final_test_accuracy"]
+    assert line(close_ups[1], "BN-x5")[1][-1] == pytest.approx(final)
+
+
+def test_the_figure_of_inputs_has_a_panel_a_layer_and_arm(both):
+    axes = drawn("inception", evidence_of("inception", both))["inputs"].axes
+    layers = ("conv1", "3a", "4a", "5b")
+    assert [axis.get_title() for axis in axes] == [
+        f"{arm}, {layer}" for layer in layers for arm in ("Inception", "BN-x5")
+    ]
+    for axis in axes:
+        percentiles = [line(axis, f"{p}th percentile")[1] for p in (15, 50, 85)]
+        assert all(a <= b <= c for a, b, c in zip(*percentiles, strict=True))
+
+
+def test_figure_3_has_a_row_an_arm_beside_the_papers_numbers(both, run):
+    assert run(render.main, ["inception", *both]) == 0
+    (path,) = Path(both[-1].removeprefix("results=")).glob("inception/smoke/figures/table.md")
+    arms, speed = tables_of(path)
+    assert [row[0] for row in arms[1:]] == ["Inception", "BN-x5"]
+    assert [row[-2:] for row in arms[1:]] == [["31.0·10⁶", "72.2 %"], ["2.1·10⁶", "73.0 %"]]
+    evidence = evidence_of("inception", both)
+    best = evidence.run("bn_x5", 0)["best_test_accuracy"]
+    assert arms[2][4].startswith(f"{100 * best:.2f}: ")
+    assert [row[1] for row in speed[1:]] == ["bn_x5 : inception"] * 4
 
 
 def test_a_plain_network_that_diverges_at_once_leaves_a_table(run, tmp_path):
@@ -202,7 +237,9 @@ def test_a_plain_network_that_diverges_at_once_leaves_a_table(run, tmp_path):
         assert run(main, arguments) == 0
     assert run(render.main, ["inception", *SMOKE, "optim.lr=1e30", f"results={tmp_path}"]) == 0
     (table,) = tmp_path.rglob("table.md")
-    assert "non-finite at step" in table.read_text()
+    assert [row[6].startswith("non-finite at step") for row in tables_of(table)[0][1:]] == [
+        True
+    ] * 2
 
 
 @pytest.fixture(scope="module")

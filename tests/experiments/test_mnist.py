@@ -2,14 +2,17 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from bnrepro.config import variants
 from bnrepro.errors import UserError
-from bnrepro.run.record import locked, read_rows
+from bnrepro.plots.style import arm
+from bnrepro.run.record import Record, locked, read_rows
 from experiments.mnist.__main__ import main
 from scripts import render
+from tests.drawing import call, drawn, evidence_of, legend, line, tables_of
 from tests.experiments.killed import rows_without_time, run_and_die, undisturbed_run
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
@@ -86,10 +89,21 @@ def test_a_killed_run_resumes_to_the_same_curve(what, count, undisturbed, run, t
         assert rows_without_time(resumed) == rows_without_time(undisturbed / f"seed-{seed}")
 
 
-def test_an_interrupt_says_so_and_can_be_resumed(run, tmp_path, monkeypatch, capsys):
-    import experiments.mnist.__main__ as experiment
+def interrupt_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next run end as if by Ctrl-C when it has recorded its `call`-th row."""
+    calls = []
 
-    monkeypatch.setattr(experiment, "flatten", lambda row: (_ for _ in ()).throw(KeyboardInterrupt))
+    def log(record, row, usual=Record.log):
+        usual(record, row)
+        calls.append(row)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Record, "log", log)
+
+
+def test_an_interrupt_says_so_and_can_be_resumed(run, tmp_path, monkeypatch, capsys):
+    interrupt_at(1, monkeypatch)
     arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
     assert run(main, arguments) == 130
     assert "run the same command again" in capsys.readouterr().err
@@ -98,21 +112,6 @@ def test_an_interrupt_says_so_and_can_be_resumed(run, tmp_path, monkeypatch, cap
     monkeypatch.undo()
     assert run(main, arguments) == 0
     assert json.loads(path.read_text())["status"] == "ok"
-
-
-def interrupt_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the next run end as if by Ctrl-C when it has recorded its `call`-th row."""
-    import experiments.mnist.__main__ as experiment
-
-    calls = []
-
-    def flatten(row):
-        calls.append(row)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return row
-
-    monkeypatch.setattr(experiment, "flatten", flatten)
 
 
 def test_a_forced_run_that_is_interrupted_does_not_end_with_the_old_checkpoint(
@@ -133,9 +132,9 @@ def test_a_seed_that_began_anew_elsewhere_does_not_resume_with_its_old_group(
     undisturbed, run, tmp_path, monkeypatch
 ):
     arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
-    for seeds, call in ((2, 10), (1, 1)):  # the pair has a checkpoint at 20, seed 0 a row at 5
+    for seeds, rows in ((2, 10), (1, 1)):  # the pair has a checkpoint at 20, seed 0 a row at 5
         with monkeypatch.context() as patch:
-            interrupt_at(call, patch)
+            interrupt_at(rows, patch)
             assert run(main, [*arguments, f"seeds={seeds}"]) == 130
     assert run(main, arguments) == 0
     for seed in (0, 1):
@@ -187,21 +186,22 @@ def test_a_second_process_on_the_same_run(run, tmp_path, capsys):
 
 
 def test_a_disk_that_fills_up_keeps_what_was_recorded(run, tmp_path, monkeypatch, capsys):
-    syncs = []
+    folder = tmp_path / "mnist/smoke/bn"
 
-    def full(_):
-        syncs.append(None)
-        if len(syncs) == 4:  # after config.yaml, meta.json and metrics.jsonl: the checkpoint
+    def full_at_the_checkpoint(_):
+        if list(folder.glob("checkpoint-*")):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full_at_the_checkpoint)
     arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
     expect_error(run, arguments, capsys, "No space left", "checkpoint", "same command again")
-    folder = tmp_path / "mnist/smoke/bn/seed-0"
-    assert [r["step"] for r in read_rows(folder / "metrics.jsonl")] == [5, 10, 15, 20]
-    assert json.loads((folder / "summary.json").read_text())["status"] == "crashed"
+    assert [r["step"] for r in read_rows(folder / "seed-0/metrics.jsonl")] == [5, 10, 15, 20]
+    assert not list(folder.glob("checkpoint-*"))
     monkeypatch.undo()
+    summary = folder / "seed-0/summary.json"
+    assert json.loads(summary.read_text())["status"] == "crashed"
     assert run(main, arguments) == 0
+    assert json.loads(summary.read_text())["status"] == "ok"
 
 
 def test_the_record_of_another_config_is_not_overwritten(run, tmp_path, capsys):
@@ -214,16 +214,64 @@ def test_the_record_of_another_config_is_not_overwritten(run, tmp_path, capsys):
     assert json.loads(path.read_text()) == old
 
 
-def test_rendering_shows_what_ran(run, tmp_path, capsys):
-    arguments = [*SMOKE, f"results={tmp_path}"]
-    with pytest.raises(UserError, match="no finished run"):
-        run(render.main, ["mnist", *arguments])
+@pytest.fixture(scope="module")
+def both(tmp_path_factory) -> list[str]:
+    """The overrides of a finished run of both arms of Figure 1."""
+    arguments = [*SMOKE, f"results={tmp_path_factory.mktemp('both')}"]
     for variant in ("baseline", "bn"):
-        run(main, [*arguments, f"variant={variant}"])
-    assert run(render.main, ["mnist", *arguments]) == 0
-    printed = capsys.readouterr().out
-    for name in ("figure-1.png", "figure-1.svg", "units.png", "table.md"):
-        assert name in printed
-        assert (tmp_path / "mnist/smoke/figures" / name).stat().st_size > 500
-    for name in ("figure-1.svg", "table.md"):  # only MNIST may go without its name
-        assert "synthetic: " in (tmp_path / "mnist/smoke/figures" / name).read_text()
+        call(main, [*arguments, f"variant={variant}"])
+    return arguments
+
+
+def test_figure_1_draws_every_arm_and_a_unit_of_each(both):
+    evidence = evidence_of("mnist", both)
+    accuracy, *units = drawn("mnist", evidence)["figure-1"].axes
+    labels = [label.removesuffix(" (each seed)") for label in legend(accuracy)]
+    assert labels == ["without BN", "with BN"]
+    mine = [each for each in accuracy.get_lines() if each.get_color() == arm("bn").colour]
+    assert len(mine) == 3  # both seeds and their mean
+    steps, means = line(accuracy, "with BN")
+    assert steps == [5, 10, 15, 20, 40, 60]
+    final = [evidence.run("bn", seed)["final_test_accuracy"] for seed in (0, 1)]
+    assert means[-1] == pytest.approx(sum(final) / 2)
+    for axis, name in zip(units, ("(b) without BN", "(c) with BN"), strict=True):
+        assert axis.get_title() == name
+        percentiles = [line(axis, f"{p}th percentile") for p in (15, 50, 85)]
+        assert all(steps == [10, 20, 40, 60] for steps, _ in percentiles)
+        assert all(a < b < c for a, b, c in zip(*(y for _, y in percentiles), strict=True))
+
+
+def test_the_sheet_has_twelve_units_of_each_arm_by_rank(both):
+    axes = drawn("mnist", evidence_of("mnist", both))["units"].axes
+    titles = [axis.get_title() for axis in axes]
+    assert len(titles) == len(set(titles)) == 24
+    assert (titles[0], titles[-1]) == ("without BN, rank 1", "with BN, rank 100")
+    assert all(len(axis.get_lines()) == 5 for axis in axes)  # percentiles and the paper's limits
+
+
+def test_the_table_has_every_arm_and_every_seed(both, run):
+    with pytest.raises(UserError, match="no finished run"):
+        run(render.main, ["mnist", *both, "optim.lr=0.7"])
+    assert run(render.main, ["mnist", *both]) == 0
+    (path,) = Path(both[-1].removeprefix("results=")).glob("mnist/smoke/figures/table.md")
+    summary, speed, plain, bn = tables_of(path)
+    assert summary[0] == ["synthetic: mean [95 % interval]", "without BN", "with BN"]
+    assert [row[0] for row in plain[1:]] == [row[0] for row in bn[1:]]
+    assert [row[1] for row in speed[1:]] == ["bn : baseline"] * 4
+    best = [r["best_test_accuracy"] for r in evidence_of("mnist", both).where("runs", variant="bn")]
+    row = next(row for row in bn if row[0] == "best test accuracy")
+    assert row[1:] == [f"{value:.4f}" for value in best]
+    row = next(row for row in summary if row[0] == "best test accuracy")
+    assert row[2].startswith(f"{sum(best) / 2:.4f} [")
+
+
+def test_rendering_names_its_files_and_the_data_unless_it_is_the_papers(both, run, capsys):
+    assert run(render.main, ["mnist", *both]) == 0
+    *paths, table = capsys.readouterr().out.split()[-5:]
+    assert [Path(path).name for path in paths] == [
+        "figure-1.png", "figure-1.svg", "units.png", "units.svg",
+    ]  # fmt: skip
+    for path in (paths[1], paths[3], table):
+        assert "synthetic: " in Path(path).read_text()
+    for path in (paths[0], paths[2]):
+        assert Path(path).read_bytes().startswith(b"\x89PNG")

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from bnrepro.config import ROOT, compose
+from bnrepro import ROOT
+from bnrepro.config import compose
 from bnrepro.data.order import Order
 from bnrepro.errors import UserError
 from bnrepro.run import processes

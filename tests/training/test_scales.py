@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from bnrepro.config import compose
-from bnrepro.config.validation import validate
+from bnrepro.config import compose, validate
 from bnrepro.training.image_rows import measure
 from bnrepro.training.images import ImageTrainer, learning_rate, total_steps
 from scripts.plan import SHAPES, made_up, shape

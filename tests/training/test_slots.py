@@ -3,20 +3,22 @@
 import pytest
 import torch
 
-from bnrepro.config import compose, steps_of_grid
+from bnrepro.config import compose
+from bnrepro.config.schema import steps_of_grid
 from bnrepro.data import synthetic
 from bnrepro.errors import UserError
 from bnrepro.models.mlp import Slot
+from bnrepro.models.transforms import BatchTransform, Transform
 from bnrepro.training.slots import SlotTrainer
 
 DATA = synthetic(200, 80)
 CPU = torch.device("cpu")
 
 
-def trainer(slots, *overrides) -> SlotTrainer:
+def trainer(slots, *overrides, transform: Transform | None = None) -> SlotTrainer:
     cfg = compose("mnist", ["optim.batch=20", *overrides])
     cfg.model.hidden = [16, 12]
-    return SlotTrainer(cfg.model, cfg.optim, slots, DATA, CPU)
+    return SlotTrainer(cfg.model, cfg.optim, slots, DATA, CPU, transform)
 
 
 def train(t: SlotTrainer, steps: int) -> torch.Tensor:
@@ -74,17 +76,46 @@ def test_training_ends_when_every_slot_has_diverged():
     assert t.step < 50
 
 
+@pytest.mark.parametrize("place", ["preactivation", "input", "after"])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_a_restored_trainer_goes_on_bitwise(momentum):
-    options = (f"optim.momentum={momentum}", "model.norm=batch")
+def test_a_restored_trainer_goes_on_bitwise(momentum, place):
+    option, transform = f"optim.momentum={momentum}", BatchTransform(1e-5, place=place)
     slots = [Slot(0, 0.3, 0.2), Slot(1, 0.3, 0.2)]
-    whole = train(trainer(slots, *options), 16)
-    first = trainer(slots, *options)
+    whole = train(trainer(slots, option, transform=transform), 16)
+    first = trainer(slots, option, transform=transform)
     list(first.run([7]))
-    second = trainer(slots, *options)
+    second = trainer(slots, option, transform=transform)
     second.load_state_dict(first.state_dict())
     rest = torch.stack(list(second.run(range(8, 17))))
     assert torch.equal(whole[7:], rest)
+
+
+def test_a_transform_takes_the_place_of_the_models_normalisation():
+    slots = [Slot(0, 0.3, 0.2), Slot(1, 0.3, 0.2)]
+    by_config = train(trainer(slots, "model.norm=batch"), 6)
+    given = train(trainer(slots, "model.norm=none", transform=BatchTransform(1e-5)), 6)
+    assert torch.equal(by_config, given)
+    plain = train(trainer(slots, "model.norm=none"), 6)
+    assert torch.equal(train(trainer(slots, "model.norm=batch", transform=Transform()), 6), plain)
+    after = train(trainer(slots, transform=BatchTransform(1e-5, place="after")), 6)
+    assert not torch.equal(after, given)
+    assert not torch.equal(after, plain)
+
+
+def test_population_statistics_are_those_of_what_is_normalised():
+    t = trainer([Slot(0, 0.3, 0.2)], transform=BatchTransform(1e-5, place="after"))
+    train(t, 4)
+    t.estimate_population()
+    p = t.net.params
+    batches = t.x.split(20)
+    y = [torch.sigmoid(x @ p["hidden1.weight"][0] + p["hidden1.bias"][0]) for x in batches]
+    mean = torch.stack([v.mean(0) for v in y]).mean(0)
+    var = torch.stack([v.var(0, correction=1) for v in y]).mean(0)
+    torch.testing.assert_close(t.net.population["hidden1.mean"][0, 0], mean)
+    torch.testing.assert_close(t.net.population["hidden1.var"][0, 0], var)
+    plain = trainer([Slot(0, 0.3, 0.2)], "model.norm=none")
+    plain.estimate_population()
+    assert plain.net.population == {}
 
 
 def test_momentum_acts():

@@ -1,0 +1,166 @@
+"""Evidence from the records of finished runs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from bnrepro.evidence.drift import (
+    SHEET_RANKS,
+    TYPICAL_RANK,
+    at_rank,
+    layer_drift,
+    series,
+    units_by_drift,
+)
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.tables import Row
+from bnrepro.run.record import FINISHED, Record, read_summary
+
+Folders = Mapping[str, Path]  # of each arm
+
+
+def gather_runs(folders: Folders, seeds: Sequence[int] | None = None) -> Evidence:
+    """Evidence of trained networks: a folder an arm, all its finished seeds or those asked for.
+
+    Tables: `runs`; `curves`, a row a run and evaluated step; `units`, percentiles of units of the
+    first seed: the typical one of every probed layer, and of the last layer those of the sheet.
+    """
+    runs: list[Row] = []
+    curves: list[Row] = []
+    units: list[Row] = []
+    finished = [(v, run) for v, folder in folders.items() for run in _finished(folder, seeds)]
+    for variant, folder in finished:
+        rows = Record(folder).rows()
+        key = {"variant": variant, "seed": _seed(folder)}
+        probed = [r for r in rows if r.get("percentiles")]
+        layers = list(probed[0]["percentiles"][modes(probed[0])[0]]) if probed else []
+        first = all(run["variant"] != variant for run in runs)
+        runs.append(key | run_row(folder) | _drifts(probed, layers))
+        curves.extend(key | _curve_row(row, layers) for row in rows)
+        if first:
+            units.extend(key | row for row in _typical_units(probed, layers))
+    criteria = common_criteria([folder for _, folder in finished])
+    return Evidence(runs=runs, criteria=criteria, curves=curves, units=units)
+
+
+def gather_cells(folders: Folders, seeds: Sequence[int] | None = None) -> Evidence:
+    """Evidence of a finished sweep: its rows in a table for each `part`, that is, for each shape.
+
+    The seeds of a sweep are part of its config, so `seeds` selects nothing.
+    """
+    (variant, folder), *_ = folders.items()
+    if (read_summary(folder) or {}).get("status") != "ok":
+        return Evidence(runs=[])
+    tables: dict[str, list[Row]] = {}
+    for row in Record(folder).rows():
+        tables.setdefault(row.pop("part"), []).append(row)
+    summary = read_summary(folder) or {}
+    cost = {k: summary.get(k) for k in ("wall_s", "cpu_s")}  # cpu_s: seconds of all threads
+    run = {"variant": variant, **provenance(folder), **cost}
+    return Evidence(runs=[run], criteria=common_criteria([folder]), **tables)
+
+
+def common_criteria(folders: Sequence[Path]) -> list[Row]:
+    """The claims' hashes that all these records hold: fixed before every one of the runs."""
+    each = [set((read_summary(folder) or {}).get("criteria", {}).items()) for folder in folders]
+    common = set.intersection(*each) if each else set()
+    return [{"claim": claim, "hash": value} for claim, value in sorted(common)]
+
+
+def provenance(folder: Path) -> Row:
+    """Where a record's numbers come from."""
+    meta, summary = Record(folder).read_meta(), read_summary(folder) or {}
+    return {
+        "data": meta["data"]["name"],
+        "data_checksum": meta["data"]["checksum"],
+        "config_hash": summary["config_hash"],
+        "commit": meta["commit"],
+        "dirty": meta["dirty"],
+        "hardware": meta["hardware"],
+        "threads": meta["threads"],
+        "torch": meta["versions"]["torch"],
+    }
+
+
+def run_row(folder: Path) -> Row:
+    """How a finished run was made and how it ended, from its summary, meta data and config."""
+    summary, meta = read_summary(folder) or {}, Record(folder).read_meta()
+    cfg = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+    final, best = summary["final"] or {}, summary["best"]
+    return {
+        **{k: summary[k] for k in ("status", "outcome", "first_non_finite_step", "steps")},
+        "final_test_accuracy": final.get("test_accuracy"),
+        "final_test_accuracy_population": final.get("test_accuracy_population"),
+        "final_test_accuracy_all": final.get("test_accuracy_all"),
+        "final_train_loss": final.get("train_loss"),
+        "best_test_accuracy": best["test_accuracy"],
+        "best_step": best["step"],
+        "chance_accuracy": summary.get("chance_accuracy"),
+        "non_finite_parameters": summary.get("non_finite_parameters"),
+        "wall_s": summary["wall_s"],
+        "trained_together": len(meta["group"]),
+        "processes": meta.get("processes", 1),
+        "lr": cfg["optim"]["lr"],
+        "init": cfg["model"].get("init"),
+        "init_std": cfg["model"].get("init_std"),
+        "batch": cfg["optim"]["batch"],
+        **provenance(folder),
+    }
+
+
+def _finished(folder: Path, seeds: Sequence[int] | None) -> list[Path]:
+    """The folders of an arm's finished runs, in the order of their seeds."""
+    runs = sorted(folder.glob("seed-*"), key=_seed)
+    chosen = [run for run in runs if seeds is None or _seed(run) in seeds]
+    return [run for run in chosen if (read_summary(run) or {}).get("status") in FINISHED]
+
+
+def _seed(folder: Path) -> int:
+    return int(folder.name.split("-")[1])
+
+
+def modes(row: Row) -> list[str]:
+    """The statistics that BN normalised with where percentiles were taken: training, inference."""
+    return list(row.get("percentiles", ()))
+
+
+def _drifts(probed: list[Row], layers: list[str]) -> Row:
+    return {
+        f"drift_{name}_{mode}_{layer}": round(value, 6)
+        for mode in (modes(probed[0]) if probed else ())
+        for layer in layers
+        for name, value in layer_drift(probed, mode, layer).items()
+        if np.isfinite(value)
+    }
+
+
+def _curve_row(row: Row, layers: list[str]) -> Row:
+    plain = {k: v for k, v in row.items() if not isinstance(v, dict)}
+    for name in ("grad_norm", "saturated"):
+        plain |= {f"{name}_{layer}": value for layer, value in row.get(name, {}).items()}
+    for mode in modes(row):
+        for layer in layers:
+            if layer not in row["percentiles"][mode]:
+                continue  # not finite
+            low, middle, high = np.array(row["percentiles"][mode][layer])
+            plain[f"median_{mode}_{layer}"] = round(float(middle.mean()), 5)
+            plain[f"spread_{mode}_{layer}"] = round(float((high - low).mean()), 5)
+    return plain
+
+
+def _typical_units(probed: list[Row], layers: list[str]) -> Iterator[Row]:
+    """Percentiles of the units of chosen ranks by drift in the first mode recorded."""
+    for layer in layers:
+        order = units_by_drift(probed, modes(probed[0])[0], layer)
+        for rank in sorted({TYPICAL_RANK, *(SHEET_RANKS if layer == layers[-1] else ())}):
+            unit = at_rank(order, rank)
+            for mode in modes(probed[0]):
+                key: dict[str, Any] = {"mode": mode, "layer": layer, "rank": rank, "unit": unit}
+                steps, values = series(probed, mode, layer)
+                for step, point in zip(steps.tolist(), values[:, :, unit].tolist(), strict=True):
+                    yield (
+                        key | {"step": step} | dict(zip(("p15", "p50", "p85"), point, strict=True))
+                    )

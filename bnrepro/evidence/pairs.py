@@ -1,0 +1,34 @@
+"""Metrics that compare two arms seed by seed: same initial weights, same data."""
+
+from collections.abc import Callable
+
+from bnrepro.config.claims import Claim
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.steps import speed_up
+
+
+def paired_seeds(evidence: Evidence, claim: Claim) -> list[int]:
+    """The seeds that both arms have."""
+    return sorted(set(evidence.seeds(claim["arm"])) & set(evidence.seeds(claim["against"])))
+
+
+def log_steps_ratio(evidence: Evidence, claim: Claim) -> Values:
+    """ln(steps_against / steps_arm) until test accuracy reaches the best that `against` ever has.
+
+    The target is each seed's; None where `arm` never reaches it.
+    """
+    seeds = paired_seeds(evidence, claim)
+    plain, other = ([evidence.curve(claim[v], s) for s in seeds] for v in ("against", "arm"))
+    return speed_up(plain, other).log_ratios
+
+
+def paired(
+    evidence: Evidence, claim: Claim, column: str, combine: Callable[[float, float], float]
+) -> Values:
+    """`combine(arm, against)` of a column of the runs for every seed; None where one is missing."""
+    values: Values = []
+    for seed in paired_seeds(evidence, claim):
+        arm, against = (evidence.run(claim[v], seed).get(column) for v in ("arm", "against"))
+        values.append(None if arm is None or against is None else combine(arm, against))
+    return values

@@ -1,0 +1,108 @@
+"""What an experiment declares, and which experiments there are.
+
+An experiment is a folder `experiments/<stem>/` whose `__init__.py` defines EXPERIMENT. The other
+modules of the folder are imported when they are needed, for PyTorch and Matplotlib take seconds:
+
+    measure.py   `run(cfg)`: measures or trains, and leaves run records
+    metrics.py   what its claims name: functions (evidence, claim) -> values; no PyTorch
+    figures.py   FIGURES, `tables` and `answer`, from evidence alone; no PyTorch
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from bnrepro import ROOT
+from bnrepro.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bnrepro.evidence.evidence import Evidence
+
+Table = Sequence[Sequence[str]]  # rows of cells, the header first
+Gather = Callable[[Mapping[str, Path], Sequence[int] | None], "Evidence"]
+
+
+class Measure(Protocol):
+    """The module `measure.py` of an experiment."""
+
+    def run(self, cfg: Any) -> None:
+        """Measure or train what the config says and leave run records."""
+
+
+class Figures(Protocol):
+    """The module `figures.py` of an experiment."""
+
+    FIGURES: Mapping[str, Callable[["Evidence"], "Figure"]]  # by file name; the first one leads
+
+    def tables(self, evidence: "Evidence") -> list[Table]:
+        """The tables of table.md; a terminal shows the head of the first one."""
+
+    def answer(self, evidence: "Evidence") -> str:
+        """What came out, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What an experiment declares.
+
+    Attributes:
+        stem: its name in every path and command.
+        section: of the paper.
+        question: what it asks, in one sentence.
+        config: the dataclass of its config.
+        gather: makes evidence of its finished runs' folders, by arm.
+        side_by_side: arms that `make` trains at once, the cores shared out.
+        tolerance: of a run's last accuracy, for `make verify`; None: claims are compared instead.
+        data_parallel: whether a run may be shared by several processes.
+    """
+
+    stem: str
+    section: str
+    question: str
+    config: type[Any]
+    gather: Gather
+    side_by_side: int = 1
+    tolerance: float | None = None
+    data_parallel: bool = False
+
+    @property
+    def measure(self) -> Measure:
+        """The module that measures or trains."""
+        return cast(Measure, self._module("measure"))
+
+    @property
+    def figures(self) -> Figures:
+        """The module that draws figures and tables."""
+        return cast(Figures, self._module("figures"))
+
+    @property
+    def metrics(self) -> ModuleType:
+        """The module that computes what the claims name."""
+        return self._module("metrics")
+
+    def _module(self, name: str) -> ModuleType:
+        return importlib.import_module(f"experiments.{self.stem}.{name}")
+
+
+def stems() -> list[str]:
+    """The names of all experiments, by listing the folder."""
+    return sorted(path.parent.name for path in (ROOT / "experiments").glob("*/__init__.py"))
+
+
+@functools.cache
+def discover() -> dict[str, Experiment]:
+    """All experiments by their names."""
+    return {stem: importlib.import_module(f"experiments.{stem}").EXPERIMENT for stem in stems()}
+
+
+def find(stem: str) -> Experiment:
+    """The experiment of that name. Raises a UserError that lists all names."""
+    if stem not in stems():
+        raise UserError(f"{stem}: no such experiment; there are {', '.join(stems())}")
+    return discover()[stem]

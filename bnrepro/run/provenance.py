@@ -1,0 +1,89 @@
+"""Where a run's numbers come from: enough to judge them later."""
+
+import contextlib
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from bnrepro import ROOT
+from bnrepro.run.record import slurm_job
+
+CODE = ("bnrepro", "configs", "experiments", "requirements.lock")
+LIBRARIES = ("torch", "numpy", "hydra-core", "wandb", "matplotlib", "scipy")
+
+
+def describe_run(
+    device: torch.device, data: Mapping[str, Any], group: Sequence[int]
+) -> dict[str, Any]:
+    """The content of meta.json; `group` are the seeds trained together."""
+    commit, dirty = repository_state()
+    return {
+        "command": shlex.join([f"python -m {_module()}", *sys.argv[1:]]).replace("'", "", 2),
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in LIBRARIES},
+        "device": str(device),
+        "hardware": hardware(device),
+        "tf32": tf32() if device.type == "cuda" else None,
+        "threads": torch.get_num_threads(),
+        "processes": dist.get_world_size() if dist.is_initialized() else 1,
+        "data": dict(data),
+        "group": list(group),
+        "job": slurm_job(),
+    }
+
+
+def tf32() -> dict[str, bool]:
+    """Whether float32 products run in TF32, with 10 of 23 bits of the mantissa."""
+    return {
+        "convolutions": torch.backends.cudnn.allow_tf32,
+        "matrix products": torch.backends.cuda.matmul.allow_tf32,
+    }
+
+
+def _module() -> str:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).stem
+
+
+@cache
+def repository_state() -> tuple[str | None, bool | None]:
+    """Commit and whether code or configs differ from it, as this process started."""
+    try:
+        commit = _git("rev-parse", "HEAD").strip()
+        return commit, bool(_git("status", "--porcelain", "--", *CODE).strip())
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+
+
+def _git(*args: str) -> str:
+    return subprocess.run(
+        ["git", *args], cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8"
+    ).stdout
+
+
+@cache
+def hardware(device: torch.device) -> str:
+    """The processor and its cores, or the GPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {os.cpu_count()} cores"
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

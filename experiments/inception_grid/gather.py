@@ -1,0 +1,86 @@
+"""Evidence of the searches.
+
+runs     a row a search: the value chosen, with where it was trained
+cells    a row a run: search (`variant`), round, value, seed, how it ended
+curves   accuracy over steps of every run
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.gather import common_criteria, run_row
+from bnrepro.evidence.tables import Row
+from bnrepro.run.record import Record, read_summary
+from experiments.inception_grid.metrics import chosen_speed
+
+ORDER = ("rate", "fast", "multiplier")  # what is chosen later rests on what was chosen before
+PROVENANCE = ("commit", "dirty", "hardware", "data", "data_checksum")
+KEPT = (
+    "outcome",
+    "first_non_finite_step",
+    "steps",
+    "final_test_accuracy_all",
+    "best_test_accuracy",
+    "best_step",
+    "wall_s",
+    "lr",
+    "torch",
+    *PROVENANCE,
+)
+
+
+def gather_searches(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> Evidence:
+    """Evidence of the finished searches among the folders; the seeds are part of their config."""
+    evidence = Evidence(runs=[], cells=[], curves=[])
+    finished = {v: s for v, f in folders.items() if (s := read_summary(f)) and s["status"] == "ok"}
+    for variant in sorted(finished, key=ORDER.index):
+        summary = finished[variant]
+        for run in sorted(_runs(folders[variant], summary), key=_in_time):
+            _add(evidence, variant, run)
+        evidence.runs.append(_choose(evidence, variant, summary))
+    evidence.tables["criteria"] = common_criteria([folders[v] for v in finished])
+    return evidence
+
+
+def _runs(folder: Path, summary: Row) -> list[Path]:
+    """The runs that this search made; the folder may hold runs of an earlier one."""
+    cells = [f"{name}/{cell[0]:g}" for name, cells in summary["rounds"].items() for cell in cells]
+    return [run for cell in cells for run in folder.glob(f"{cell}/seed-*")]
+
+
+def _place(run: Path) -> tuple[str, float, int]:
+    """Round, value and seed, as the folder's path has them."""
+    return run.parts[-3], float(run.parts[-2]), int(run.name.split("-")[1])
+
+
+def _in_time(run: Path) -> tuple[bool, str, float, int]:
+    """Finalists after the rounds that they come from."""
+    name, value, seed = _place(run)
+    return name.startswith("finalist"), name, value, seed
+
+
+def _add(evidence: Evidence, variant: str, run: Path) -> None:
+    name, value, seed = _place(run)
+    key = {"variant": variant, "round": name, "value": value, "seed": seed}
+    row = run_row(run)
+    evidence.cells.append(key | {k: row[k] for k in KEPT})
+    for r in Record(run).rows():
+        point = {k: r[k] for k in ("step", "test_accuracy", "train_loss", "wall_s")}
+        evidence.curves.append(key | point)
+
+
+def _choose(evidence: Evidence, search: str, summary: Row) -> Row:
+    """The search's winner by the rule of configs/inception_grid.yaml; `multiplier` has none."""
+    cells = evidence.where("cells", variant=search)
+    commits = list(dict.fromkeys(cell["commit"] for cell in cells))
+    best = next(v for k, v in summary["winner"].items() if k != "score")
+    return {
+        "variant": search,
+        "value": {"rate": best, "fast": chosen_speed(evidence)}.get(search),
+        "at_edge": summary["at_edge"] if search == "rate" else None,
+        "config_hash": summary["config_hash"],
+        **{k: cells[0][k] for k in PROVENANCE},
+        "commit": " ".join(commits) if all(commits) else None,
+        "dirty": any(cell["dirty"] is not False for cell in cells),
+    }

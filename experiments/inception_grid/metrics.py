@@ -1,0 +1,33 @@
+"""What the searches' rule reads from their evidence; no claim is judged on them."""
+
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.steps import Curve
+from bnrepro.evidence.tables import Row
+
+
+def curve(evidence: Evidence, cell: Row) -> Curve:
+    """Validation accuracy over steps of one run."""
+    key = {name: cell[name] for name in ("variant", "round", "value", "seed")}
+    rows = evidence.where("curves", **key)
+    return [(r["step"], r["test_accuracy"]) for r in rows if r["test_accuracy"] is not None]
+
+
+def chosen(evidence: Evidence, search: str) -> float | None:
+    """The value that a search chose; None without that search."""
+    return next((run["value"] for run in evidence.where("runs", variant=search)), None)
+
+
+def plain_target(evidence: Evidence) -> float | None:
+    """The best accuracy of the plain network at its winning rate, with the whole budget."""
+    cells = evidence.where("cells", variant="rate", value=chosen(evidence, "rate"))
+    best = [c["best_test_accuracy"] for c in cells if c["round"].startswith("finalist")]
+    return max(best) if best else None
+
+
+def chosen_speed(evidence: Evidence) -> float | None:
+    """The largest speed of decay with which BN-x5 still reaches the plain network's best."""
+    target, cells = plain_target(evidence), evidence.where("cells", variant="fast")
+    if target is None or not cells:
+        return None
+    reached = [c["value"] for c in cells if (c["best_test_accuracy"] or 0) >= target]
+    return max(reached, default=min(c["value"] for c in cells))

@@ -1,0 +1,1 @@
+"""No claim is judged on the grid: it chooses settings."""

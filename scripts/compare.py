@@ -1,0 +1,119 @@
+"""Overlay the curves of any run folders in one figure, with a table of their differing settings.
+
+    python -m scripts.compare results/runs/mnist/paper/bn results/runs/mnist/paper/bn-3fa2c1
+    make compare RUNS="results/runs/mnist/paper/bn results/runs/mnist/paper/bn-3fa2c1"
+
+A run folder holds `seed-<k>/` folders. The figure and table.md are written into `--to`.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import yaml
+from matplotlib.figure import Figure
+
+from bnrepro.cli import guard
+from bnrepro.errors import UserError
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.gather import gather_runs
+from bnrepro.evidence.statistics import t_interval
+from bnrepro.experiment import Table
+from bnrepro.files import write_atomically
+from bnrepro.plots.curves import mean_and_interval, thousands
+from bnrepro.plots.style import RC, save
+from bnrepro.plots.tables import markdown, show
+
+PATHS = ("variant", "results", "force", "seeds", "threads", "device", "wandb", "experiment")
+
+
+def main() -> None:
+    """Draw the folders that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.compare", description=__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, help="run folders, each with seed-<k>/")
+    parser.add_argument("--to", type=Path, default=Path("results/runs/compare"))
+    options = parser.parse_args()
+    folders = labelled([path.expanduser() for path in options.folders])
+    evidence = gather_runs(folders)
+    lacking = [str(folders[v]) for v in folders if v not in evidence.variants]
+    if not folders or lacking:
+        raise UserError(f"no finished run in {', '.join(lacking) or 'no folder: name run folders'}")
+    tables = [accuracy_table(evidence), settings_table(folders)]
+    for table in tables:
+        show(table, "comparison")
+    write_atomically(options.to / "table.md", "\n".join(map(markdown, tables)))
+    for path in [*save(accuracy_figure(evidence), options.to, "accuracy"), options.to / "table.md"]:
+        print(path)
+
+
+def labelled(paths: list[Path]) -> dict[str, Path]:
+    """Folders by their names; by the ends of their paths where names repeat."""
+    for length in (1, 2, 3, 4):
+        labels = ["/".join(path.resolve().parts[-length:]) for path in paths]
+        if len(set(labels)) == len(paths):
+            break
+    return dict(zip(labels, paths, strict=True)) if paths else {}
+
+
+def accuracy_figure(evidence: Evidence) -> Figure:
+    """Test accuracy over steps: mean over seeds with interval, each seed faint."""
+    with plt.rc_context(RC):
+        figure, axis = plt.subplots(figsize=(8, 4.8), layout="constrained")
+        for variant in evidence.variants:
+            mean_and_interval(axis, evidence, variant)
+        axis.set(xlabel="training step", ylabel="test accuracy", title=evidence.data)
+        axis.set_xlim(left=0)
+        axis.xaxis.set_major_formatter(thousands())
+        axis.legend(loc="lower right")
+    return figure
+
+
+def accuracy_table(evidence: Evidence) -> Table:
+    """A row a folder: seeds, how they ended, last and best accuracy."""
+    rows = [["runs", "seeds", "outcome", "last accuracy, %", "best, %"]]
+    for variant in evidence.variants:
+        runs = evidence.where("runs", variant=variant)
+        outcomes = ", ".join(dict.fromkeys(run["outcome"] for run in runs))
+        cells = [percent(runs, f"{kind}_test_accuracy") for kind in ("final", "best")]
+        rows.append([variant, ", ".join(str(run["seed"]) for run in runs), outcomes, *cells])
+    return rows
+
+
+def percent(runs: list[dict[str, Any]], column: str) -> str:
+    """Mean and interval in per cent of the runs that have a value."""
+    known = [run[column] for run in runs if run[column] is not None]
+    return t_interval(known).times(100).text(2) if known else "–"
+
+
+def settings_table(folders: Mapping[str, Path]) -> Table:
+    """The settings in which the folders' first runs differ."""
+    configs = {label: flat(first_config(path)) for label, path in folders.items()}
+    keys = dict.fromkeys(key for config in configs.values() for key in config)
+    rows = [["setting", *folders]]
+    for key in keys:
+        values = [str(config.get(key, "–")) for config in configs.values()]
+        if len(set(values)) > 1:
+            rows.append([key, *values])
+    return rows
+
+
+def first_config(folder: Path) -> dict[str, Any]:
+    """The config of a folder's first seed, without what leaves the numbers as they are."""
+    path = min(folder.glob("seed-*/config.yaml"))
+    config = yaml.safe_load(path.read_text("utf-8"))
+    return {key: value for key, value in config.items() if key not in PATHS}
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots."""
+    result: dict[str, Any] = {}
+    for key, value in config.items():
+        nested = isinstance(value, Mapping)
+        result |= flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return result
+
+
+if __name__ == "__main__":
+    guard(main)

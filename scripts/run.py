@@ -1,0 +1,52 @@
+"""Run an experiment as `make <experiment>` does: every arm, then figures and table.
+
+    python -m scripts.run inception [overrides]
+
+Where the experiment has many arms, several run side by side, the cores shared out, unless
+`variant=…` names one.
+"""
+
+import os
+import subprocess
+import sys
+
+from bnrepro.cli import arguments, guard
+from bnrepro.config.compose import variants
+from bnrepro.experiment import find
+
+
+def main() -> None:
+    """Train or measure, then render; a failing command's status becomes this one's."""
+    stem, *overrides = arguments("an experiment to run")
+    measure(stem, overrides)
+    execute("scripts.render", stem, *overrides)
+
+
+def measure(stem: str, overrides: list[str]) -> None:
+    """Run the arms that the overrides name, or all of them."""
+    arms = variants(stem)
+    if arms == ["sweep"] or "-m" in overrides:
+        execute(f"experiments.{stem}", *overrides)
+        return
+    if any(o.startswith("variant=") for o in overrides):
+        execute(f"experiments.{stem}", "-m", *overrides)
+        return
+    together = find(stem).side_by_side
+    share = ((os.cpu_count() or 1) + together - 1) // together
+    launcher = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={together}", f"threads={share}"]
+    execute(
+        f"experiments.{stem}", "-m", f"variant={','.join(arms)}",
+        *(launcher if together > 1 else []), *overrides, lines=together > 1,
+    )  # fmt: skip
+
+
+def execute(module: str, *arguments: str, lines: bool = False) -> None:
+    """Run a module as a process; `lines` instead of bars where several report progress at once."""
+    environment = os.environ | ({"TTY_COMPATIBLE": "0"} if lines else {})
+    done = subprocess.run([sys.executable, "-m", module, *arguments], env=environment)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    guard(main)

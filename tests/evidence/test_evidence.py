@@ -1,0 +1,69 @@
+"""Evidence: its tables, what is asked of them, and their files."""
+
+import copy
+import pickle
+
+import pytest
+
+from bnrepro.errors import UserError
+from bnrepro.evidence.evidence import Evidence, all_seeds, read, unique, write
+
+
+def made_up() -> Evidence:
+    runs = [
+        {"variant": variant, "seed": seed, "data": "mnist", "final_test_accuracy": 0.5 + seed / 10}
+        for variant in ("bn", "baseline")
+        for seed in (2, 0)
+    ]
+    curves = [
+        {"variant": "bn", "seed": 0, "step": step, "wall_s": step / 4, "test_accuracy": accuracy}
+        for step, accuracy in ((10, 0.25), (20, None), (30, 0.75))
+    ]
+    return Evidence(runs=runs, curves=curves)
+
+
+def test_tables_are_found_by_name_and_values():
+    evidence = made_up()
+    assert len(evidence.runs) == 4
+    assert evidence.cells == []
+    assert [row["variant"] for row in evidence.where("runs", seed=0)] == ["bn", "baseline"]
+    assert evidence.where("curves", absent=None) == evidence.curves  # a column of other rows
+    assert evidence.variants == ["bn", "baseline"]
+    assert unique(evidence.runs, "seed") == [2, 0]
+    assert evidence.seeds("bn") == all_seeds(evidence) == [0, 2]
+    assert evidence.run("baseline", 2)["final_test_accuracy"] == pytest.approx(0.7)
+    assert evidence.data == "mnist"
+    assert Evidence(runs=[]).data == ""
+
+
+def test_a_curve_leaves_out_rows_without_accuracy():
+    assert made_up().curve("bn", 0) == [(10, 0.25), (30, 0.75)]
+    assert made_up().curve("bn", 0, "wall_s") == [(2.5, 0.25), (7.5, 0.75)]
+
+
+def test_evidence_is_copied_and_pickled_whole():
+    evidence = made_up()
+    assert copy.deepcopy(evidence) == pickle.loads(pickle.dumps(evidence)) == evidence
+    assert evidence != Evidence(runs=evidence.runs)
+
+
+def test_evidence_survives_its_files(tmp_path):
+    evidence = made_up()
+    typed = {"dirty": False, "first_non_finite_step": None, "commit": "00e5", "threads": 1}
+    for run in evidence.runs:
+        run |= typed
+    write(evidence, tmp_path)
+    assert read(tmp_path) == evidence  # the commit is not the number 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.csv.gz", "runs.csv"]
+
+
+def test_writing_removes_the_tables_of_before(tmp_path):
+    write(made_up(), tmp_path)
+    (tmp_path / "table.md").touch()
+    write(Evidence(runs=made_up().runs, curves=[]), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.csv", "table.md"]
+
+
+def test_a_folder_without_tables_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="no published evidence"):
+        read(tmp_path)

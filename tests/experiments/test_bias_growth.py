@@ -1,0 +1,185 @@
+"""Section 2's bias: gradients against autograd, its exact growth, and the sweep end to end."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from bnrepro.config import compose
+from bnrepro.config.claims import read_claims
+from bnrepro.config.schema import ModelConfig
+from bnrepro.data import synthetic
+from bnrepro.evidence.evidence import Evidence, read, write
+from bnrepro.evidence.verdicts import metric
+from bnrepro.models.mlp import Slot, SlotMLP, initial_weight
+from bnrepro.plots.render import render
+from experiments.bias_growth import EXPERIMENT, metrics
+from experiments.bias_growth.__main__ import main
+from experiments.bias_growth.measure import (
+    ExactCell,
+    TrainingCell,
+    cells,
+    exact_rows,
+    layer_input,
+    network_config,
+    training_rows,
+)
+from experiments.bias_growth.transforms import Arm, Normalisation
+
+EPS = 1e-5
+MODEL = ModelConfig([7, 5], "sigmoid", "none", "normal", 0.5, EPS, 0.1)
+ARMS = [Arm(t, g) for t in ("centre", "scale") for g in ("through", "outside")]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def cfg():
+    return compose("bias_growth", ["scale=smoke"])
+
+
+@pytest.fixture(scope="module")
+def data():
+    return synthetic(300, 20)
+
+
+@pytest.fixture
+def batch():
+    x = torch.randn(1, 12, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return x, torch.arange(12).view(1, 12) % 4
+
+
+def network(arm):
+    transform = Normalisation(arm, EPS)
+    net = SlotMLP(MODEL, [Slot(3, 0.1, 0.5)], 6, 4, dtype=torch.float64, transform=transform)
+    for name in net.hidden:
+        net.params[f"{name}.bias"] += 0.3
+    return net
+
+
+def reference_loss(net, arm, x, labels):
+    """The same network by plain autograd, statistics detached where the arm says so."""
+    u = x
+    for name in net.hidden:
+        x = u @ net.params[f"{name}.weight"] + net.params[f"{name}.bias"]
+        seen = x if arm.gradient == "through" else x.detach()
+        x_hat = x - seen.mean(1, keepdim=True)
+        if arm.transform == "scale":
+            x_hat = x_hat / (seen.var(1, correction=0, keepdim=True) + EPS).sqrt()
+        u = torch.sigmoid(x_hat)
+    logits = u @ net.params["output.weight"] + net.params["output.bias"]
+    return F.cross_entropy(logits[0], labels[0])
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=str)
+def test_gradients_equal_autograds(arm, batch):
+    net = network(arm)
+    losses, grads = net.gradients(*batch)
+    leaves = {k: v.detach().requires_grad_() for k, v in net.params.items()}
+    net.params = leaves
+    loss = reference_loss(net, arm, *batch)
+    expected = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+    assert_close(losses[0], loss)
+    assert set(grads) == set(expected)
+    for name, grad in expected.items():
+        assert_close(grads[name], grad, rtol=1e-9, atol=1e-14)
+
+
+def test_only_the_gradient_differs_between_through_and_outside(batch):
+    losses = [
+        network(Arm("scale", gradient)).gradients(*batch)[0] for gradient in ("through", "outside")
+    ]
+    assert_close(losses[0], losses[1], rtol=0, atol=0)
+
+
+def test_statistics_are_held_between_refreshes(batch):
+    net = network(Arm("scale", "outside", every=3))
+    seen = []
+    for _ in range(4):
+        net.gradients(*batch)
+        seen.append(net.transform.held["hidden1"].mean.clone())
+        net.params["hidden1.bias"] += 1
+    assert_close(seen[2], seen[0], rtol=0, atol=0)
+    assert_close(seen[3], seen[0] + 3)
+
+
+def test_bias_moves_by_the_papers_step_every_time(cfg, data):
+    """Δb = −lr Σ ∂ℓ/∂x̂, with ∂ℓ/∂x̂ written out by hand; t steps make t times as much."""
+    rows = list(exact_rows(cfg, data, ExactCell(0, Arm("centre", "outside"), above=False)))
+    u, labels = layer_input(network_config(cfg, "sigmoid"), data, 0, cfg.exact_examples)
+    slot = Slot(0, 0, cfg.init_std)
+    top = initial_weight(network_config(cfg, "sigmoid"), slot, "output", u.shape[1], 10).double()
+    z = torch.sigmoid(u - u.mean(0))
+    error = torch.softmax(z @ top, 1) - F.one_hot(labels, 10)
+    step = cfg.exact_lr * (error @ top.T * z * (1 - z)).sum(0) / len(u)
+    size = float(step.square().mean().sqrt())
+    for row in rows:
+        assert row["bias"] == pytest.approx(row["step"] * size, rel=1e-9)
+    assert [row["step"] for row in rows] == [1, 10, 20, 30, 40]
+    assert max(row["step_deviation"] for row in rows) < 1e-10
+    assert max(row["loss_deviation"] for row in rows) < 1e-10
+
+
+def test_gradient_through_the_mean_leaves_the_bias(cfg, data):
+    rows = list(exact_rows(cfg, data, ExactCell(0, Arm("centre", "through"), above=False)))
+    assert max(row["bias"] for row in rows) < 1e-12
+    assert min(row["drive"] for row in rows) > 1e-4  # although ∂ℓ/∂x̂ does not vanish
+
+
+def test_layer_above_changes_the_step(cfg, data):
+    rows = list(exact_rows(cfg, data, ExactCell(0, Arm("centre", "outside"), above=True)))
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["step_deviation"] > 1e-3
+
+
+def test_training_rows_describe_every_network_and_stop(cfg, data):
+    rows = list(training_rows(cfg, data, TrainingCell("relu", Arm("scale", "through")), CPU))
+    assert len(rows) == len(cfg.lr) * cfg.seeds * len(cfg.stops)
+    assert max(row["bias"] for row in rows) < 1e-5  # the gradient through the statistics is zero
+    outside = list(training_rows(cfg, data, TrainingCell("relu", Arm("scale", "outside")), CPU))
+    assert min(row["bias"] for row in outside) > 1e-4
+    assert outside[0]["drift"] * outside[0]["lr"] * 5 == pytest.approx(outside[0]["bias"], rel=1e-5)
+
+
+def test_diverged_networks_count_as_blown_up():
+    base = {"activation": "relu", "every": 1, "seed": 0, "lr": 1.0, "step": 5}
+    arms = [
+        ("scale", "through", 0.3),
+        ("scale", "outside", None),
+        ("centre", "through", 9.0),
+        ("centre", "outside", 9.0),
+    ]
+    rows = [base | {"transform": t, "gradient": g, "loss": loss} for t, g, loss in arms]
+    evidence = Evidence(training=rows)
+    assert metrics.blown_up_rates(evidence, {"every": 1}) == [1.0]
+    assert metrics.extra_blown_up_cells(evidence, {}) == [0.0]  # centring blew up just as well
+    rows[0]["loss"] = 9.0  # where BN blows up nothing counts
+    assert metrics.blown_up_rates(evidence, {"every": 1}) == [0.0]
+    assert math.isclose(metrics.LIMIT, 4.605, abs_tol=1e-3)
+
+
+def test_command_records_judges_and_draws(run, tmp_path):
+    arguments = ["scale=smoke", f"results={tmp_path}"]
+    assert run(main, arguments) == 0
+    evidence = EXPERIMENT.gather({"sweep": tmp_path / "bias_growth/smoke/sweep"}, None)
+    cfg = compose("bias_growth", arguments)
+    numbers = {row["cell"] for row in (*evidence.exact, *evidence.training)}
+    assert numbers == set(range(1, len(cells(cfg)) + 1))
+    write(evidence, tmp_path / "published")
+    again = read(tmp_path / "published")
+    for claim in read_claims("bias_growth"):
+        if "lr" not in claim:  # that rate is not among the smoke scale's
+            values = metric(claim)(again, claim)
+            assert len(values) == cfg.seeds
+            if claim["kind"] == "exact":
+                assert max(values) < claim["criterion"]["value"]
+    drawn = render(EXPERIMENT, again, tmp_path / "figures")
+    assert {path.name for path in drawn} >= {"bias.png", "blow-up.png", "curves.png", "table.md"}
+    assert all(path.stat().st_size > 500 for path in drawn)
+    assert "BN blows up in" in EXPERIMENT.figures.answer(again)
+
+
+def test_unknown_activation_is_refused_in_one_line(run, tmp_path, capsys):
+    assert run(main, ["scale=smoke", "activations=[tanh]", f"results={tmp_path}"]) == 2
+    assert "activations=tanh: allowed are sigmoid, relu" in capsys.readouterr().err

@@ -1,0 +1,133 @@
+"""`scripts.render`: an arm of one's own is drawn beside the named arms that are finished."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from bnrepro.config import compose
+from bnrepro.config.identity import folder_name
+from bnrepro.plots.style import arm
+from bnrepro.run import arms as arms_module
+from bnrepro.run.arms import compose_arms
+from experiments.inception.__main__ import main as inception
+from experiments.mnist.__main__ import main as mnist
+from scripts import render
+from tests.drawing import call, drawn, evidence_of, legend, tables_of
+
+SMOKE = ["scale=smoke", "wandb.mode=disabled"]
+COMMANDS = {"mnist": mnist, "inception": inception}
+NAMED = {"mnist": ["baseline", "bn"], "inception": ["inception", "bn_x5"]}
+OWN = {
+    "mnist": ["variant=bn", "optim.lr=0.5"],
+    "inception": ["variant=bn_x5", "optim.lr=0.05"],
+}
+
+
+@pytest.fixture(scope="module", params=["mnist", "inception"])
+def shown(request, tmp_path_factory) -> tuple[str, list[str], str]:
+    """An experiment with two named arms and an overridden one, how to render it, its name."""
+    experiment = request.param
+    common = [*SMOKE, f"results={tmp_path_factory.mktemp(experiment)}"]
+    for variant in NAMED[experiment]:
+        call(COMMANDS[experiment], [*common, f"variant={variant}"])
+    own = [*common, *OWN[experiment]]
+    call(COMMANDS[experiment], own)
+    cfg = compose(experiment, own)
+    return experiment, own, folder_name(cfg, "synthetic")
+
+
+def test_an_overridden_arm_is_in_legend_table_and_terminal_beside_the_named_arms(
+    shown, run, capsys
+):
+    experiment, own, name = shown
+    assert run(render.main, [experiment, *own]) == 0
+    printed = capsys.readouterr().out
+    assert name in printed
+    folder = Path(printed.split()[-1]).parent
+    assert folder.name == f"figures-{name.split('-')[1]}"
+    evidence = evidence_of(experiment, own)
+    assert evidence.variants == [*sorted(NAMED[experiment], reverse=False), name] or (
+        set(evidence.variants) == {*NAMED[experiment], name}
+    )
+    labels = [arm(variant).label for variant in (*NAMED[experiment], name)]
+    table = tables_of(folder / "table.md")[0]
+    rows = table[0][1:] if experiment == "mnist" else [row[0] for row in table[1:]]
+    assert sorted(rows) == sorted(labels)
+    figure = next(iter(drawn(experiment, evidence).values()))
+    key = legend(figure.axes[0] if experiment == "mnist" else figure)
+    assert sorted(text.removesuffix(" (each seed)") for text in key) == sorted(labels)
+    colours = [line.get_color() for line in figure.axes[0].get_lines()]
+    assert arm(name).colour in colours
+
+
+def test_an_overridden_arm_of_inception_has_a_close_up_and_its_speed(shown):
+    experiment, own, name = shown
+    if experiment == "inception":
+        evidence = evidence_of(experiment, own)
+        titles = [axis.get_title() for axis in drawn(experiment, evidence)["figure-2"].axes]
+        assert f"{name} beside Inception" in titles
+        from experiments.inception.figures import tables
+
+        pairs = [row[1] for row in tables(evidence)[1][1:]]
+        assert pairs.count(f"{name} : inception") == 4
+
+
+def test_without_a_variant_all_arms_are_shown_under_the_same_overrides(shown, run, capsys):
+    experiment, own, name = shown
+    overrides = [o for o in own if not o.startswith("variant=")]
+    assert run(render.main, [experiment, *overrides]) == 0
+    folder = Path(capsys.readouterr().out.split()[-1]).parent
+    table = tables_of(folder / "table.md")[0]
+    rows = table[0][1:] if experiment == "mnist" else [row[0] for row in table[1:]]
+    assert rows == [arm(own[-2].removeprefix("variant=")).label]
+
+
+def test_the_named_figures_stay_as_they_are(shown, run, capsys):
+    experiment, own, name = shown
+    named = own[:-2]
+    assert run(render.main, [experiment, *named]) == 0
+    folder = Path(capsys.readouterr().out.split()[-1]).parent
+    assert folder.name == "figures"
+    assert name not in (folder / "table.md").read_text()
+
+
+def test_a_named_arm_asked_for_alone_is_drawn_once(shown):
+    experiment, own, _ = shown
+    arms = compose_arms(experiment, own[:-1])
+    assert (arms.asked, list(arms.folders).count(arms.asked[0])) == ([own[-2][8:]], 1)
+    assert len(set(arms.folders.values())) == len(arms.folders)
+
+
+def test_an_arm_on_a_subset_of_the_data_is_drawn_once(monkeypatch, tmp_path):
+    def subset(cfg, usual=arms_module.open_images):
+        return dataclasses.replace(usual(cfg), name="synthetic-5k")
+
+    monkeypatch.setattr(arms_module, "open_images", subset)
+    arms = compose_arms("mnist", ["scale=smoke", "variant=bn", f"results={tmp_path}"])
+    assert len(set(arms.folders.values())) == len(arms.folders)
+    assert {path.name for path in arms.folders.values()} == {
+        f"{variant}-synthetic-5k" for variant in ("baseline", "baseline_tuned", "bn", "bn_tuned")
+    }
+
+
+def test_two_own_arms_in_one_command(tmp_path):
+    where = [*SMOKE, f"results={tmp_path}", "optim.lr=0.3"]
+    arms = compose_arms("mnist", [*where, "variant=bn,baseline"])
+    assert [name.split("-")[0] for name in arms.asked] == ["bn", "baseline"]
+    assert [arms.cfgs[name].optim.lr for name in arms.asked] == [0.3, 0.3]
+    assert [arms.cfgs[name].optim.lr for name in ("bn", "baseline")] == [1.0, 1.0]
+    assert list(arms.folders)[-2:] == arms.asked
+
+
+def test_a_mistake_is_named_before_anything_is_drawn(run, tmp_path):
+    for arguments, words in (
+        ([], "name an experiment"),
+        (["mnits"], "name an experiment.*mnist"),
+        (["mnist", "variant=bnn"], "bnn"),
+        (["mnist", *SMOKE, f"results={tmp_path}"], "no finished run under"),
+    ):
+        with pytest.raises(Exception, match=words) as caught:
+            run(render.main, arguments)
+        assert isinstance(caught.value, render.guard.__globals__["USER_ERRORS"])
+    assert not list(tmp_path.iterdir())
