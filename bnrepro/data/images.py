@@ -17,7 +17,16 @@ from bnrepro.data.dataset import Dataset, ImageSet
 from bnrepro.data.folders import FolderSet
 from bnrepro.data.memory import MemorySource
 from bnrepro.data.order import Order
-from bnrepro.inception_config import PictureConfig
+
+
+class Pictures(Protocol):
+    """How images are shuffled and distorted."""
+
+    shuffle: str  # fixed | shards | full
+    shards: int
+    shift: int  # pixels
+    mirror: bool
+    photometric: float
 
 
 class ImageSource(Protocol):
@@ -43,7 +52,7 @@ class ImageSource(Protocol):
 
 def open_source(
     data: ImageSet,
-    pictures: PictureConfig,
+    pictures: Pictures,
     batch: int,
     seed: int,
     device: torch.device,

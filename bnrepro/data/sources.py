@@ -1,8 +1,8 @@
 """Where the data sets can be fetched from, each through its registry's own client.
 
-A source downloads into the folder it is given and returns the folder that then holds the IDX
-files (raw or gzipped). Whatever goes wrong (no client, no network, too slow, changed contents)
-raises Unavailable with a short reason, so that the next source gets its turn.
+A source downloads into the folder it is given and returns the folder that then holds the set's
+files, as the cache is to keep them. Whatever goes wrong (no client, no network, too slow, changed
+contents) raises Unavailable with a short reason, so that the next source gets its turn.
 """
 
 import contextlib
@@ -41,13 +41,24 @@ class Source:
     fetch: Callable[[Path], Path]
 
 
-def torchvision_download(dataset: str, folder: Path) -> Path:
-    """The download of `torchvision.datasets.<dataset>`."""
+def torchvision_download(dataset: str, inside: str, folder: Path) -> Path:
+    """The folder `inside` the download of `torchvision.datasets.<dataset>`, without archives."""
     import torchvision.datasets  # takes seconds and is needed once in the life of a cache
 
     with bounded():
         getattr(torchvision.datasets, dataset)(folder, download=True)
-    return folder / dataset / "raw"
+    for archive in folder.rglob("*.gz"):
+        archive.unlink()
+    return folder / inside
+
+
+def zip_archive(address: str, md5: str, inside: str, folder: Path) -> Path:
+    """The folder `inside` an archive at a public address."""
+    from torchvision.datasets import utils
+
+    with bounded():
+        utils.download_and_extract_archive(address, str(folder), md5=md5, remove_finished=True)
+    return folder / inside
 
 
 @contextlib.contextmanager
@@ -79,7 +90,7 @@ def npm_package(package: str, inside: str, folder: Path) -> Path:
 
 
 def debian_package(package: str, inside: str, folder: Path) -> Path:
-    """The folder `inside` of a Debian package, which is unpacked here and not installed."""
+    """The gzipped files in the folder `inside` of a Debian package, which is not installed."""
     quick = ["-o", "Acquire::Retries=1", "-o", f"Acquire::http::Timeout={STALL_SECONDS}"]
     try:
         _run(["apt-get", *quick, "download", package], folder)
@@ -92,6 +103,9 @@ def debian_package(package: str, inside: str, folder: Path) -> Path:
         _run(["apt-get", *quick, "update"], folder)
         _run(["apt-get", *quick, "download", package], folder)
     _run(["dpkg-deb", "-x", str(_only(folder, "*.deb")), "unpacked"], folder)
+    for packed in (folder / "unpacked" / inside).glob("*.gz"):
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+        packed.unlink()
     return folder / "unpacked" / inside
 
 
@@ -145,7 +159,7 @@ def _run(command: list[str], folder: Path) -> None:
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=CLIENT_SECONDS,
             env={**os.environ, "LC_ALL": "C"},

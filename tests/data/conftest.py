@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bnrepro.data import Dataset, synthetic
-from bnrepro.data.catalog import CATALOG, Entry
+from bnrepro.data.idx import FILES
+from bnrepro.data.registry import IDX, REGISTRY, Entry, _idx
 from bnrepro.data.sources import Source, Unavailable
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -60,13 +61,12 @@ def original() -> Dataset:
 @pytest.fixture
 def catalogue(original, monkeypatch) -> Callable[..., None]:
     """`catalogue("mnist", source, …)` makes the synthetic contents the set's true contents."""
+    content = idx_files(original)
+    hashes = [hashlib.sha256(content[file]).hexdigest() for file in FILES]
 
     def enter(name, *sources, stand_in=None, subfolder="."):
-        hashes = {
-            file: hashlib.sha256(content).hexdigest()
-            for file, content in idx_files(original).items()
-        }
-        entry = Entry(name, hashes, sources, subfolder=subfolder, stand_in=stand_in)
-        monkeypatch.setitem(CATALOG, name, entry)
+        read = _idx(*hashes, subfolder=subfolder)
+        entry = Entry(name, None, read, holds=IDX, sources=sources, stand_in=stand_in)
+        monkeypatch.setitem(REGISTRY, name, entry)
 
     return enter

@@ -46,7 +46,9 @@ def test_folder_given_is_the_only_source(original, catalogue, tmp_path):
     catalogue("mnist", Source("never", never))
     write_idx(original, tmp_path / "cache" / "mnist")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=f"no mnist in {tmp_path / 'empty'}; put {IMAGES}"):
+    with pytest.raises(
+        UserError, match=rf"empty lacks {IMAGES}, .* \(raw or \.gz\); put an intact"
+    ):
         load("mnist", root=tmp_path / "empty", cache=tmp_path / "cache")
 
 

@@ -63,7 +63,7 @@ def test_debian_package_is_unpacked_not_installed(original, client, tmp_path):
 
     commands = client(apt)
     folder = sources.debian_package("d", "usr/share", tmp_path)
-    assert fetched(folder) == list(idx_files(original).values())
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == idx_files(original)
     assert [command[0] for command in commands] == ["apt-get", "dpkg-deb"]
 
 
@@ -150,8 +150,18 @@ def test_torchvision_failure_is_one_line_and_restores_the_timeout(monkeypatch, t
 
     monkeypatch.setattr("torchvision.datasets.MNIST", offline)
     with pytest.raises(Unavailable, match=r"^<name not known>$"):
-        sources.torchvision_download("MNIST", tmp_path)
+        sources.torchvision_download("MNIST", "MNIST/raw", tmp_path)
     assert sources.socket.getdefaulttimeout() is None
+
+
+def test_torchvision_download_leaves_no_archives(original, monkeypatch, tmp_path):
+    def download(root, download):
+        write_idx(original, root / "MNIST/raw")
+        write_idx(original, root / "MNIST/raw", zipped=True)
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", download)
+    folder = sources.torchvision_download("MNIST", "MNIST/raw", tmp_path)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == idx_files(original)
 
 
 @pytest.mark.network

@@ -1,5 +1,6 @@
 """Streamed images: what a step shows depends on seed and step alone; broken files are survived."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -7,13 +8,23 @@ import torch
 
 from bnrepro.config import compose
 from bnrepro.data import open_dataset, open_images
-from bnrepro.data.images import ImageSource, open_source
+from bnrepro.data.images import ImageSource, Pictures, open_source
 from bnrepro.errors import UserError
-from bnrepro.inception_config import PictureConfig
 from tests.data.pictures import class_folders, config, truncate
 
 CPU = torch.device("cpu")
-PICTURES = PictureConfig(shuffle="full", shards=2, shift=0, mirror=True, photometric=0.3)
+
+
+@dataclass
+class Distortion:
+    shuffle: str = "full"
+    shards: int = 2
+    shift: int = 0
+    mirror: bool = True
+    photometric: float = 0.3
+
+
+PICTURES = Distortion()
 BATCH = 5  # of 24 images: an epoch is 4 steps
 
 
@@ -22,9 +33,7 @@ def shared(tmp_path_factory) -> Path:
     return class_folders(tmp_path_factory.mktemp("streamed"))
 
 
-def streamed(
-    root: Path, seed: int = 0, pictures: PictureConfig = PICTURES, **changes
-) -> ImageSource:
+def streamed(root: Path, seed: int = 0, pictures: Pictures = PICTURES, **changes) -> ImageSource:
     cfg = config(root, root.parent / "cache", stream=True, **({"workers": 0} | changes))
     return open_source(open_images(cfg), pictures, BATCH, seed, CPU)
 
@@ -64,7 +73,7 @@ def test_a_run_resumed_in_mid_epoch_sees_the_same_pictures(shared):
 def test_seeds_and_epochs_see_other_pictures(shared):
     x, _ = streamed(shared).batch(0)
     assert not torch.equal(x, streamed(shared, seed=1).batch(0)[0])
-    plain = PictureConfig(shuffle="fixed", shards=2, shift=0, mirror=False, photometric=0.0)
+    plain = Distortion(shuffle="fixed", mirror=False, photometric=0.0)
     source = streamed(shared, pictures=plain)
     first, second = (
         torch.cat([x for x, _ in steps(source, range(4 * epoch, 4 * epoch + 4))])
