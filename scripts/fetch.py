@@ -15,6 +15,7 @@ from bnrepro.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Fetch the sets named on the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.fetch", description="fetch data sets")
     served = ", ".join(entry.name for entry in REGISTRY.values() if entry.sources)
     parser.add_argument("names", nargs="+", help=served)

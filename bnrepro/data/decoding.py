@@ -59,7 +59,9 @@ def _jpeg(content: bytes) -> Tensor:
         bytes_ = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         return decode_image(bytes_, ImageReadMode.RGB, apply_exif_orientation=True)
     except RuntimeError as error:
-        reason = str(error).splitlines()[0].rpartition(", ")[2]  # after the decoder's own place
+        reason = (
+            str(error).splitlines()[0].rpartition(", ")[2]
+        )  # after the place in the decoder's source
         raise Unreadable(reason) from error
 
 
@@ -69,9 +71,11 @@ def _other(content: bytes) -> Tensor:
             pixels = np.array(_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError as error:
         raise Unreadable(f"no image of a known kind (JPEG, {', '.join(FORMATS)})") from error
-    except Exception as error:  # each of Pillow's decoders fails in a way of its own
+    except Exception as error:  # Pillow's decoders raise many kinds
         raise Unreadable((str(error).splitlines() or [type(error).__name__])[0]) from error
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(pixels).permute(
+        2, 0, 1
+    )  # strides as torchvision's, which resizing heeds
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -108,7 +112,7 @@ def _centre_of_elongated(image: Tensor, size: int, shorter: int) -> Tensor:
     (top, bottom), (left, right) = ends
     whole = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
     part = whole.resize((size, size), Image.Resampling.BILINEAR, (left, top, right, bottom))
-    return torch.from_numpy(np.array(part)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.array(part)).permute(2, 0, 1)
 
 
 def decode_all(root: Path, files: Files, size: int, what: str) -> Tensor:

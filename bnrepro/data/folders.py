@@ -7,9 +7,9 @@ Three layouts are known:
 `tiny_imagenet`             train/<wnid>/images/*.JPEG, val/images/*.JPEG, val/val_annotations.txt
                             and wnids.txt; the box files are not needed
 
-Classes are numbered in the order of their names. The stored order of the files is random, the same
-everywhere: parts of a set then hold all classes, be it a shard, the first test images or the probed
-ones.
+Images may lie deeper in a class folder; `listing` says which files count. Classes are numbered in
+the order of their names. The stored order of the files is random, the same everywhere: parts of a
+set then hold all classes, be it a shard, the first test images or the probed ones.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ DECODING = 2  # raise it when `decoding` makes other pixels of the same file, or
 @dataclass(frozen=True, eq=False)
 class Files:
     """The files of one part. Of a million images the names are kept as bytes, not as objects,
-    which every reading process would come to hold as its own copy."""
+    of which every reading process would come to hold a copy."""
 
     names: np.ndarray  # bytes, relative to the set's root
     sizes: Tensor  # int64, bytes
@@ -60,6 +60,7 @@ class Files:
         return len(self.names)
 
     def name(self, number: int) -> str:
+        """The name of one file."""
         return os.fsdecode(self.names[number])
 
     def __getitem__(self, numbers: Tensor) -> "Files":
@@ -84,10 +85,12 @@ class FolderSet(ImageSet):
 
     @property
     def train_labels(self) -> Tensor:  # type: ignore[override]
+        """Classes of the training images, int64 (N,)."""
         return self.train.labels
 
     @property
     def test_labels(self) -> Tensor:  # type: ignore[override]
+        """Classes of the images evaluated on, int64 (N,)."""
         return self.test.labels
 
     @cached_property
@@ -101,9 +104,8 @@ class FolderSet(ImageSet):
 
     @cached_property
     def state(self) -> str:
-        """Of names, sizes, labels and times of change: whether what was made from the files holds.
-
-        No record has it: a copy of the set is the same set."""
+        """Of names, sizes, labels and times of change: what was made from files in another state is
+        out of date. No record holds it, since a copy of the set is the same set."""
         digest = hashlib.sha256(f"{self.checksum}{DECODING}".encode())
         for part in (self.train, self.test):
             digest.update(part.changed.numpy().data)
@@ -165,7 +167,7 @@ def class_folders(root: Path, left: list[LeftOut]) -> Listed:
             raise UserError(f"{root}: no folder {part or 'val or test'}/; {layout}{_packed(root)}")
     assert test is not None
     if test == "val" and (root / "test").is_dir() and list_folders(root, "test", []):
-        left.append(LeftOut("folder beside val/", "test/"))
+        left.append(LeftOut("unused folder", "test"))
     classes, others = (list_folders(root, part, left) for part in ("train", test))
     for part, found in (("train", classes), (test, others)):
         if not found:
@@ -188,12 +190,12 @@ def _packed(root: Path) -> str:
 
 
 def tiny_imagenet(root: Path, left: list[LeftOut]) -> Listed:
-    """Tiny-ImageNet's own layout."""
+    """The layout of Tiny-ImageNet's archive."""
     notes = root / "val" / "val_annotations.txt"
     for path in (root / "train", root / "val" / "images", notes, root / "wnids.txt"):
         if not path.exists():
             raise UserError(
-                f"{root}: no {path.relative_to(root)}; expected Tiny-ImageNet's own layout:"
+                f"{root}: no {path.relative_to(root)}; expected Tiny-ImageNet's layout:"
                 " train/<wnid>/images/*.JPEG, val/images/*.JPEG, val/val_annotations.txt, wnids.txt"
             )
     classes = sorted(line.strip() for line in _lines(root / "wnids.txt"))

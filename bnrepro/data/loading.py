@@ -33,7 +33,7 @@ def load(name: str, root: str | Path | None = None, cache: str | Path = "data") 
         UserError: bad or missing files, or no source works; the line lists what was tried.
 
     Without any source for the full MNIST the result is its 5,000-image subset, always under the
-    name `mnist-5k`: whoever records a run records the set's own name, not the name asked for.
+    name `mnist-5k`: whoever records a run records the name of the set, not the name asked for.
     """
     entry = lookup(name)
     if entry.generate is not None:

@@ -32,7 +32,7 @@ LONGEST = 60  # bytes of a label, which folders and files are named after
 
 def open_images(cfg: DataConfig) -> ImageSet:
     """The configured set, in memory or streamed; with `validation`, images held out of training
-    stand for the test set."""
+    take the place of the test set."""
     entry = lookup(cfg.name)
     _check_options(cfg, entry)
     data = load(cfg.name, cfg.root, cfg.cache)
@@ -75,7 +75,7 @@ def _check_options(cfg: DataConfig, entry: Entry) -> None:
             )
         for key in ("size", "label"):
             if getattr(cfg, key) is not None:
-                raise UserError(f"data.{key}: {cfg.name} has its own; it is for data={folders}")
+                raise UserError(f"data.{key}: {cfg.name} has a fixed one; choose data={folders}")
         return
     if cfg.size is None and entry.shape is None:
         raise UserError(f"data.size: say to how many pixels {cfg.name}'s images shall be brought")

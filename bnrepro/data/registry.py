@@ -1,7 +1,7 @@
 """What each data set is, in one place: its shape, who serves it (best source first), its reader.
 
-A new set is an entry here and a file `configs/data/<name>.yaml`, with a reader or a source of its
-own where no existing one fits.
+A new set is an entry here and a file `configs/data/<name>.yaml`, with a new reader or source where
+no existing one fits.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ class Entry:
     sources: tuple[Source, ...] = ()
     in_files: bool = False  # an image folder: decoded or streamed, at any size
     kept_as: str | None = None  # its folder's name in the cache; None: the set's
-    stand_in: str | None = None  # the set to use, under its own name, when all sources fail
+    stand_in: str | None = None  # the set used, under that name, when all sources fail
 
 
 def _idx(*hashes: str, subfolder: str = ".") -> Reader:

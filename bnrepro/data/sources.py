@@ -1,4 +1,4 @@
-"""Where the data sets can be fetched from, each through its registry's own client.
+"""Where the data sets can be fetched from, each through its registry's client.
 
 A source downloads into the folder it is given and returns the folder that then holds the set's
 files, as the cache is to keep them. Whatever goes wrong (no client, no network, too slow, changed
@@ -37,6 +37,8 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Source:
+    """Who serves a set, and how it is fetched into an empty folder."""
+
     label: str  # how records and messages name it
     fetch: Callable[[Path], Path]
 
@@ -137,13 +139,13 @@ def stratified_split(
     """
     draw = random.Random(seed)
     keys = [draw.random() for _ in labels]
-    wanted = {label: round(test_share * labels.count(label)) for label in set(labels)}
+    needed = {label: round(test_share * labels.count(label)) for label in set(labels)}
     train: list[int] = []
     test: list[int] = []
     for row in sorted(range(len(labels)), key=keys.__getitem__):
         label = labels[row]
-        (test if wanted[label] > 0 else train).append(row)
-        wanted[label] -= 1
+        (test if needed[label] > 0 else train).append(row)
+        needed[label] -= 1
     return train, test
 
 

@@ -245,7 +245,7 @@ def test_tiny_imagenet_is_downloaded_once(tmp_path, monkeypatch):
     ("changes", "line"),
     [
         ({"size": None}, "data.size: say to how many pixels"),
-        ({"name": "mnist"}, "data.size: mnist has its own; it is for data=imagefolder"),
+        ({"name": "mnist"}, "data.size: mnist has a fixed one; choose data=imagefolder"),
         ({"name": "mnist", "stream": True}, "data.stream=true: mnist is not an image folder"),
         ({"name": "nonsense", "size": None}, "unknown data set 'nonsense'"),
     ],

@@ -1,4 +1,4 @@
-"""The registries' clients, played by a stand-in for `subprocess.run`; the real ones on demand."""
+"""The registries' clients, played by a substitute for `subprocess.run`; the real ones on demand."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ from tests.data.conftest import idx_files, write_idx
 
 @pytest.fixture
 def client(monkeypatch):
-    """`client(act)` lets `act(command, folder)` stand for every client and returns the commands."""
+    """`client(act)` lets `act(command, folder)` play every client and returns the commands."""
 
     def install(act):
         commands = []
@@ -68,7 +68,7 @@ def test_debian_package_is_unpacked_not_installed(original, client, tmp_path):
 
 
 def test_debian_package_without_the_systems_lists(client, tmp_path):
-    """As in a slim container: the second try uses lists of its own, which need no privileges."""
+    """As in a slim container: the second try uses separate lists, which need no privileges."""
 
     def apt(command, folder):
         own_lists = any(option.startswith("Dir::State::Lists=") for option in command)

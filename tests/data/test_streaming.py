@@ -128,7 +128,7 @@ def test_the_test_crop_is_central_and_undistorted(shared):
 
 
 @pytest.fixture
-def own(tmp_path) -> Path:
+def folder(tmp_path) -> Path:
     return class_folders(tmp_path / "set")
 
 
@@ -139,14 +139,14 @@ def break_example(source, number: int) -> Path:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_image_is_named_replaced_by_the_next_and_counted(own, caplog, workers):
-    whole = streamed(own)
+def test_a_broken_image_is_named_replaced_by_the_next_and_counted(folder, caplog, workers):
+    whole = streamed(folder)
     sound = [labels for _, labels in steps(whole, range(8))]
-    source, again = (streamed(own, workers=n, max_broken=0.1) for n in (workers, 0))
+    source, again = (streamed(folder, workers=n, max_broken=0.1) for n in (workers, 0))
     number = int(source.order.batches(0)[1, 2])
     path = break_example(source, number)
     found = steps(source, range(8))
-    assert source.broken == {str(path.relative_to(own))}
+    assert source.broken == {str(path.relative_to(folder))}
     assert caplog.text.count(f"{path}: cannot be read") == 1
     assert "truncated" in caplog.text
     expected = sound[1].clone()
@@ -156,8 +156,8 @@ def test_a_broken_image_is_named_replaced_by_the_next_and_counted(own, caplog, w
     assert same(steps(again, range(8)), found)
 
 
-def test_too_many_broken_images_stop_the_run(own):
-    source = streamed(own, max_broken=0.05)  # one of 36
+def test_too_many_broken_images_stop_the_run(folder):
+    source = streamed(folder, max_broken=0.05)  # one of 36
     for number in source.order.batches(0)[0, :2].tolist():
         break_example(source, number)
     with pytest.raises(UserError, match=r"2 of 36 images broke .* than data.max_broken=0.05") as e:
@@ -165,16 +165,16 @@ def test_too_many_broken_images_stop_the_run(own):
     assert "\n" not in str(e.value)
 
 
-def test_none_may_break_at_a_share_of_zero(own):
-    source = streamed(own, max_broken=0.0)
+def test_none_may_break_at_a_share_of_zero(folder):
+    source = streamed(folder, max_broken=0.0)
     break_example(source, int(source.order.batches(0)[0, 0]))
     with pytest.raises(UserError, match="1 of 36 images broke"):
         source.batch(0)
 
 
-def test_a_broken_test_image_is_left_out_and_counted(own, caplog):
-    source = streamed(own, max_broken=0.1)
-    truncate(own / source.data.test.name(1))
+def test_a_broken_test_image_is_left_out_and_counted(folder, caplog):
+    source = streamed(folder, max_broken=0.1)
+    truncate(folder / source.data.test.name(1))
     labels = torch.cat([y for _, y in source.test_batches()])
     expected = source.data.test.labels
     assert torch.equal(labels, torch.cat([expected[:1], expected[2:]]))
