@@ -7,28 +7,28 @@ when the cache has it. Ends with status 2 when a set cannot be had.
 import argparse
 import logging
 import sys
-from pathlib import Path
 
 from bnrepro.config import DataConfig
 from bnrepro.data import open_dataset
+from bnrepro.data.registry import REGISTRY
 from bnrepro.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Fetch the sets named on the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.fetch", description="fetch data sets")
-    parser.add_argument(
-        "names", nargs="+", help="mnist, fashion_mnist, mnist-5k, cifar10, tiny_imagenet"
-    )
-    parser.add_argument("--cache", type=Path, default=Path("data"), help="default: data")
+    served = ", ".join(entry.name for entry in REGISTRY.values() if entry.sources)
+    parser.add_argument("names", nargs="+", help=served)
+    parser.add_argument("--cache", default="data", help="default: data")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     return max(fetch(name, options.cache) for name in options.names)
 
 
-def fetch(name: str, cache: Path) -> int:
+def fetch(name: str, cache: str) -> int:
     """Fetch one set, while the library logs the outcome; an error leaves the others their turn."""
     try:
-        open_dataset(DataConfig(name=name, cache=str(cache)))
+        open_dataset(DataConfig(name=name, cache=cache))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -36,6 +36,7 @@ class Draws:
     saturation: Tensor  # (N,), in [−1, 1]
 
     def to(self, device: torch.device) -> "Draws":
+        """The same numbers on a device."""
         return Draws(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
@@ -74,7 +75,7 @@ def _photometric(images: Tensor, draws: Draws, index: Tensor, strength: float) -
 
 
 def _shifted(images: Tensor, offsets: Tensor, shift: int) -> Tensor:
-    """Crops of the images' own size out of their zero-padded selves, an offset each."""
+    """Crops, as large as the images, out of the zero-padded images, an offset each."""
     height, width = images.shape[-2:]
     padded = functional.pad(images, (shift,) * 4)
     rows = offsets[:, :1] + torch.arange(height, device=images.device)

@@ -1,4 +1,4 @@
-"""What every image set tells of itself; the sets held in memory, and what is done to those."""
+"""What a run needs to know of any image set; the sets held in memory, and what is done to those."""
 
 import hashlib
 from abc import ABC, abstractmethod

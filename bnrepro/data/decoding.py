@@ -1,8 +1,10 @@
 """Image files to tensors: one file, all files of a set into memory, and the check of a large set.
 
-Importing this takes seconds (torchvision), so it is imported where images are decoded.
+torchvision decodes JPEG files, Pillow all others; a file's contents decide, not its name. Importing
+this takes seconds (torchvision), so it is imported where images are decoded.
 """
 
+import io
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -10,14 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
 
-from bnrepro.data.folders import THREADS, Files, some
+from bnrepro.data.folders import THREADS, Files
+from bnrepro.data.listing import some
 from bnrepro.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -25,6 +30,9 @@ T = TypeVar("T")
 
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 TAIL = 64  # bytes at the end of a file among which its end marker is looked for
+FORMATS = ("PNG", "WEBP", "BMP", "TIFF", "PPM", "GIF")  # beside JPEG
+BACKGROUND = "white"  # of transparent images
+ELONGATED = 4  # a longer side of more than so many shorter ones is cut before it is resized
 
 
 class Unreadable(Exception):
@@ -32,38 +40,94 @@ class Unreadable(Exception):
 
 
 def decode(path: Path) -> Tensor:
-    """The image as uint8 (3, H, W); grey, CMYK and transparent ones become RGB."""
+    """The image as uint8 (3, H, W), upright as its EXIF orientation says.
+
+    Grey, palette and CMYK images become RGB; of 16 bits the upper 8 are kept; transparent images
+    lie on white; of several frames the first one counts. Raises Unreadable.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise Unreadable(error.strerror or "cannot be read") from error
     if not content:
         raise Unreadable("empty file")
+    return _jpeg(content) if content.startswith(JPEG_START) else _other(content)
+
+
+def _jpeg(content: bytes) -> Tensor:
     try:
         bytes_ = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        image = decode_image(bytes_, ImageReadMode.RGB)
+        return decode_image(bytes_, ImageReadMode.RGB, apply_exif_orientation=True)
     except RuntimeError as error:
-        reason = str(error).splitlines()[0].rpartition(", ")[2]  # after the decoder's own place
-        if "Unsupported image file" in str(error):
-            reason = "no JPEG, PNG, WebP or GIF"
+        reason = (
+            str(error).splitlines()[0].rpartition(", ")[2]
+        )  # after the place in the decoder's source
         raise Unreadable(reason) from error
-    if image.dim() != 3:
-        raise Unreadable("an animation")
-    return image if image.dtype == torch.uint8 else (image.int() >> 8).to(torch.uint8)  # 16 bits
+
+
+def _other(content: bytes) -> Tensor:
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            pixels = np.array(_rgb(ImageOps.exif_transpose(image)))
+    except UnidentifiedImageError as error:
+        raise Unreadable(f"no image of a known kind (JPEG, {', '.join(FORMATS)})") from error
+    except Exception as error:  # Pillow's decoders raise many kinds
+        raise Unreadable((str(error).splitlines() or [type(error).__name__])[0]) from error
+    return torch.from_numpy(pixels).permute(
+        2, 0, 1
+    )  # strides as torchvision's, which resizing heeds
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("floating-point pixels")
+    if image.mode.startswith("I"):  # which Pillow's conversions cut off at 255
+        shades = np.asarray(image)
+        if shades.min() < 0 or shades.max() >= 1 << 16:
+            raise ValueError("more than 16 bits a pixel")
+        image = Image.fromarray((shades >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        background = Image.new("RGBA", image.size, BACKGROUND)
+        image = Image.alpha_composite(background, image.convert("RGBA"))
+    return image.convert("RGB")
 
 
 def centre(image: Tensor, size: int, shorter: int) -> Tensor:
     """The shorter side to `shorter` pixels, then the central square of `size` pixels."""
+    if max(image.shape[-2:]) > ELONGATED * min(image.shape[-2:]):
+        return _centre_of_elongated(image, size, shorter)
     if image.shape[-2:] != (size, size) or shorter != size:
         image = functional.resize(image, [shorter], antialias=True)
     return functional.center_crop(image, [size, size])
 
 
+def _centre_of_elongated(image: Tensor, size: int, shorter: int) -> Tensor:
+    """The same square, made of the part of the image that it shows: a panorama is not enlarged."""
+    short = min(image.shape[-2:])
+    ends = []
+    for length in image.shape[-2:]:
+        enlarged = int(shorter * length / short)
+        start, scale = round((enlarged - size) / 2), length / enlarged
+        ends.append((start * scale, min((start + size) * scale, length)))
+    (top, bottom), (left, right) = ends
+    whole = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    part = whole.resize((size, size), Image.Resampling.BILINEAR, (left, top, right, bottom))
+    return torch.from_numpy(np.array(part)).permute(2, 0, 1)
+
+
 def decode_all(root: Path, files: Files, size: int, what: str) -> Tensor:
     """All images as uint8 (N, 3, size, size), decoded side by side.
 
-    Raises UserError with a count and the first few of the files that are unreadable.
+    Raises UserError with a count and the first few of the files that are unreadable, and before
+    anything is read where the images cannot fit into memory.
     """
+    needed = 3 * size**2 * len(files)
+    if needed > memory():
+        raise UserError(
+            f"data.size={size}: {len(files):,} decoded images take {needed / 1e9:,.0f} GB, more"
+            f" than this machine's memory ({memory() / 1e9:,.0f} GB); choose a smaller data.size,"
+            " or data.stream=true where the experiment can stream"
+        )
     images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
 
     def put(number: int) -> str | None:
@@ -110,16 +174,33 @@ def _refuse(root: Path, verdicts: Iterable[str | None]) -> None:
         raise UserError(f"{root}: cannot read {some(bad, 'image')}; replace or delete them")
 
 
+def memory() -> float:
+    """Bytes of memory that this machine has; infinite where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
 def cores() -> int:
     """Cores that this process may use; its share of them when several train together.
 
-    Slurm says how many it gives each process; others let all processes have all cores.
+    Slurm says how many cores it gives each of its tasks, which torchrun may divide among processes.
     """
-    if "SLURM_CPUS_PER_TASK" in os.environ:
-        return int(os.environ["SLURM_CPUS_PER_TASK"])
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (available or 1) // processes)
+    local, processes = _count("LOCAL_WORLD_SIZE") or 1, _count("WORLD_SIZE") or 1
+    available = _count("SLURM_CPUS_PER_TASK")
+    if available is not None and max(local, processes) == (_count("SLURM_NTASKS") or 1):
+        return available  # each task is one process
+    if available is None:
+        affinity = hasattr(os, "sched_getaffinity")
+        available = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, available // local)
+
+
+def _count(variable: str) -> int | None:
+    """A number above 0 in the environment; None for anything else."""
+    value = os.environ.get(variable, "").strip()
+    return int(value) or None if value.isascii() and value.isdigit() else None
 
 
 def side_by_side(task: Callable[[int], T], count: int, threads: int, what: str) -> list[T]:

@@ -7,59 +7,65 @@ Three layouts are known:
 `tiny_imagenet`             train/<wnid>/images/*.JPEG, val/images/*.JPEG, val/val_annotations.txt
                             and wnids.txt; the box files are not needed
 
-Classes are numbered in the order of their names. The stored order of the files is random, the same
-everywhere: parts of a set then hold all classes, be it a shard, the first test images or the probed
-ones.
+Images may lie deeper in a class folder; `listing` says which files count. Classes are numbered in
+the order of their names. The stored order of the files is random, the same everywhere: parts of a
+set then hold all classes, be it a shard, the first test images or the probed ones.
 """
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bnrepro.data.dataset import ImageSet, hold_out
+from bnrepro.data.listing import (
+    IMAGES,
+    Found,
+    LeftOut,
+    list_folders,
+    list_images,
+    say_left_out,
+    some,
+)
 from bnrepro.errors import UserError
+from bnrepro.files import read_text
 from bnrepro.seeding import stream
 
-IMAGES = (".jpg", ".jpeg", ".png", ".webp")
-SHOWN = 3  # of many names, the first few
+Labelled = tuple[Found, int]  # a file and its class
+Listed = tuple[list[Labelled], list[Labelled], list[str]]  # training, test, names of the classes
+Layout = Callable[[Path, list[LeftOut]], Listed]
+
 THREADS = 16  # listing waits for the disk
-# What tells the originals from sets of other contents that have the same layout.
-TINY_IMAGENET = "69526b86230acd4a"  # checksum of names and sizes
-LSVRC2012 = (1_281_167, 50_000, 1000)  # training images, validation images, classes
-
-
-class File(NamedTuple):
-    name: str  # relative to the set's root
-    size: int  # bytes
-    label: int
+DECODING = 2  # raise it when `decoding` makes other pixels of the same file, or refuses others
 
 
 @dataclass(frozen=True, eq=False)
 class Files:
     """The files of one part. Of a million images the names are kept as bytes, not as objects,
-    which every reading process would come to hold as its own copy."""
+    of which every reading process would come to hold a copy."""
 
     names: np.ndarray  # bytes, relative to the set's root
     sizes: Tensor  # int64, bytes
+    changed: Tensor  # int64, ns since 1970
     labels: Tensor  # int64
 
     def __len__(self) -> int:
         return len(self.names)
 
     def name(self, number: int) -> str:
+        """The name of one file."""
         return os.fsdecode(self.names[number])
 
     def __getitem__(self, numbers: Tensor) -> "Files":
-        return Files(self.names[numbers.numpy()], self.sizes[numbers], self.labels[numbers])
+        tensors = (t[numbers] for t in (self.sizes, self.changed, self.labels))
+        return Files(self.names[numbers.numpy()], *tensors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,17 +78,19 @@ class FolderSet(ImageSet):
     train: Files
     test: Files
     num_classes: int
-    size: int  # pixels of the square images that the network sees
+    size: int = 0  # pixels of the square images that the network sees; 0: not chosen yet
     workers: int | None = None
     max_broken: float = 0.0
     evaluated_on: str = "test"
 
     @property
     def train_labels(self) -> Tensor:  # type: ignore[override]
+        """Classes of the training images, int64 (N,)."""
         return self.train.labels
 
     @property
     def test_labels(self) -> Tensor:  # type: ignore[override]
+        """Classes of the images evaluated on, int64 (N,)."""
         return self.test.labels
 
     @cached_property
@@ -93,6 +101,19 @@ class FolderSet(ImageSet):
             digest.update(b"\0".join(part.names.tolist()))
             digest.update(torch.stack([part.sizes, part.labels]).reshape(-1).numpy().data)
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def state(self) -> str:
+        """Of names, sizes, labels and times of change: what was made from files in another state is
+        out of date. No record holds it, since a copy of the set is the same set."""
+        digest = hashlib.sha256(f"{self.checksum}{DECODING}".encode())
+        for part in (self.train, self.test):
+            digest.update(part.changed.numpy().data)
+        return digest.hexdigest()[:16]
+
+    def counts(self) -> tuple[int, int, int]:
+        """Training images, test images and classes."""
+        return len(self.train), len(self.test), self.num_classes
 
     def with_validation(self, count: int) -> "FolderSet":
         """`split_validation` for files."""
@@ -105,59 +126,57 @@ class FolderSet(ImageSet):
         )
 
 
-def read_folder(kind: str, root: Path, label: str | None, size: int) -> FolderSet:
-    """The files under `root` as the set `kind`.
+def read_folder(
+    layout: Layout,
+    is_original: Callable[[FolderSet], bool],
+    name: str,
+    folder: Path,
+    source: str,
+    remedy: str,
+) -> FolderSet:
+    """The files of a folder as the set `name`, or `<name>-altered` when they are not the original.
 
-    Raises UserError for a wrong layout, empty or missing classes, or test classes that differ.
+    What is left out is logged in one line. Raises UserError for a wrong layout, empty or missing
+    classes, a single class, or test classes that differ.
     """
-    if not root.is_dir():
-        raise UserError(f"data.root={root}: no such folder")
-    read = tiny_imagenet if kind == "tiny_imagenet" else class_folders
-    train, test, classes = read(root)
+    left: list[LeftOut] = []
+    train, test, classes = layout(folder, left)
+    say_left_out(folder, left)
+    if len(classes) < 2:
+        raise UserError(f"{folder}: only {some(classes, 'class')}; at least 2 are needed")
     found = FolderSet(
-        name=label or kind,
-        source="folder given",
-        root=root,
-        train=_stored(train, "train"),
-        test=_stored(test, "test"),
-        num_classes=len(classes),
-        size=size,
+        name, source, folder, _stored(train, "train"), _stored(test, "test"), len(classes)
     )
-    return found if _original(kind, found) else replace(found, name=f"{found.name}-altered")
+    return found if is_original(found) else replace(found, name=f"{name}-altered")
 
 
-def _original(kind: str, found: FolderSet) -> bool:
-    """Whether a set that bears a known set's name is that set."""
-    if kind == "tiny_imagenet":
-        return found.checksum == TINY_IMAGENET
-    counts = (len(found.train), len(found.test), found.num_classes)
-    return kind != "imagenet" or counts == LSVRC2012
-
-
-def _stored(files: Sequence[File], part: str) -> Files:
+def _stored(files: Sequence[Labelled], part: str) -> Files:
     order = torch.randperm(len(files), generator=stream(0, "stored order", part))
-    names = np.array([os.fsencode(f.name) for f in files])
-    sizes, labels = (torch.tensor([f[i] for f in files]) for i in (1, 2))
-    return Files(names, sizes, labels)[order]
+    names = np.array([os.fsencode(file.name) for file, _ in files])
+    sizes = torch.tensor([file.size for file, _ in files])
+    changed = torch.tensor([file.changed for file, _ in files])
+    return Files(names, sizes, changed, torch.tensor([label for _, label in files]))[order]
 
 
-def class_folders(root: Path) -> tuple[list[File], list[File], list[str]]:
-    """Training files, test files and classes of the layout train/<class>/, val|test/<class>/."""
+def class_folders(root: Path, left: list[LeftOut]) -> Listed:
+    """The layout train/<class>/, val|test/<class>/."""
     layout = "expected train/<class>/*.jpg and val/<class>/*.jpg (or test/<class>/*.jpg)"
     test = next((p for p in ("val", "test") if (root / p).is_dir()), None)
     for part in ("train", test):
         if part is None or not (root / part).is_dir():
             raise UserError(f"{root}: no folder {part or 'val or test'}/; {layout}{_packed(root)}")
-        if not _subfolders(root / part):
-            raise UserError(f"{root / part}: no class folders in it; {layout}")
     assert test is not None
-    classes, others = _subfolders(root / "train"), _subfolders(root / test)
+    if test == "val" and (root / "test").is_dir() and list_folders(root, "test", []):
+        left.append(LeftOut("unused folder", "test"))
+    classes, others = (list_folders(root, part, left) for part in ("train", test))
+    for part, found in (("train", classes), (test, others)):
+        if not found:
+            raise UserError(f"{root / part}: no class folders in it; {layout}")
     _same_classes(root / test, classes, others)
-    return (
-        _list_classes(root, [f"train/{c}" for c in classes]),
-        _list_classes(root, [f"{test}/{c}" for c in classes]),
-        classes,
+    train, tests = (
+        _list_classes(root, [f"{part}/{c}" for c in classes], left) for part in ("train", test)
     )
+    return train, tests, classes
 
 
 def _packed(root: Path) -> str:
@@ -170,35 +189,43 @@ def _packed(root: Path) -> str:
     )
 
 
-def tiny_imagenet(root: Path) -> tuple[list[File], list[File], list[str]]:
-    """Training files, validation files and classes of Tiny-ImageNet's own layout."""
+def tiny_imagenet(root: Path, left: list[LeftOut]) -> Listed:
+    """The layout of Tiny-ImageNet's archive."""
     notes = root / "val" / "val_annotations.txt"
     for path in (root / "train", root / "val" / "images", notes, root / "wnids.txt"):
         if not path.exists():
             raise UserError(
-                f"{root}: no {path.relative_to(root)}; expected Tiny-ImageNet's own layout:"
+                f"{root}: no {path.relative_to(root)}; expected Tiny-ImageNet's layout:"
                 " train/<wnid>/images/*.JPEG, val/images/*.JPEG, val/val_annotations.txt, wnids.txt"
             )
-    classes = sorted((root / "wnids.txt").read_text().split())
-    _same_classes(root / "train", classes, _subfolders(root / "train"), "wnids.txt")
-    train = _list_classes(root, [f"train/{c}/images" for c in classes])
-    return train, _annotated(root, notes, classes), classes
+    classes = sorted(line.strip() for line in _lines(root / "wnids.txt"))
+    _same_classes(root / "train", classes, list_folders(root, "train", left), "wnids.txt")
+    train = _list_classes(root, [f"train/{c}/images" for c in classes], left)
+    return train, _annotated(root, notes, classes, left), classes
 
 
-def _annotated(root: Path, notes: Path, classes: Sequence[str]) -> list[File]:
+def _annotated(
+    root: Path, notes: Path, classes: Sequence[str], left: list[LeftOut]
+) -> list[Labelled]:
     """The validation files with the labels that `val_annotations.txt` gives them."""
     number = {wnid: i for i, wnid in enumerate(classes)}
-    rows = [line.split("\t") for line in notes.read_text().splitlines() if line.strip()]
+    rows = [line.split("\t") for line in _lines(notes)]
     if bad := [str(i) for i, row in enumerate(rows, 1) if len(row) < 2 or row[1] not in number]:
         raise UserError(f"{notes}: {some(bad, 'line')} without a file name and a known class")
     labels = {row[0]: number[row[1]] for row in rows}
-    present = dict(_images(root / "val" / "images"))
+    images = list_images(root, "val/images", left)
+    present = {image.name.removeprefix("val/images/"): image for image in images}
     if missing := sorted(set(labels) - set(present)):
         raise UserError(f"{root / 'val/images'}: lacks {some(missing, 'annotated image')}")
     if unknown := sorted(set(present) - set(labels)):
         raise UserError(f"{notes}: says nothing of {some(unknown, 'image')}")
     _same_classes(notes, classes, {row[1] for row in rows})
-    return [File(f"val/images/{n}", present[n], labels[n]) for n in sorted(present)]
+    return [(image, labels[name]) for name, image in present.items()]
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text of file names, decoded as the locale lets Python decode file names."""
+    return [os.fsdecode(line.encode()) for line in read_text(path).split("\n") if line.strip()]
 
 
 def _same_classes(
@@ -215,41 +242,13 @@ def _same_classes(
     )
 
 
-def _list_classes(root: Path, folders: Sequence[str]) -> list[File]:
+def _list_classes(root: Path, folders: Sequence[str], left: list[LeftOut]) -> list[Labelled]:
     """The images of class folders, which are numbered as they come."""
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(lambda folder: _images(root / folder), folders))
+        found = list(pool.map(lambda folder: list_images(root, folder, left), folders))
     if empty := [folder for folder, images in zip(folders, found, strict=True) if not images]:
         raise UserError(
             f"{root}: no images ({', '.join(IMAGES)}) in {some(empty, 'class folder')}; fill or"
             " remove them"
         )
-    return [
-        File(f"{folder}/{name}", size, label)
-        for label, (folder, images) in enumerate(zip(folders, found, strict=True))
-        for name, size in images
-    ]
-
-
-def _images(folder: Path) -> list[tuple[str, int]]:
-    """Names and sizes of the images in a folder, by name."""
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        return sorted(
-            (e.name, e.stat().st_size)
-            for e in entries
-            if e.name.lower().endswith(IMAGES) and not e.name.startswith(".") and e.is_file()
-        )
-
-
-def _subfolders(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
-
-
-def some(names: Sequence[str], what: str) -> str:
-    """A count and the first few names: "12 images (a, b, c, …)"."""
-    plural = what + ("" if len(names) == 1 else "es" if what.endswith("s") else "s")
-    more = ", …" if len(names) > SHOWN else ""
-    return f"{len(names)} {plural} ({', '.join(names[:SHOWN])}{more})"
+    return [(image, label) for label, images in enumerate(found) for image in images]

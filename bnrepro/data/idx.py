@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnrepro.data.dataset import Dataset
 from bnrepro.errors import UserError
 
 # in the order of Dataset's tensors
@@ -29,37 +30,38 @@ MAGIC = {"images": 0x0803, "labels": 0x0801}
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-def holds_any(folder: Path) -> bool:
-    """Whether at least one of the four files is there, so that the others are missing from it."""
-    return any(_find(folder, name) for name in FILES)
+def read_idx(
+    checksums: Mapping[str, str], subfolder: str, name: str, folder: Path, source: str, remedy: str
+) -> Dataset:
+    """The set in `folder`, or in its `subfolder`, where torchvision keeps it.
 
-
-def read_set(folder: Path, checksums: Mapping[str, str], remedy: str) -> list[Tensor]:
-    """The four tensors of FILES, verified against the SHA-256 of each file's unpacked contents.
-
-    `remedy` ends every error: what to do depends on where the folder comes from.
+    The files are verified against the SHA-256 of their unpacked contents. `remedy` ends every
+    error: what to do depends on where the folder comes from.
 
     Raises UserError for a missing, damaged, mismatched or unknown file.
     """
+    if any(_find(folder / subfolder, file) for file in FILES):
+        folder = folder / subfolder
     paths = _locate(folder, remedy)
     contents, tensors = {}, {}
-    for name, path in paths.items():
+    for file, path in paths.items():
         try:
-            contents[name] = _unpack(path)
-            tensors[name] = decode(contents[name], "images" if "images" in name else "labels")
-        except (ValueError, OSError) as error:
+            contents[file] = _unpack(path)
+            tensors[file] = decode(contents[file], "images" if "images" in file else "labels")
+        except ValueError as error:
             raise UserError(f"{path}: {error}; {remedy}") from error
     _check_counts(paths, tensors, remedy)
-    for name, path in paths.items():
-        if hashlib.sha256(contents[name]).hexdigest() != checksums[name]:
+    for file, path in paths.items():
+        if hashlib.sha256(contents[file]).hexdigest() != checksums[file]:
             raise UserError(f"{path}: wrong checksum, not the original's contents; {remedy}")
-    return list(tensors.values())
+    images, labels, test_images, test_labels = tensors.values()
+    return Dataset(name, source, images, labels, test_images, test_labels)
 
 
 def _locate(folder: Path, remedy: str) -> dict[str, Path]:
     places = {name: _find(folder, name) for name in FILES}
     if missing := [name for name, path in places.items() if path is None]:
-        raise UserError(f"{folder} lacks {', '.join(missing)}; {remedy}")
+        raise UserError(f"{folder} lacks {', '.join(missing)} (raw or .gz); {remedy}")
     return {name: path for name, path in places.items() if path is not None}
 
 

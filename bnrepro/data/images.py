@@ -12,12 +12,21 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from bnrepro.config.images import PictureConfig
 from bnrepro.data.augment import Augmentation
 from bnrepro.data.dataset import Dataset, ImageSet
 from bnrepro.data.folders import FolderSet
 from bnrepro.data.memory import MemorySource
 from bnrepro.data.order import Order
+
+
+class Pictures(Protocol):
+    """How images are shuffled and distorted."""
+
+    shuffle: str  # fixed | shards | full
+    shards: int
+    shift: int  # pixels
+    mirror: bool
+    photometric: float
 
 
 class ImageSource(Protocol):
@@ -43,7 +52,7 @@ class ImageSource(Protocol):
 
 def open_source(
     data: ImageSet,
-    pictures: PictureConfig,
+    pictures: Pictures,
     batch: int,
     seed: int,
     device: torch.device,

@@ -27,6 +27,7 @@ class MemorySource:
         self._epoch, self._batches, self._draws = -1, torch.empty(0), draw(augmentation, 0, 0, 0)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The distorted images and the labels of the step's mini-batch."""
         epoch, place = self.order.place(step)
         if epoch != self._epoch:
             self._batches = self.order.batches(epoch).to(self.device)
@@ -37,11 +38,13 @@ class MemorySource:
         return x.contiguous(memory_format=torch.channels_last), self.labels[index]
 
     def test_batches(self, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `count` test images and their labels, in chunks, undistorted."""
         images, labels = self.test_images[:count], self.test_labels[:count]
         for x, y in zip(images.split(CHUNK), labels.split(CHUNK), strict=True):
             yield scaled(x), y
 
     def probe_images(self, count: int) -> Tensor:
+        """The first `count` training images, undistorted."""
         return scaled(self.images[:count])
 
 

@@ -1,51 +1,57 @@
 """From a data config to a data set: which kind of set it is, and where its images will live.
 
-Image folders are decoded once, into one file of bytes under `data.cache` that is named after the
-set's files and size, or stay where they are and are streamed (`data.stream=true`) after one look at
-each of them, which the cache remembers.
+Image folders are decoded once, into one file of bytes under `data.cache`, or stay where they are
+and are streamed (`data.stream=true`) after one look at each of them, which the cache remembers.
+Both are renewed when a file's name, size or time of change is another.
 """
 
 import logging
 import os
 import pickle
-import shutil
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from bnrepro.config import DataConfig
-from bnrepro.data.cache import held
+from bnrepro.data.cache import ensure
 from bnrepro.data.dataset import Dataset, ImageSet, split_validation
-from bnrepro.data.folders import FolderSet, read_folder
+from bnrepro.data.folders import FolderSet
 from bnrepro.data.loading import load
-from bnrepro.data.sources import Unavailable, bounded
+from bnrepro.data.registry import REGISTRY, Entry, lookup
 from bnrepro.errors import UserError
+from bnrepro.files import expand, replacing
 
 log = logging.getLogger(__name__)
 
-FOLDERS = {"imagefolder": None, "tiny_imagenet": 64, "imagenet": 224}  # and their usual sizes
-TINY_ADDRESS = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
-TINY_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
-TINY = "tiny-imagenet-200"  # the folder inside the archive
+LARGEST = 4096  # pixels of a side
+LONGEST = 60  # bytes of a label, which folders and files are named after
 
 
 def open_images(cfg: DataConfig) -> ImageSet:
     """The configured set, in memory or streamed; with `validation`, images held out of training
-    stand for the test set."""
-    if not cfg.stream:
-        return open_dataset(cfg)
-    if cfg.name not in FOLDERS:
-        raise UserError(
-            f"data.stream=true: {cfg.name} is not an image folder; choose data={_listed()}"
-        )
-    found = _find(cfg)
-    _check(found, Path(cfg.cache))
-    found = replace(found, workers=cfg.workers, max_broken=cfg.max_broken)
-    _say(found)
-    return found.with_validation(cfg.validation) if cfg.validation else found
+    take the place of the test set."""
+    entry = lookup(cfg.name)
+    _check_options(cfg, entry)
+    data = load(cfg.name, cfg.root, cfg.cache)
+    if isinstance(data, FolderSet):
+        data = _in_place(cfg, entry, data)
+    log.info(
+        "%s: %s training and %s test images of %d classes, source: %s",
+        data.name,
+        f"{len(data.train_labels):,}",
+        f"{len(data.test_labels):,}",
+        data.num_classes,
+        data.source,
+    )
+    if not cfg.validation:
+        return data
+    if isinstance(data, FolderSet):
+        return data.with_validation(cfg.validation)
+    assert isinstance(data, Dataset)
+    return split_validation(data, cfg.validation)
 
 
 def open_dataset(cfg: DataConfig) -> Dataset:
@@ -54,79 +60,70 @@ def open_dataset(cfg: DataConfig) -> Dataset:
         raise UserError(
             "data.stream=true: this experiment keeps its images in memory; only inception streams"
         )
-    if cfg.name in FOLDERS:
-        data = _decoded(_find(cfg), Path(cfg.cache))
-        _say(data)
-    elif cfg.size is not None or cfg.label is not None:
-        key = "size" if cfg.size is not None else "label"
-        raise UserError(f"data.{key}: {cfg.name} has its own; it is for data={_listed()}")
-    else:
-        data = load(cfg.name, cfg.root, Path(cfg.cache))
-    return split_validation(data, cfg.validation) if cfg.validation else data
+    data = open_images(cfg)
+    assert isinstance(data, Dataset)
+    return data
 
 
-def _listed() -> str:
-    return ", ".join(FOLDERS)
-
-
-def _say(data: ImageSet) -> None:
-    counts = f"{len(data.train_labels):,} training and {len(data.test_labels):,} test images"
-    log.info("%s: %s of %d classes", data.name, counts, data.num_classes)
-
-
-def _find(cfg: DataConfig) -> FolderSet:
-    """The files of the configured set, fetched where that can be done."""
-    size = cfg.size or FOLDERS[cfg.name]
-    if size is None:
-        raise UserError(f"data.size: say to how many pixels {cfg.name}'s images shall be brought")
-    if cfg.root is not None:
-        found = read_folder(cfg.name, Path(cfg.root), cfg.label, size)
-    elif cfg.name == "tiny_imagenet":
-        source = _fetch_tiny_imagenet(Path(cfg.cache))
-        found = read_folder(cfg.name, Path(cfg.cache) / TINY, cfg.label, size)
-        found = replace(found, source=source)
-    else:
-        raise UserError(
-            f"data.root: {cfg.name} cannot be downloaded; name the folder that holds its train/"
-            " and val/"
-        )
-    if found.name != (cfg.label or cfg.name):
-        log.warning("%s: not %s's original files; recorded as %s", found.root, cfg.name, found.name)
-    return found
-
-
-def _fetch_tiny_imagenet(cache: Path) -> str:
-    """See that the set is in the cache; says where it came from."""
-    with held(cache, TINY):
-        if (cache / TINY).is_dir():
-            return "cache (from its public archive)"
-        workplace = cache / f".fetch-{TINY}"
-        shutil.rmtree(workplace, ignore_errors=True)  # what a killed fetch left
-        try:
-            with bounded():
-                from torchvision.datasets.utils import download_and_extract_archive
-
-                download_and_extract_archive(
-                    TINY_ADDRESS, str(workplace), md5=TINY_MD5, remove_finished=True
-                )
-            (workplace / TINY).rename(cache / TINY)
-            return "its public archive"
-        except Unavailable as reason:
+def _check_options(cfg: DataConfig, entry: Entry) -> None:
+    """Refuse what the set does not have, and what no set can have."""
+    folders = ", ".join(known.name for known in REGISTRY.values() if known.in_files)
+    if not entry.in_files:
+        if cfg.stream:
             raise UserError(
-                f"cannot get tiny_imagenet; tried cache {cache / TINY} (empty); its public archive"
-                f" ({reason}). Try again with a network, or unpack {TINY}.zip and give its folder"
-                " as data.root"
-            ) from reason
-        finally:
-            shutil.rmtree(workplace, ignore_errors=True)
+                f"data.stream=true: {cfg.name} is not an image folder; choose data={folders}"
+            )
+        for key in ("size", "label"):
+            if getattr(cfg, key) is not None:
+                raise UserError(f"data.{key}: {cfg.name} has a fixed one; choose data={folders}")
+        return
+    if cfg.size is None and entry.shape is None:
+        raise UserError(f"data.size: say to how many pixels {cfg.name}'s images shall be brought")
+    if cfg.size is not None and not 1 <= cfg.size <= LARGEST:
+        raise UserError(f"data.size={cfg.size}: choose 1 to {LARGEST} pixels")
+    if cfg.label is not None:
+        _check_label(cfg.label, cfg.name)
+
+
+def _check_label(label: str, name: str) -> None:
+    if not re.fullmatch(r"\w[\w.+-]*", label) or len(label.encode()) > LONGEST:
+        shown = label if label.isprintable() and len(label) <= LONGEST else repr(label[:LONGEST])
+        raise UserError(
+            f"data.label={shown}: it names folders and files: letters, digits, . _ + and -, not at"
+            f" its start, at most {LONGEST} bytes"
+        )
+    if label in REGISTRY and label != name:
+        raise UserError(f"data.label={label}: another data set's name; choose another label")
+
+
+def _in_place(cfg: DataConfig, entry: Entry, found: FolderSet) -> ImageSet:
+    """The folder's images where the config wants them, under its label."""
+    side = entry.shape.side if entry.shape is not None else 0
+    name = found.name.replace(cfg.name, cfg.label, 1) if cfg.label is not None else found.name
+    if found.name != cfg.name:
+        log.warning("%s: not %s's original files; recorded as %s", found.root, cfg.name, name)
+    found = replace(found, name=name, size=side if cfg.size is None else cfg.size)
+    cache = expand(cfg.cache)
+    if not cfg.stream:
+        return _decoded(found, cache)
+    checked = cache / f"checked-{found.state}"
+    ensure(checked, lambda: _check(found, checked))
+    return replace(found, workers=cfg.workers, max_broken=cfg.max_broken)
+
+
+def _check(found: FolderSet, checked: Path) -> None:
+    """Look at every file once; the same files are not looked at again."""
+    from bnrepro.data.decoding import check_files
+
+    check_files(found.root, found.train, f"{found.name}, training images")
+    check_files(found.root, found.test, f"{found.name}, test images")
+    checked.touch()
 
 
 def _decoded(found: FolderSet, cache: Path) -> Dataset:
     """The set in memory, from the cached bytes when its files were decoded before."""
-    path = cache / f"{found.name}-{found.size}-{found.checksum}.pt"
-    with held(cache, path.stem):
-        if not path.exists():
-            _decode(found, path)
+    path = cache / f"{found.name}-{found.size}-{found.state}.pt"
+    ensure(path, lambda: _decode(found, path))
     images = _read(path)
     data = Dataset(
         found.name, found.source, images["train"], found.train_labels, images["test"],
@@ -139,8 +136,11 @@ def _decoded(found: FolderSet, cache: Path) -> Dataset:
 
 def _read(path: Path) -> dict[str, Any]:
     """The decoded images, mapped: processes side by side share them."""
+    # torch maps the file of a name in UTF-8 alone, whatever the locale
+    mapped = os.fsencode(path) == os.fspath(path).encode(errors="replace")
     try:
-        return torch.load(path, weights_only=True, mmap=True)
+        with path.open("rb") as file:
+            return torch.load(path if mapped else file, weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise UserError(f"{path}: not readable; delete it to decode the images anew") from error
 
@@ -153,32 +153,8 @@ def _decode(found: FolderSet, path: Path) -> None:
         for part, files in (("training images", found.train), ("test images", found.test))
     )
     data = Dataset("", "", train, found.train_labels, test, found.test_labels)
-    _save({"train": train, "test": test, "checksum": data.checksum}, path)
-
-
-def _save(content: dict[str, Tensor | str], path: Path) -> None:
-    """Write beside, sync, rename: an interruption leaves no half file."""
-    temporary = path.with_name(path.name + ".part")
     try:
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except RuntimeError as error:  # torch's own word for a failed write
+        with replacing(path) as file:
+            torch.save({"train": train, "test": test, "checksum": data.checksum}, file)
+    except RuntimeError as error:  # how torch reports a failed write
         raise OSError(str(error).splitlines()[0]) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _check(found: FolderSet, cache: Path) -> None:
-    """Look at every file once; the same files are not looked at again."""
-    done = cache / f"checked-{found.checksum}"
-    with held(cache, done.name):
-        if done.exists():
-            return
-        from bnrepro.data.decoding import check_files
-
-        check_files(found.root, found.train, f"{found.name}, training images")
-        check_files(found.root, found.test, f"{found.name}, test images")
-        done.touch()

@@ -45,7 +45,7 @@ def batches_of_seeds(seeds: Sequence[int], epoch: int, size: int, batch: int) ->
 
 @dataclass(frozen=True)
 class Order:
-    """Where each step stands in the endless sequence of one seed's epochs."""
+    """The place of each step in the endless sequence of one seed's epochs."""
 
     mode: str  # full | shards | fixed
     seed: int

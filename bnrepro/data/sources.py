@@ -1,8 +1,8 @@
-"""Where the data sets can be fetched from, each through its registry's own client.
+"""Where the data sets can be fetched from, each through its registry's client.
 
-A source downloads into the folder it is given and returns the folder that then holds the IDX
-files (raw or gzipped). Whatever goes wrong (no client, no network, too slow, changed contents)
-raises Unavailable with a short reason, so that the next source gets its turn.
+A source downloads into the folder it is given and returns the folder that then holds the set's
+files, as the cache is to keep them. Whatever goes wrong (no client, no network, too slow, changed
+contents) raises Unavailable with a short reason, so that the next source gets its turn.
 """
 
 import contextlib
@@ -37,17 +37,30 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Source:
+    """Who serves a set, and how it is fetched into an empty folder."""
+
     label: str  # how records and messages name it
     fetch: Callable[[Path], Path]
 
 
-def torchvision_download(dataset: str, folder: Path) -> Path:
-    """The download of `torchvision.datasets.<dataset>`."""
+def torchvision_download(dataset: str, inside: str, folder: Path) -> Path:
+    """The folder `inside` the download of `torchvision.datasets.<dataset>`, without archives."""
     import torchvision.datasets  # takes seconds and is needed once in the life of a cache
 
     with bounded():
         getattr(torchvision.datasets, dataset)(folder, download=True)
-    return folder / dataset / "raw"
+    for archive in folder.rglob("*.gz"):
+        archive.unlink()
+    return folder / inside
+
+
+def zip_archive(address: str, md5: str, inside: str, folder: Path) -> Path:
+    """The folder `inside` an archive at a public address."""
+    from torchvision.datasets import utils
+
+    with bounded():
+        utils.download_and_extract_archive(address, str(folder), md5=md5, remove_finished=True)
+    return folder / inside
 
 
 @contextlib.contextmanager
@@ -79,7 +92,7 @@ def npm_package(package: str, inside: str, folder: Path) -> Path:
 
 
 def debian_package(package: str, inside: str, folder: Path) -> Path:
-    """The folder `inside` of a Debian package, which is unpacked here and not installed."""
+    """The gzipped files in the folder `inside` of a Debian package, which is not installed."""
     quick = ["-o", "Acquire::Retries=1", "-o", f"Acquire::http::Timeout={STALL_SECONDS}"]
     try:
         _run(["apt-get", *quick, "download", package], folder)
@@ -92,6 +105,9 @@ def debian_package(package: str, inside: str, folder: Path) -> Path:
         _run(["apt-get", *quick, "update"], folder)
         _run(["apt-get", *quick, "download", package], folder)
     _run(["dpkg-deb", "-x", str(_only(folder, "*.deb")), "unpacked"], folder)
+    for packed in (folder / "unpacked" / inside).glob("*.gz"):
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+        packed.unlink()
     return folder / "unpacked" / inside
 
 
@@ -123,13 +139,13 @@ def stratified_split(
     """
     draw = random.Random(seed)
     keys = [draw.random() for _ in labels]
-    wanted = {label: round(test_share * labels.count(label)) for label in set(labels)}
+    needed = {label: round(test_share * labels.count(label)) for label in set(labels)}
     train: list[int] = []
     test: list[int] = []
     for row in sorted(range(len(labels)), key=keys.__getitem__):
         label = labels[row]
-        (test if wanted[label] > 0 else train).append(row)
-        wanted[label] -= 1
+        (test if needed[label] > 0 else train).append(row)
+        needed[label] -= 1
     return train, test
 
 
@@ -145,7 +161,7 @@ def _run(command: list[str], folder: Path) -> None:
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=CLIENT_SECONDS,
             env={**os.environ, "LC_ALL": "C"},

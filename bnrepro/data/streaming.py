@@ -47,6 +47,7 @@ class Read(NamedTuple):
 
 
 def unread(broken: dict[str, str]) -> Read:
+    """No example, and which files are to blame."""
     none = torch.empty(0, dtype=torch.int64)
     return Read(none, none, none, broken)
 
@@ -60,7 +61,7 @@ class StreamSource:
         self, data: FolderSet, order: Order, augmentation: Augmentation, device: torch.device
     ) -> None:
         self.data, self.order, self.device = data, order, device
-        self.augmentation = replace(augmentation, shift=0)  # the random crop stands for it
+        self.augmentation = replace(augmentation, shift=0)  # the random crop replaces it
         self.train_size, self.num_classes = len(data.train), data.num_classes
         self.broken: set[str] = set()
         self.waited = 0.0  # seconds that training has waited for batches
@@ -68,6 +69,7 @@ class StreamSource:
         self._next, self._epoch, self._draws = -1, -1, draw(augmentation, 0, 0, 0)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The distorted images and the labels of the step's mini-batch."""
         start = time.perf_counter()
         if step != self._next:
             examples = TrainingExamples(self.data, self.order.seed)
@@ -85,9 +87,11 @@ class StreamSource:
         return x.contiguous(memory_format=torch.channels_last), labels
 
     def test_batches(self, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `count` test images that can be read and their labels, in chunks."""
         return self._undistorted(self.data.test, count)
 
     def probe_images(self, count: int) -> Tensor:
+        """The first `count` training images that can be read, undistorted."""
         return torch.cat([x for x, _ in self._undistorted(self.data.train, count)])
 
     def _undistorted(self, files: Files, count: int | None) -> Iterator[tuple[Tensor, Tensor]]:
@@ -112,7 +116,7 @@ class StreamSource:
                 num_workers=min(cores(), MOST_WORKERS) if workers is None else workers,
                 collate_fn=collate,
                 pin_memory=self.device.type == "cuda",
-                generator=torch.Generator(),  # none of the run's own random numbers
+                generator=torch.Generator(),  # leaves the run's random numbers alone
             )
         )
 

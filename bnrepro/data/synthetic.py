@@ -1,6 +1,6 @@
 """A made-up set of digit-like images for tests and benchmarks: no network, ready in milliseconds.
 
-It stands for nothing in the paper; no claim is ever judged on it.
+The paper does not use it; no claim is ever judged on it.
 """
 
 import torch

@@ -2,15 +2,23 @@
 
 import gzip
 import hashlib
+import shutil
 import struct
-from collections.abc import Callable
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from torchvision.datasets import CIFAR10
 
+from bnrepro.config import DataConfig
 from bnrepro.data import Dataset, synthetic
-from bnrepro.data.catalog import CATALOG, Entry
+from bnrepro.data.idx import FILES
+from bnrepro.data.registry import IDX, REGISTRY, Entry, _idx
 from bnrepro.data.sources import Source, Unavailable
+from tests.data.cifar import pass_for_cifar10, write_cifar10
+from tests.data.pictures import class_folders, config, tiny_imagenet
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -60,13 +68,46 @@ def original() -> Dataset:
 @pytest.fixture
 def catalogue(original, monkeypatch) -> Callable[..., None]:
     """`catalogue("mnist", source, …)` makes the synthetic contents the set's true contents."""
+    content = idx_files(original)
+    hashes = [hashlib.sha256(content[file]).hexdigest() for file in FILES]
 
     def enter(name, *sources, stand_in=None, subfolder="."):
-        hashes = {
-            file: hashlib.sha256(content).hexdigest()
-            for file, content in idx_files(original).items()
-        }
-        entry = Entry(name, hashes, sources, subfolder=subfolder, stand_in=stand_in)
-        monkeypatch.setitem(CATALOG, name, entry)
+        read = _idx(*hashes, subfolder=subfolder)
+        entry = Entry(name, None, read, holds=IDX, sources=sources, stand_in=stand_in)
+        monkeypatch.setitem(REGISTRY, name, entry)
 
     return enter
+
+
+KINDS = ("mnist", "cifar10", "tiny_imagenet", "imagefolder", "streamed")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that every user may enter, unlike pytest's."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    subprocess.run(["chmod", "-R", "u+rwX", folder], check=True)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def sets(place, original, catalogue, monkeypatch) -> dict[str, DataConfig]:
+    """A small set of every kind, which the first opening fetches or decodes into the cache."""
+    cache = place / "cache"
+    catalogue("mnist", serving(original))
+    photos = class_folders(place / "photos", classes=2, train=2, test=1)
+    pass_for_cifar10(place / "batches", monkeypatch)
+    monkeypatch.setattr(CIFAR10, "download", lambda self: write_cifar10(Path(self.root)))
+    monkeypatch.setattr(
+        "torchvision.datasets.utils.download_and_extract_archive",
+        lambda address, folder, **_: tiny_imagenet(Path(folder) / "tiny-imagenet-200"),
+    )
+    return {
+        "mnist": DataConfig(name="mnist", cache=str(cache)),
+        "cifar10": DataConfig(name="cifar10", cache=str(cache)),
+        "tiny_imagenet": config(None, cache, name="tiny_imagenet"),
+        "imagefolder": config(photos, cache),
+        "streamed": config(photos, cache, stream=True),
+    }

@@ -3,18 +3,18 @@
 from pathlib import Path
 
 import torch
-from torchvision.io import write_jpeg
+from torchvision.io import encode_jpeg
 
 from bnrepro.config import DataConfig
 from bnrepro.seeding import stream
 
 
 def write_image(path: Path, height: int = 20, width: int = 24) -> None:
-    """Smooth colours of the path's own, so that two files never hold the same image."""
+    """Smooth colours that follow from the path, so that two files never hold the same image."""
     path.parent.mkdir(parents=True, exist_ok=True)
     corners = torch.rand(1, 3, 3, 3, generator=stream(0, path.parent.name, path.name))
     image = torch.nn.functional.interpolate(corners, (height, width), mode="bilinear")
-    write_jpeg((255 * image[0]).to(torch.uint8), str(path))
+    path.write_bytes(encode_jpeg((255 * image[0]).to(torch.uint8)).numpy().tobytes())
 
 
 def class_folders(

@@ -1,10 +1,7 @@
 """CIFAR-10 in torchvision's layout: read, verified, downloaded once."""
 
-import hashlib
-import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torchvision.datasets import CIFAR10
@@ -12,30 +9,13 @@ from torchvision.datasets import CIFAR10
 from bnrepro.data import load
 from bnrepro.errors import UserError
 from experiments.inception.__main__ import main
-
-NAMES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
-
-
-def write_batches(root: Path) -> dict[str, str]:
-    """Six batches of four images and the class names, as the original packs them; their MD5s."""
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir(parents=True)
-    for number, name in enumerate(NAMES):
-        planes = np.full((4, 3, 1024), number, np.uint8) + np.arange(3, dtype=np.uint8)[:, None]
-        content = {"data": planes.reshape(4, 3072), "labels": [number, 1, 2, 3]}
-        (folder / name).write_bytes(pickle.dumps(content))
-    meta = {"label_names": [f"class {c}" for c in range(10)]}
-    (folder / "batches.meta").write_bytes(pickle.dumps(meta))
-    return {p.name: hashlib.md5(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+from tests.data.cifar import pass_for_cifar10, write_cifar10
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch) -> Path:
     """A folder whose contents torchvision takes for the original's."""
-    md5 = write_batches(tmp_path / "root")
-    monkeypatch.setattr(CIFAR10, "train_list", [[name, md5[name]] for name in NAMES[:5]])
-    monkeypatch.setattr(CIFAR10, "test_list", [[NAMES[5], md5[NAMES[5]]]])
-    monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": md5["batches.meta"]})
+    pass_for_cifar10(tmp_path / "root", monkeypatch)
     return tmp_path / "root"
 
 
@@ -70,7 +50,7 @@ def test_missing_files_are_named(root, tmp_path):
 
 def test_a_download_is_kept(root, tmp_path, monkeypatch):
     def fetch(self):
-        write_batches(Path(self.root))
+        write_cifar10(Path(self.root))
 
     monkeypatch.setattr(CIFAR10, "download", fetch)
     fetched = load("cifar10", cache=tmp_path / "cache")

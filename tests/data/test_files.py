@@ -34,9 +34,9 @@ def test_intact_files_give_the_original(original, catalogue, tmp_path, zipped, i
     write_idx(original, tmp_path / inside, zipped)
     loaded = load("mnist", root=str(tmp_path))
     assert (loaded.name, loaded.source) == ("mnist", "folder given")
-    for got, wanted in zip(loaded.tensors(), original.tensors(), strict=True):
-        assert got.dtype == wanted.dtype
-        assert torch.equal(got, wanted)
+    for got, expected in zip(loaded.tensors(), original.tensors(), strict=True):
+        assert got.dtype == expected.dtype
+        assert torch.equal(got, expected)
 
 
 def test_folder_given_is_the_only_source(original, catalogue, tmp_path):
@@ -46,7 +46,9 @@ def test_folder_given_is_the_only_source(original, catalogue, tmp_path):
     catalogue("mnist", Source("never", never))
     write_idx(original, tmp_path / "cache" / "mnist")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=f"no mnist in {tmp_path / 'empty'}; put {IMAGES}"):
+    with pytest.raises(
+        UserError, match=rf"empty lacks {IMAGES}, .* \(raw or \.gz\); put an intact"
+    ):
         load("mnist", root=tmp_path / "empty", cache=tmp_path / "cache")
 
 

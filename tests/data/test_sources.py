@@ -1,4 +1,4 @@
-"""The registries' clients, played by a stand-in for `subprocess.run`; the real ones on demand."""
+"""The registries' clients, played by a substitute for `subprocess.run`; the real ones on demand."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ from tests.data.conftest import idx_files, write_idx
 
 @pytest.fixture
 def client(monkeypatch):
-    """`client(act)` lets `act(command, folder)` stand for every client and returns the commands."""
+    """`client(act)` lets `act(command, folder)` play every client and returns the commands."""
 
     def install(act):
         commands = []
@@ -63,12 +63,12 @@ def test_debian_package_is_unpacked_not_installed(original, client, tmp_path):
 
     commands = client(apt)
     folder = sources.debian_package("d", "usr/share", tmp_path)
-    assert fetched(folder) == list(idx_files(original).values())
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == idx_files(original)
     assert [command[0] for command in commands] == ["apt-get", "dpkg-deb"]
 
 
 def test_debian_package_without_the_systems_lists(client, tmp_path):
-    """As in a slim container: the second try uses lists of its own, which need no privileges."""
+    """As in a slim container: the second try uses separate lists, which need no privileges."""
 
     def apt(command, folder):
         own_lists = any(option.startswith("Dir::State::Lists=") for option in command)
@@ -150,8 +150,18 @@ def test_torchvision_failure_is_one_line_and_restores_the_timeout(monkeypatch, t
 
     monkeypatch.setattr("torchvision.datasets.MNIST", offline)
     with pytest.raises(Unavailable, match=r"^<name not known>$"):
-        sources.torchvision_download("MNIST", tmp_path)
+        sources.torchvision_download("MNIST", "MNIST/raw", tmp_path)
     assert sources.socket.getdefaulttimeout() is None
+
+
+def test_torchvision_download_leaves_no_archives(original, monkeypatch, tmp_path):
+    def download(root, download):
+        write_idx(original, root / "MNIST/raw")
+        write_idx(original, root / "MNIST/raw", zipped=True)
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", download)
+    folder = sources.torchvision_download("MNIST", "MNIST/raw", tmp_path)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == idx_files(original)
 
 
 @pytest.mark.network

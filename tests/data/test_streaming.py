@@ -1,19 +1,30 @@
 """Streamed images: what a step shows depends on seed and step alone; broken files are survived."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
 from bnrepro.config import compose
-from bnrepro.config.images import PictureConfig
 from bnrepro.data import open_dataset, open_images
-from bnrepro.data.images import ImageSource, open_source
+from bnrepro.data.images import ImageSource, Pictures, open_source
 from bnrepro.errors import UserError
 from tests.data.pictures import class_folders, config, truncate
 
 CPU = torch.device("cpu")
-PICTURES = PictureConfig(shuffle="full", shards=2, shift=0, mirror=True, photometric=0.3)
+
+
+@dataclass
+class Distortion:
+    shuffle: str = "full"
+    shards: int = 2
+    shift: int = 0
+    mirror: bool = True
+    photometric: float = 0.3
+
+
+PICTURES = Distortion()
 BATCH = 5  # of 24 images: an epoch is 4 steps
 
 
@@ -22,9 +33,7 @@ def shared(tmp_path_factory) -> Path:
     return class_folders(tmp_path_factory.mktemp("streamed"))
 
 
-def streamed(
-    root: Path, seed: int = 0, pictures: PictureConfig = PICTURES, **changes
-) -> ImageSource:
+def streamed(root: Path, seed: int = 0, pictures: Pictures = PICTURES, **changes) -> ImageSource:
     cfg = config(root, root.parent / "cache", stream=True, **({"workers": 0} | changes))
     return open_source(open_images(cfg), pictures, BATCH, seed, CPU)
 
@@ -64,7 +73,7 @@ def test_a_run_resumed_in_mid_epoch_sees_the_same_pictures(shared):
 def test_seeds_and_epochs_see_other_pictures(shared):
     x, _ = streamed(shared).batch(0)
     assert not torch.equal(x, streamed(shared, seed=1).batch(0)[0])
-    plain = PictureConfig(shuffle="fixed", shards=2, shift=0, mirror=False, photometric=0.0)
+    plain = Distortion(shuffle="fixed", mirror=False, photometric=0.0)
     source = streamed(shared, pictures=plain)
     first, second = (
         torch.cat([x for x, _ in steps(source, range(4 * epoch, 4 * epoch + 4))])
@@ -119,7 +128,7 @@ def test_the_test_crop_is_central_and_undistorted(shared):
 
 
 @pytest.fixture
-def own(tmp_path) -> Path:
+def folder(tmp_path) -> Path:
     return class_folders(tmp_path / "set")
 
 
@@ -130,14 +139,14 @@ def break_example(source, number: int) -> Path:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_image_is_named_replaced_by_the_next_and_counted(own, caplog, workers):
-    whole = streamed(own)
+def test_a_broken_image_is_named_replaced_by_the_next_and_counted(folder, caplog, workers):
+    whole = streamed(folder)
     sound = [labels for _, labels in steps(whole, range(8))]
-    source, again = (streamed(own, workers=n, max_broken=0.1) for n in (workers, 0))
+    source, again = (streamed(folder, workers=n, max_broken=0.1) for n in (workers, 0))
     number = int(source.order.batches(0)[1, 2])
     path = break_example(source, number)
     found = steps(source, range(8))
-    assert source.broken == {str(path.relative_to(own))}
+    assert source.broken == {str(path.relative_to(folder))}
     assert caplog.text.count(f"{path}: cannot be read") == 1
     assert "truncated" in caplog.text
     expected = sound[1].clone()
@@ -147,8 +156,8 @@ def test_a_broken_image_is_named_replaced_by_the_next_and_counted(own, caplog, w
     assert same(steps(again, range(8)), found)
 
 
-def test_too_many_broken_images_stop_the_run(own):
-    source = streamed(own, max_broken=0.05)  # one of 36
+def test_too_many_broken_images_stop_the_run(folder):
+    source = streamed(folder, max_broken=0.05)  # one of 36
     for number in source.order.batches(0)[0, :2].tolist():
         break_example(source, number)
     with pytest.raises(UserError, match=r"2 of 36 images broke .* than data.max_broken=0.05") as e:
@@ -156,16 +165,16 @@ def test_too_many_broken_images_stop_the_run(own):
     assert "\n" not in str(e.value)
 
 
-def test_none_may_break_at_a_share_of_zero(own):
-    source = streamed(own, max_broken=0.0)
+def test_none_may_break_at_a_share_of_zero(folder):
+    source = streamed(folder, max_broken=0.0)
     break_example(source, int(source.order.batches(0)[0, 0]))
     with pytest.raises(UserError, match="1 of 36 images broke"):
         source.batch(0)
 
 
-def test_a_broken_test_image_is_left_out_and_counted(own, caplog):
-    source = streamed(own, max_broken=0.1)
-    truncate(own / source.data.test.name(1))
+def test_a_broken_test_image_is_left_out_and_counted(folder, caplog):
+    source = streamed(folder, max_broken=0.1)
+    truncate(folder / source.data.test.name(1))
     labels = torch.cat([y for _, y in source.test_batches()])
     expected = source.data.test.labels
     assert torch.equal(labels, torch.cat([expected[:1], expected[2:]]))
@@ -181,9 +190,3 @@ def test_streaming_options_leave_the_identity_alone():
     assert numbers(compose("inception", ["data=imagefolder", *neutral])) == base
     for change in ("data.stream=true", "data.size=32"):
         assert numbers(compose("inception", ["data=imagefolder", change])) != base
-
-
-def test_keys_younger_than_the_evidence_leave_its_hashes_alone():
-    from bnrepro.config.identity import numbers
-
-    assert set(numbers(compose("mnist", []))["data"]) == {"name", "validation"}

@@ -43,9 +43,9 @@ def test_no_arm_of_one_s_own_looks_like_one_of_the_papers():
 
 @pytest.mark.parametrize("experiment", ["mnist", "inception"])
 def test_every_arm_of_the_paper_has_a_label_and_a_look_of_its_own(experiment):
-    looks = [arm(variant) for variant in variants(experiment)]
-    assert all(look.label != variant for look, variant in zip(looks, variants(experiment)))
-    assert len({look[1:] for look in looks}) == len(looks)
+    looks = {variant: arm(variant) for variant in variants(experiment)}
+    assert all(look.label != variant for variant, look in looks.items())
+    assert len({look[1:] for look in looks.values()}) == len(looks)
 
 
 def test_only_mnist_goes_without_its_name():

@@ -1,0 +1,72 @@
+"""`make <experiment>`: which processes it starts, and what their failing does."""
+
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from bnrepro.config import variants
+from bnrepro.errors import UserError
+from scripts import run as script
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[list[str]]:
+    """The commands that would be started, which all end well."""
+    commands: list[list[str]] = []
+
+    def start(command, env):
+        commands.append([*command[2:], *(["lines"] if env.get("TTY_COMPATIBLE") == "0" else [])])
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
+    monkeypatch.setattr(script.subprocess, "run", start)
+    return commands
+
+
+def test_a_sweep_is_one_process_and_then_its_figures(run, started):
+    assert run(script.main, ["bias_growth", "scale=smoke"]) == 0
+    assert started == [
+        ["experiments.bias_growth", "scale=smoke"],
+        ["scripts.render", "bias_growth", "scale=smoke"],
+    ]
+
+
+def test_every_arm_is_trained_unless_one_is_named(run, started):
+    run(script.main, ["mnist", "scale=smoke"])
+    arms = ",".join(variants("mnist"))
+    assert started[0] == ["experiments.mnist", "-m", f"variant={arms}", "scale=smoke"]
+    run(script.main, ["mnist", "variant=bn", "optim.lr=0.5"])
+    assert started[2:] == [
+        ["experiments.mnist", "-m", "variant=bn", "optim.lr=0.5"],
+        ["scripts.render", "mnist", "variant=bn", "optim.lr=0.5"],
+    ]
+
+
+def test_arms_side_by_side_share_the_cores_and_report_in_lines(run, started, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    run(script.main, ["inception", "scale=smoke"])
+    assert started[0] == [
+        "experiments.inception", "-m", f"variant={','.join(variants('inception'))}",
+        "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "threads=3", "scale=smoke", "lines",
+    ]  # fmt: skip
+
+
+def test_a_failing_process_ends_the_command_with_its_status(run, monkeypatch):
+    real = [sys.executable, "-c", "raise SystemExit(3)"]
+    calls = []
+
+    def fail(command, env, usual=script.subprocess.run):
+        calls.append(command[2])
+        return usual(real, env=env)
+
+    monkeypatch.setattr(script.subprocess, "run", fail)
+    assert run(script.main, ["mnist", "scale=smoke"]) == 3
+    assert calls == ["experiments.mnist"]
+
+
+def test_an_unknown_experiment_is_named_with_those_that_exist(run, started):
+    with pytest.raises(UserError, match=r"name an experiment to run; .*jacobian, mnist"):
+        run(script.main, ["mnits"])
+    assert started == []
