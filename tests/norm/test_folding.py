@@ -5,7 +5,6 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from bnrepro.errors import UserError
 from bnrepro.norm import BatchNorm, fold
 
 torch.set_num_threads(1)
@@ -189,17 +188,3 @@ def test_what_cannot_be_folded_stays_and_computes_the_same(name):
     folded = fold(model)
     assert count_norms(folded) == 1
     assert relative_error(model, folded, shape, torch.float64) <= DOUBLE
-
-
-class Branching(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear, self.norm = nn.Linear(6, 4), BatchNorm(4)
-
-    def forward(self, x):
-        return self.norm(self.linear(x)) if x.sum() > 0 else x
-
-
-def test_a_model_that_branches_on_values_is_an_error():
-    with pytest.raises(UserError, match=r"fold: torch\.fx cannot trace Branching"):
-        fold(Branching())
