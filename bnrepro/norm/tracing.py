@@ -62,7 +62,8 @@ def trace(model: nn.Module, layers: tuple[type, ...]) -> Trace:
     except Exception as error:  # tracing runs the model's own code, which may raise anything
         raise UserError(
             f"fold: torch.fx cannot trace {type(model).__name__} ({_line(error)}); "
-            "its forward must not branch on, or assert, values or shapes of tensors"
+            "its forward must not branch on, or assert, values or shapes of tensors, nor call "
+            "layers that are not part of it"
         ) from error
     names = {module: name.removeprefix("model.") for name, module in root.named_modules()}
     changed = {names[module] for module in names if tracer.has_changed(module)}

@@ -69,6 +69,24 @@ FOLDABLE = {
         IMAGE,
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, affine=False)),
     ),
+    "conv, reflected": (
+        IMAGE,
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=2, dilation=2, padding_mode="reflect"), BatchNorm(4)
+        ),
+    ),
+    "conv, synchronised": (
+        IMAGE,
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.SyncBatchNorm(4, momentum=None)),
+    ),
+    "conv of sequences": (
+        (5, 3, 8),
+        lambda: nn.Sequential(nn.Conv1d(3, 4, 3), BatchNorm(4), nn.Conv1d(4, 2, 1), nn.ReLU()),
+    ),
+    "conv of volumes": (
+        (2, 3, 4, 4, 4),
+        lambda: nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4)),
+    ),
     "deep": (
         IMAGE,
         lambda: nn.Sequential(

@@ -88,7 +88,7 @@ IN_FORWARD = {
     ),
     "all parameters are summed": lambda s, x: s.bn(s.fc(x)) + sum(p.sum() for p in s.parameters()),
     "parameters make a number": lambda s, x: (
-        s.bn(s.fc(x)) * float(sum(p.sum() for p in s.parameters()))
+        s.bn(s.fc(x)) * float(sum(p.detach().sum() for p in s.parameters()))
     ),
     "the state is counted": lambda s, x: s.bn(s.fc(x)) * len(s.state_dict()),
     "the class is asked": lambda s, x: s.bn(s.fc(x)) * (2 if isinstance(s.bn, BatchNorm) else 1),
