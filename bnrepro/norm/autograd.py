@@ -24,8 +24,8 @@ class _PaperBatchNorm(torch.autograd.Function):
     it can itself be differentiated, to any order; `torch.func` transforms it like any operation.
 
     With `sync`, all processes of the default group act as one mini-batch. The loss that the
-    backward pass sees is then Σ_r ℓ_r, the sum over processes of their own losses: Σ ∂ℓ/∂y and
-    Σ ∂ℓ/∂y x̂ in ∂ℓ/∂x run over all of them. ∂ℓ/∂γ and ∂ℓ/∂β stay the process's own share,
+    backward pass sees is then Σ_r ℓ_r, the sum over the losses of all processes: Σ ∂ℓ/∂y and
+    Σ ∂ℓ/∂y x̂ in ∂ℓ/∂x run over all of them. ∂ℓ/∂γ and ∂ℓ/∂β stay each process's share,
     because `DistributedDataParallel` adds the shares (and divides by the number of processes)
     itself, as it does for every other parameter. With ℓ_r the mean over equal local batches, its
     result is exactly the gradient of the mean over the whole batch.

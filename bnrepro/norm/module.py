@@ -23,12 +23,12 @@ class BatchNorm(_BatchNorm):
     Training: normalises by the mini-batch (biased variance) and moves the running statistics
     towards it: running ← (1 − momentum)·running + momentum·batch, with the unbiased variance
     m/(m − 1)·σ². Inference: one linear transform with fixed statistics (Algorithm 2, line 11),
-    y = γ/√(Var + ε)·(x − E[x]) + β, so an output depends on its own input alone.
+    y = γ/√(Var + ε)·(x − E[x]) + β, so an output depends on its input alone.
     `population_statistics` replaces the running statistics by Algorithm 2's. As in PyTorch's
     layers, `track_running_stats = False` leaves them as they are, and without any (None) the
     mini-batch normalises in both modes.
 
-    16-bit inputs are normalised in float32 and returned in their own type. The backward pass is
+    16-bit inputs are normalised in float32 and returned in their type. The backward pass is
     the closed form of `normalize_backward`. `torch.func` transforms the layer (grad, jvp, vmap,
     jacrev, jacfwd), and it can be differentiated any number of times.
 
@@ -137,7 +137,7 @@ class BatchNorm(_BatchNorm):
         gamma, beta = self.weight, self.bias
         if not self._per_activation():
             return F.batch_norm(input, mean, var, gamma, beta, *rest)
-        # Per activation, each activation is a channel of its own.
+        # Per activation, each activation is one channel.
         mean, var = (None if v is None else v.view(-1) for v in (mean, var))
         y = F.batch_norm(input.flatten(1), mean, var, gamma.view(-1), beta.view(-1), *rest)
         return y.view_as(input)

@@ -31,7 +31,7 @@ def sum_over_processes(*tensors: Tensor) -> list[Tensor]:
 
 
 class _AllReduce(torch.autograd.Function):
-    """The sum over all processes: linear, element by element, and its own adjoint."""
+    """The sum over all processes: linear, element by element, and self-adjoint."""
 
     @staticmethod
     def forward(packed: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ def trace(model: nn.Module, layers: tuple[type, ...]) -> Trace:
     try:
         with torch.random.fork_rng([]):
             graph = tracer.trace(root)
-    except Exception as error:  # tracing runs the model's own code, which may raise anything
+    except Exception as error:  # tracing runs the model's code, which may raise anything
         raise UserError(
             f"fold: torch.fx cannot trace {type(model).__name__} ({_line(error)}); "
             "its forward must not branch on, or assert, values or shapes of tensors, nor call "
