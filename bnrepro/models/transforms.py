@@ -112,9 +112,10 @@ class BatchTransform(Affine):
             x_hat = (x - mean).mul_(inv_std)
             return Transformed(x_hat, Normalized(x_hat, mean, var, inv_std))
         if self.group is None:
-            state = normalize(x, (-2,), self.eps)
+            state = normalize(x, (-2,), self.eps, corrected=False)
             return Transformed(state.x_hat, state)
-        state = normalize(x.unflatten(-2, (-1, self.group)), (-2,), self.eps)
+        groups = x.unflatten(-2, (-1, self.group))
+        state = normalize(groups, (-2,), self.eps, corrected=False)
         return Transformed(state.x_hat.flatten(-3, -2), state)
 
     def backward(

@@ -2,7 +2,7 @@
 
 `normalize` and `normalize_backward` are Algorithm 1 and its gradients on plain tensors;
 `BatchNorm` is the layer; `population_statistics` is line 10 of Algorithm 2 and `fold` its line 11.
-Each is held against PyTorch's own batch normalisation in `tests/norm/`.
+Each is held against PyTorch's batch normalisation in `tests/norm/`.
 """
 
 from bnrepro.norm.checks import NormError

@@ -1,7 +1,10 @@
 """What the layer refuses, each with one line that says what it got and what it takes."""
 
 import math
+import operator
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from bnrepro.errors import UserError
@@ -13,20 +16,33 @@ class NormError(UserError, ValueError):
     """A setting, a shape or a batch that batch normalisation is not defined for."""
 
 
-def check_settings(
-    num_features: int | tuple[int, ...],
-    eps: float,
-    momentum: float | None,
-    sync: bool,
-    engine: str,
-) -> None:
-    """Refuse settings outside their range; raises `NormError` naming the setting."""
-    sizes = num_features if isinstance(num_features, tuple) else (num_features,)
-    if not sizes or any(not isinstance(size, int) or size < 1 for size in sizes):
+def feature_sizes(num_features: Any) -> int | tuple[int, ...]:
+    """`num_features` in Python's integers (symbolic ones as they are); raises `NormError`.
+
+    NumPy's integers and integer tensors of one value are integers too; truth values are not.
+    """
+    try:
+        if isinstance(num_features, tuple) and num_features:
+            return tuple(map(_size, num_features))
+        return _size(num_features)
+    except (TypeError, ValueError):
         raise NormError(
             f"BatchNorm: num_features must be a positive integer or a tuple of them, "
             f"got {num_features!r}"
-        )
+        ) from None
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, bool) or getattr(value, "dtype", None) == torch.bool:
+        raise TypeError("a truth value is no size")
+    size = value if isinstance(value, torch.SymInt) else operator.index(value)
+    if size < 1:
+        raise ValueError("a size is positive")
+    return size
+
+
+def check_settings(eps: float, momentum: float | None, sync: bool, engine: str) -> None:
+    """Refuse settings outside their range; raises `NormError` naming the setting."""
     if not (math.isfinite(eps) and eps >= 0):
         raise NormError(f"BatchNorm: eps must be a finite number >= 0, got {eps!r}")
     if momentum is not None and not 0 <= momentum <= 1:

@@ -1,19 +1,27 @@
 """Batch normalisation folded into the layer before it (Algorithm 2, line 11)."""
 
 import copy
-import inspect
 from collections import Counter
-from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_weights
-from torch.nn.utils.parametrize import is_parametrized
+from torch.nn.modules.module import _has_any_global_hook
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from bnrepro.errors import UserError
+from bnrepro.norm.module import BatchNorm
+from bnrepro.norm.tracing import Trace, copied, trace
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+# By layer: the dimensions of its output if that is (N, C, ...), and what may normalise it then.
+_LAYOUTS: dict[type, tuple[int, tuple[type, ...]]] = {
+    nn.Linear: (2, (BatchNorm, nn.BatchNorm1d, nn.SyncBatchNorm)),
+    nn.Conv1d: (3, (BatchNorm, nn.BatchNorm1d, nn.SyncBatchNorm)),
+    nn.Conv2d: (4, (BatchNorm, nn.BatchNorm2d, nn.SyncBatchNorm)),
+    nn.Conv3d: (5, (nn.BatchNorm3d, nn.SyncBatchNorm)),
+}
 
 
 @torch.no_grad()
@@ -24,91 +32,138 @@ def fold(model: nn.Module) -> nn.Module:
     is one layer with weights s·W and bias s·(b − E[x]) + β.
 
     The result is for inference only and computes what `model.eval()` computes, to rounding. A
-    layer is folded where it alone consumes the output of an `nn.Linear` or `nn.Conv*d` with one
-    feature per output, and both run once; elsewhere it stays (behind a nonlinearity, pooling, a
-    transposed convolution, per activation behind a convolution, without running statistics, where
-    the layer before has hooks or parametrisations). A linear layer is taken to work on (N, C).
+    pair of an `nn.Linear` or `nn.Conv*d` and a normalisation with running statistics is folded
+    where it is alone: both of exactly the classes of this package and of PyTorch, without hooks
+    or replaced methods, under one name each and called once; the second takes the output of the
+    first, and nothing else does; nothing else reads or writes the attributes of either. Every
+    other layer stays as it is.
+
+    A folded pair holds for an output (N, C, ...). Any other, such as (N, L, C) of a linear layer on
+    sequences, which is normalised over L, still passes through the two layers as they were: the
+    folded layer keeps them until its first output (N, C, ...), and refuses others from then on.
 
     Args:
-        model: traceable by `torch.fx` with one input, the other arguments at their defaults. It
-            is not changed.
+        model: traceable by `torch.fx`, optional arguments of its forward at their defaults. It is
+            not changed.
 
     Returns:
-        A copy in eval mode, of the same class, with `nn.Identity` in place of each folded layer.
-        Only `forward` with the default arguments is kept the same: outputs taken from inside,
-        between a folded pair, now come after the normalisation.
+        A copy in eval mode, of the same class. Only `forward` with the default arguments and the
+        attributes that the model has now is kept the same: outputs taken from inside, between a
+        folded pair, now come after the normalisation.
 
     Raises:
-        UserError: if the model cannot be traced.
+        UserError: if the model cannot be copied or traced. The folded model raises it where a
+            layer's outputs are (N, C, ...) in one call and not in a later one.
     """
-    folded = copy.deepcopy(model).eval()
-    for producer_name, norm_name in list(_pairs(folded, _trace(folded))):
-        producer, norm = folded.get_submodule(producer_name), folded.get_submodule(norm_name)
-        if _foldable(producer, norm):
-            folded.set_submodule(producer_name, _fused(producer, norm))
-            folded.set_submodule(norm_name, nn.Identity().eval())
+    folded = copied(model).eval()
+    if any(folded.children()):
+        before = _trace(folded)
+        pairs = [pair for pair in before.pairs if _foldable(folded, *pair, before.changed)]
+        _fold_pairs(folded, pairs, before)
     return folded
 
 
-class _Tracer(fx.Tracer):
-    """Treats the layers that take part in folding, subclasses included, as single steps."""
+class _Guard:
+    """Forward hook of a folded layer, whose fold holds for outputs (N, C, ...) alone."""
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        whole = isinstance(m, (_BatchNorm, nn.Linear, *_CONVOLUTIONS))
-        return whole or super().is_leaf_module(m, module_qualified_name)
+    def __init__(self, dimensions: int, unfolded: nn.Module) -> None:
+        self.dimensions = dimensions
+        self.unfolded: nn.Module | None = unfolded
+
+    def __call__(
+        self, layer: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Tensor
+    ) -> Tensor | None:
+        if output.ndim == self.dimensions:
+            self.unfolded = None
+            return None
+        if self.unfolded is None:
+            raise UserError(
+                f"fold: {layer} was folded for outputs of {self.dimensions} dimensions, "
+                f"(N, C, ...), and now gives {tuple(output.shape)}; fold the model anew for these"
+            )
+        return self.unfolded.to(output)(*inputs, **options)
 
 
-def _trace(model: nn.Module) -> fx.Graph:
-    parameters = inspect.signature(model.forward).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+def _trace(model: nn.Module) -> Trace:
+    return trace(model, (_BatchNorm, *_LAYOUTS))
+
+
+def _fold_pairs(model: nn.Module, pairs: list[tuple[str, str]], before: Trace) -> None:
+    """Fold the pairs in place, but those whose layers the forward is then seen to miss.
+
+    A trace shows what calls a layer, not what else the model's code does with it (a second
+    reference, an attribute read, a sum over all parameters). So the folded model is traced again,
+    and must do the same; where it does not, halves are tried.
+    """
+    layers = {name: model.get_submodule(name) for name in chain(*pairs)}
+    for producer, norm in pairs:
+        model.set_submodule(producer, _fused(layers[producer], layers[norm]))
+        model.set_submodule(norm, nn.Identity().eval())
+    if not pairs or _still_does(model, before):
+        return
+    for name, layer in layers.items():
+        model.set_submodule(name, layer)
+    if len(pairs) > 1:
+        middle = len(pairs) // 2
+        _fold_pairs(model, pairs[:middle], before)
+        _fold_pairs(model, pairs[middle:], before)
+
+
+def _still_does(model: nn.Module, before: Trace) -> bool:
     try:
-        return _Tracer().trace(model, concrete_args=defaults)
-    except Exception as error:  # tracing runs the model's own code, which may raise anything
-        raise UserError(
-            f"fold: torch.fx cannot trace {type(model).__name__} "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); "
-            "its forward must not branch on, or assert, values or shapes of tensors"
-        ) from error
-
-
-def _pairs(model: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, str]]:
-    """Names of (producer, norm) where the norm is the only consumer and each runs once."""
-    runs = Counter(node.target for node in graph.nodes if node.op == "call_module")
-    for node in graph.nodes:
-        if node.op != "call_module" or not isinstance(model.get_submodule(node.target), _BatchNorm):
-            continue
-        (source,) = node.all_input_nodes
-        alone = source.op == "call_module" and len(source.users) == 1
-        if alone and runs[source.target] == runs[node.target] == 1:
-            yield source.target, node.target
-
-
-def _foldable(producer: nn.Module, norm: nn.Module) -> bool:
-    assert isinstance(norm, _BatchNorm)
-    if norm.running_mean is None or is_parametrized(producer):
+        return _trace(model).equals(before)
+    except UserError:
         return False
-    if any(m._forward_hooks or m._forward_pre_hooks for m in (producer, norm)):
+
+
+def _foldable(model: nn.Module, producer_name: str, norm_name: str, changed: set[str]) -> bool:
+    producer: Any = model.get_submodule(producer_name)
+    norm = model.get_submodule(norm_name)
+    dimensions, norms = _LAYOUTS.get(type(producer), (0, ()))
+    if type(norm) not in norms or changed & {producer_name, norm_name}:
         return False
-    plain = type(producer).forward in {layer.forward for layer in (nn.Linear, *_CONVOLUTIONS)}
-    if isinstance(producer, nn.Linear):
-        return plain and norm.running_mean.shape == (producer.out_features,)
-    if isinstance(producer, _CONVOLUTIONS):
-        return plain and norm.num_features == producer.out_channels  # a tuple is per activation
-    return False
-
-
-def _fused(producer: nn.Module, norm: nn.Module) -> nn.Module:
     assert isinstance(norm, _BatchNorm)
-    if isinstance(producer, _CONVOLUTIONS):
-        return fuse_conv_bn_eval(producer, norm)
-    assert isinstance(producer, nn.Linear)
-    # fuse_linear_bn_eval compares num_features with an int and needs γ, so its core is called.
-    mean, var = norm.running_mean, norm.running_var
-    assert mean is not None
-    assert var is not None
-    gamma = torch.ones_like(mean) if norm.weight is None else norm.weight
-    beta = torch.zeros_like(mean) if norm.bias is None else norm.bias
-    producer.weight, producer.bias = fuse_linear_bn_weights(
-        producer.weight, producer.bias, mean, var, norm.eps, gamma, beta
+    if norm.training or norm.running_mean is None or norm.running_var is None:
+        return False
+    if isinstance(norm.num_features, tuple) and dimensions > 2:
+        return False  # one γ and β per activation, not per channel
+    fits = norm.running_mean.shape == producer.weight.shape[:1]
+    return fits and all(_plain(layer) and _unshared(model, layer) for layer in (producer, norm))
+
+
+def _plain(layer: nn.Module) -> bool:
+    """Whether the layer does what its class says: no hook, no replaced method or tensor class."""
+    if _has_any_global_hook():
+        return False
+    for name, value in vars(layer).items():
+        if (name.endswith("_hooks") and value) or callable(getattr(type(layer), name, None)):
+            return False
+    tensors = chain(layer.parameters(), layer.buffers())
+    return all(type(tensor) in (Tensor, nn.Parameter) for tensor in tensors)
+
+
+def _unshared(model: nn.Module, layer: nn.Module) -> bool:
+    """Whether the layer has one name, and its tensors one owner."""
+    modules = [module for _, module in model.named_modules(remove_duplicate=False)]
+    owned = chain(*((*m._parameters.values(), *m._buffers.values()) for m in set(modules)))
+    owners = Counter(map(id, owned))
+    tensors = chain(layer.parameters(), layer.buffers())
+    return modules.count(layer) == 1 and all(owners[id(tensor)] == 1 for tensor in tensors)
+
+
+def _fused(producer: Any, norm: Any) -> nn.Module:
+    weight, bias, mean, var = producer.weight, producer.bias, norm.running_mean, norm.running_var
+    dtype = torch.promote_types(torch.promote_types(weight.dtype, mean.dtype), torch.float32)
+    bias = None if bias is None else bias.to(dtype)
+    mean, var = mean.to(dtype), var.to(dtype)
+    # The function is for convolutions; a linear layer's weight is one without further dimensions.
+    fused = fuse_conv_bn_weights(
+        weight.to(dtype), bias, mean, var, norm.eps, norm.weight, norm.bias
     )
-    return producer
+    layer = copy.deepcopy(producer)
+    layer.weight, layer.bias = (
+        nn.Parameter(t.to(weight.dtype), weight.requires_grad) for t in fused
+    )
+    guard = _Guard(_LAYOUTS[type(layer)][0], nn.Sequential(producer, norm))
+    layer.register_forward_hook(guard, with_kwargs=True)
+    return layer

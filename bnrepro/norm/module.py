@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnrepro.norm.checks import check_count, check_input, check_settings
-from bnrepro.norm.functional import Dims, _PaperBatchNorm
+from bnrepro.norm.autograd import paper_batch_norm
+from bnrepro.norm.checks import check_count, check_input, check_settings, feature_sizes
 from bnrepro.norm.synchronised import several_processes
 
 
@@ -23,12 +23,18 @@ class BatchNorm(_BatchNorm):
     Training: normalises by the mini-batch (biased variance) and moves the running statistics
     towards it: running ← (1 − momentum)·running + momentum·batch, with the unbiased variance
     m/(m − 1)·σ². Inference: one linear transform with fixed statistics (Algorithm 2, line 11),
-    y = γ/√(Var + ε)·x + (β − γ E[x]/√(Var + ε)), so an output depends on its own input alone.
-    `population_statistics` replaces the running statistics by Algorithm 2's.
+    y = γ/√(Var + ε)·(x − E[x]) + β, so an output depends on its input alone.
+    `population_statistics` replaces the running statistics by Algorithm 2's. As in PyTorch's
+    layers, `track_running_stats = False` leaves them as they are, and without any (None) the
+    mini-batch normalises in both modes.
 
-    16-bit inputs are normalised in float32 and returned in their own type. The backward pass is
-    the closed form of `normalize_backward`, differentiable once; `engine="torch"` differentiates
-    twice.
+    16-bit inputs are normalised in float32 and returned in their type. The backward pass is
+    the closed form of `normalize_backward`. `torch.func` transforms the layer (grad, jvp, vmap,
+    jacrev, jacfwd), and it can be differentiated any number of times.
+
+    Accuracy far from zero is that of `normalize`: for float32 values with a mean of up to 10⁷
+    standard deviations, the variance, y and ∂ℓ/∂x are within 16 machine epsilons of the variance,
+    the largest y and the largest γ/√(σ² + ε) ∂ℓ/∂y. `engine="torch"` has no such bound.
 
     Args:
         num_features: C, or the shape of one example for per-activation statistics.
@@ -45,7 +51,7 @@ class BatchNorm(_BatchNorm):
 
     Raises:
         NormError: (a ValueError) for a setting out of range; in `forward` for a wrong shape or
-            type, and in training for fewer than two values per feature.
+            type, and for fewer than two values per feature where the mini-batch normalises.
     """
 
     weight: nn.Parameter  # these always exist here, unlike in the base class
@@ -63,8 +69,9 @@ class BatchNorm(_BatchNorm):
         sync: bool = False,
         engine: str = "paper",
     ) -> None:
-        check_settings(num_features, eps, momentum, sync, engine)
-        super().__init__(num_features, eps=eps, momentum=momentum)  # type: ignore[arg-type]
+        check_settings(eps, momentum, sync, engine)
+        sizes = feature_sizes(num_features)
+        super().__init__(sizes, eps=eps, momentum=momentum)  # type: ignore[arg-type]
         self.sync = sync
         self.engine = engine
 
@@ -87,54 +94,68 @@ class BatchNorm(_BatchNorm):
         self._check_input_dim(input)
         if self.engine == "torch":
             return self._torch(input)
-        return self._train(input) if self.training else self._infer(input)
+        return self._by_batch(input) if self._uses_batch() else self._infer(input)
 
     def _check_input_dim(self, input: Tensor) -> None:
         check_input(input, self.num_features)
-        if self.training and not self._synchronising():
+        if self._uses_batch() and not self._synchronising():
             check_count(input.numel() // self.weight.numel(), tuple(input.shape))
 
-    def _synchronising(self) -> bool:
-        return self.sync and several_processes()
+    def _uses_batch(self) -> bool:
+        return self.training or self.running_mean is None
 
-    def _train(self, input: Tensor) -> Tensor:
+    def _tracks(self) -> bool:
+        return self.training and self.track_running_stats and self.running_mean is not None
+
+    def _synchronising(self) -> bool:
+        return self.sync and self.training and several_processes()
+
+    def _by_batch(self, input: Tensor) -> Tensor:
         x = input.to(_statistics_dtype(input))
         gamma, beta = self._broadcast(self.weight, x), self._broadcast(self.bias, x)
+        dims = (0,) if self._per_activation() else (0, *range(2, x.ndim))
         sync = self._synchronising()
-        y, mean, var, m = _PaperBatchNorm.apply(x, gamma, beta, self._dims(x), self.eps, sync)
+        y, _, mean, var, _, m = paper_batch_norm(x, gamma, beta, dims, self.eps, sync)
         check_count(m, tuple(input.shape))  # synchronised batches are only counted now
-        self._update_running(mean, var, m)
+        if self._tracks():
+            self._update_running(mean, var, m)
         return y.to(input.dtype)
 
     def _infer(self, input: Tensor) -> Tensor:
         x = input.to(_statistics_dtype(input))
         scale = self.weight.to(x.dtype) * (self.running_var.to(x.dtype) + self.eps).rsqrt()
-        shift = self.bias.to(x.dtype) - self.running_mean.to(x.dtype) * scale
-        return (x * self._broadcast(scale, x) + self._broadcast(shift, x)).to(input.dtype)
+        # The mean first: x·scale and mean·scale would both be rounded where they nearly cancel.
+        centred = x - self._broadcast(self.running_mean, x)
+        y = centred * self._broadcast(scale, x) + self._broadcast(self.bias, x)
+        return y.to(input.dtype)
 
     def _torch(self, input: Tensor) -> Tensor:
-        momentum = self._next_momentum() if self.training else 0.0
-        mean, var, gamma, beta = self.running_mean, self.running_var, self.weight, self.bias
-        if isinstance(self.num_features, int):
-            return F.batch_norm(input, mean, var, gamma, beta, self.training, momentum, self.eps)
-        # Per activation, each activation is a channel of its own.
-        each = [v.view(-1) for v in (mean, var, gamma, beta)]
-        y = F.batch_norm(input.flatten(1), *each, self.training, momentum, self.eps)
+        tracks, by_batch = self._tracks(), self._uses_batch()
+        rest = (by_batch, self._next_momentum() if tracks else 0.0, self.eps)
+        used = tracks or not by_batch
+        mean, var = (self.running_mean, self.running_var) if used else (None, None)
+        gamma, beta = self.weight, self.bias
+        if not self._per_activation():
+            return F.batch_norm(input, mean, var, gamma, beta, *rest)
+        # Per activation, each activation is one channel.
+        mean, var = (None if v is None else v.view(-1) for v in (mean, var))
+        y = F.batch_norm(input.flatten(1), mean, var, gamma.view(-1), beta.view(-1), *rest)
         return y.view_as(input)
 
-    def _dims(self, x: Tensor) -> Dims:
-        return (0,) if isinstance(self.num_features, tuple) else (0, *range(2, x.ndim))
+    def _per_activation(self) -> bool:
+        return isinstance(self.num_features, tuple)
 
     def _broadcast(self, values: Tensor, x: Tensor) -> Tensor:
         """Values per feature, shaped and typed to meet `x`."""
-        after = 0 if isinstance(self.num_features, tuple) else x.ndim - 2
+        after = 0 if self._per_activation() else x.ndim - 2
         return values.to(x.dtype).view(1, *values.shape, *[1] * after)
 
     @torch.no_grad()
     def _update_running(self, mean: Tensor, var: Tensor, m: int) -> None:
         weight = self._next_momentum()
         for running, new in ((self.running_mean, mean), (self.running_var, var * (m / (m - 1)))):
-            running.lerp_(new.view_as(running).to(running.dtype), weight)
+            moved = running.lerp(new.view_as(running).to(running.dtype), weight)
+            running.copy_(moved)  # not lerp_, which vmap does slowly
 
     def _next_momentum(self) -> float:
         """Count the mini-batch and give its weight in the running statistics."""

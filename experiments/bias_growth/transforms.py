@@ -42,7 +42,7 @@ class Normalisation(Transform):
         return Transformed(x_hat, held._replace(x_hat=x_hat))
 
     def _refresh(self, x: Tensor) -> Normalized:
-        fresh = normalize(x, (1,), self.eps)
+        fresh = normalize(x, (1,), self.eps, corrected=False)
         if self.arm.transform == "scale":
             return fresh
         return fresh._replace(inv_std=torch.ones_like(fresh.inv_std))

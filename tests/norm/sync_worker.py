@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.func import grad, jvp, vmap
 
 from bnrepro.norm import BatchNorm
 
@@ -67,10 +68,25 @@ def single_value(rank: int) -> str:
     return "accepted"
 
 
-def far_from_zero(rank: int) -> torch.Tensor:
-    norm = BatchNorm(3, momentum=1, sync=True)
-    norm((1e4 + draw((1000, 3), 7)).float().chunk(WORLD)[rank])
-    return norm.running_var
+def far_from_zero() -> torch.Tensor:
+    """Feature maps whose two halves differ in their means too."""
+    x = 1e6 + draw((40, 3, 5, 5), 7)
+    return torch.cat([x[:20], 4 + x[20:]]).float()
+
+
+def derivatives(norm: BatchNorm, x: torch.Tensor, v: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Of a penalty on the gradient; forward ones; those of two batches mapped over."""
+    norm.track_running_stats = False
+    x = x.clone().requires_grad_()
+    (dx,) = torch.autograd.grad(norm(x).pow(3).sum(), x, create_graph=True)
+    dx.square().sum().backward()
+    assert x.grad is not None
+    assert norm.weight.grad is not None
+    result = {"second": x.grad, "second of γ": norm.weight.grad}
+    result["forward"] = jvp(norm, (x.detach(),), (v,))[1]
+    pairs = torch.stack([x.detach(), v])
+    result["mapped"] = vmap(grad(lambda x: norm(x).pow(3).sum()))(pairs).movedim(1, 0)
+    return {name: value.detach() for name, value in result.items()}
 
 
 def work(rank: int, folder: str) -> None:
@@ -91,7 +107,10 @@ def work(rank: int, folder: str) -> None:
     if rank == 0:  # a collective here would wait for the other process and time out
         results["eval"] = layer(True, 4).eval()(draw((2, 4), 3)).detach()
     results["single value"] = single_value(rank)
-    results["far from zero"] = far_from_zero(rank)
+    far = BatchNorm(3, momentum=1, sync=True)
+    results["far from zero"] = far(far_from_zero().chunk(WORLD)[rank]).detach(), far.running_var
+    x, v = (draw((7, 4, 2), seed).split(PARTS["unequal"])[rank] for seed in (1, 2))
+    results["derivatives"] = derivatives(layer(True, 4), x, v)
     model = network(sync=True)
     steps = [draw((8, 3), seed).chunk(WORLD)[rank] for seed in range(3)]
     train(model, steps, WORLD)

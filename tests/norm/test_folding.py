@@ -5,7 +5,6 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from bnrepro.errors import UserError
 from bnrepro.norm import BatchNorm, fold
 
 torch.set_num_threads(1)
@@ -69,6 +68,24 @@ FOLDABLE = {
     "conv, not affine": (
         IMAGE,
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, affine=False)),
+    ),
+    "conv, reflected": (
+        IMAGE,
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=2, dilation=2, padding_mode="reflect"), BatchNorm(4)
+        ),
+    ),
+    "conv, synchronised": (
+        IMAGE,
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.SyncBatchNorm(4, momentum=None)),
+    ),
+    "conv of sequences": (
+        (5, 3, 8),
+        lambda: nn.Sequential(nn.Conv1d(3, 4, 3), BatchNorm(4), nn.Conv1d(4, 2, 1), nn.ReLU()),
+    ),
+    "conv of volumes": (
+        (2, 3, 4, 4, 4),
+        lambda: nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4)),
     ),
     "deep": (
         IMAGE,
@@ -189,17 +206,3 @@ def test_what_cannot_be_folded_stays_and_computes_the_same(name):
     folded = fold(model)
     assert count_norms(folded) == 1
     assert relative_error(model, folded, shape, torch.float64) <= DOUBLE
-
-
-class Branching(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear, self.norm = nn.Linear(6, 4), BatchNorm(4)
-
-    def forward(self, x):
-        return self.norm(self.linear(x)) if x.sum() > 0 else x
-
-
-def test_a_model_that_branches_on_values_is_an_error():
-    with pytest.raises(UserError, match=r"fold: torch\.fx cannot trace Branching"):
-        fold(Branching())

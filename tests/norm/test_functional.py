@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from bnrepro.norm import normalize, normalize_backward
-from bnrepro.norm.functional import _PaperBatchNorm
 
 torch.set_num_threads(1)
 
@@ -78,46 +77,20 @@ def test_statistics_are_those_of_torch(shape, dims):
     assert_close(result.x_hat, (x - mean) / torch.sqrt(var + EPS), **EXACT)
 
 
-def test_float32_variance_survives_a_large_mean():
-    """E[x²] − E[x]² would lose every digit here; two passes lose three of seven."""
-    x = draw((1000, 4)).float() + 1e4
-    exact = x.double().var(0, keepdim=True, correction=0)
-    assert_close(normalize(x, 0, 0.0).var.double(), exact, rtol=1e-4, atol=0)
-
-
-@pytest.mark.parametrize(("shape", "dims"), CASES)
-def test_gradcheck_of_the_autograd_function(shape, dims):
-    x = draw(shape).requires_grad_()
-    gamma, beta = (p.requires_grad_() for p in parameters(x, dims))
-
-    def output(*inputs):
-        return _PaperBatchNorm.apply(*inputs, dims, EPS, False)[0]
-
-    assert torch.autograd.gradcheck(output, (x, gamma, beta))
+@pytest.mark.parametrize("dims", [0, (0,), 1, (0, 2), (0, 1, 2), (-1, -3)])
+def test_float32_statistics_survive_a_large_mean(dims):
+    """E[x²] − E[x]² would lose every digit here."""
+    x = draw((60, 40, 30)).float() - 1e6
+    exact = normalize(x.double(), dims, EPS)
+    got = normalize(x, dims, EPS)
+    assert_close(got.var.double(), exact.var, rtol=2e-6, atol=0)
+    assert_close(got.x_hat.double(), exact.x_hat, rtol=0, atol=1e-5)
+    assert_close(got.mean.double(), exact.mean, rtol=1e-7, atol=0)
 
 
 def test_gradgradcheck_of_normalize():
     x = draw((4, 2)).requires_grad_()
     assert torch.autograd.gradgradcheck(lambda x: normalize(x, 0, EPS).x_hat, (x,))
-
-
-def test_batched_jacobian_equals_the_row_by_row_one():
-    x = draw((4, 3))
-    gamma, beta = parameters(x, 0)
-
-    def output(x):
-        return _PaperBatchNorm.apply(x, gamma, beta, 0, EPS, False)[0]
-
-    rows = torch.autograd.functional.jacobian(output, x)
-    assert_close(torch.autograd.functional.jacobian(output, x, vectorize=True), rows, **EXACT)
-
-
-def test_second_derivative_of_the_function_is_refused():
-    x = draw((4, 3)).requires_grad_()
-    y = _PaperBatchNorm.apply(x, *parameters(x, 0), 0, EPS, False)[0]
-    (dx,) = torch.autograd.grad((y**3).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        dx.sum().backward()
 
 
 def test_slots_do_not_see_each_other():

@@ -2,9 +2,11 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.optim.swa_utils import update_bn
 from torch.testing import assert_close
@@ -199,10 +201,31 @@ def test_sync_without_a_process_group_is_local():
     assert torch.equal(synchronised.running_var, local.running_var)
 
 
-def test_second_derivatives_come_with_the_torch_engine():
-    x = draw((5, 3)).requires_grad_()
-    layer = BatchNorm(3, engine="torch").double()
-    assert torch.autograd.gradgradcheck(lambda x: layer(x), (x,))
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (np.int64(3), 3),
+        (np.array(3), 3),
+        (torch.tensor(3), 3),
+        ((np.int32(3), torch.tensor(2)), (3, 2)),
+        (torch.Size([3, 2]), (3, 2)),
+    ],
+)
+def test_sizes_of_other_integer_types_are_taken_as_pythons(given, kept):
+    layer = BatchNorm(given)
+    assert layer.num_features == kept
+    assert type(layer.num_features) is type(kept)
+    shape = kept if isinstance(kept, tuple) else (kept,)
+    assert layer(torch.zeros(4, *shape)).shape == (4, *shape)
+    assert layer.running_var.shape == shape
+
+
+def test_a_symbolic_size_stays_symbolic():
+    def run(x):
+        return BatchNorm(x.shape[1])(x)
+
+    traced = make_fx(run, tracing_mode="symbolic")(draw((6, 4)))
+    assert_close(traced(draw((7, 5))), run(draw((7, 5))), **EXACT)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +235,13 @@ def test_second_derivatives_come_with_the_torch_engine():
         ({"num_features": ()}, "num_features must be a positive integer"),
         ({"num_features": (3, -1)}, "num_features must be a positive integer"),
         ({"num_features": 2.0}, "num_features must be a positive integer"),
+        ({"num_features": True}, "num_features must be a positive integer"),
+        ({"num_features": np.bool_(True)}, "num_features must be a positive integer"),
+        ({"num_features": torch.tensor(True)}, "num_features must be a positive integer"),
+        ({"num_features": (3, False)}, "num_features must be a positive integer"),
+        ({"num_features": np.float64(2)}, "num_features must be a positive integer"),
+        ({"num_features": torch.tensor([3, 4])}, "num_features must be a positive integer"),
+        ({"num_features": "4"}, "num_features must be a positive integer"),
         ({"eps": -1e-5}, "eps must be a finite number >= 0"),
         ({"eps": float("nan")}, "eps must be a finite number >= 0"),
         ({"momentum": 1.1}, r"momentum is the weight of the new batch, in \[0, 1\]"),

@@ -8,7 +8,18 @@ import torch.multiprocessing as mp
 from torch.testing import assert_close
 
 from bnrepro.norm import BatchNorm
-from tests.norm.sync_worker import PARTS, WORLD, draw, layer, network, pass_through, train, work
+from tests.norm.sync_worker import (
+    PARTS,
+    WORLD,
+    derivatives,
+    draw,
+    far_from_zero,
+    layer,
+    network,
+    pass_through,
+    train,
+    work,
+)
 
 torch.set_num_threads(1)
 
@@ -63,7 +74,18 @@ def test_one_value_over_all_processes_is_refused_by_all(ranks):
     assert all("more than one value per feature, got 1" in rank["single value"] for rank in ranks)
 
 
-def test_float32_variance_survives_a_large_mean(ranks):
-    exact = (1e4 + draw((1000, 3), 7)).float().double().var(0)
+def test_float32_survives_a_large_mean(ranks):
+    whole = BatchNorm(3, momentum=1).double()
+    y = whole(far_from_zero().double())
+    got = torch.cat([rank["far from zero"][0] for rank in ranks])
+    assert_close(got.double(), y, rtol=0, atol=1e-5)
     for rank in ranks:
-        assert_close(rank["far from zero"].double(), exact, rtol=1e-4, atol=0)
+        assert_close(rank["far from zero"][1].double(), whole.running_var, rtol=2e-6, atol=0)
+
+
+def test_further_derivatives_and_transforms_equal_those_of_one_process(ranks):
+    whole = derivatives(layer(False, 4), draw((7, 4, 2), 1), draw((7, 4, 2), 2))
+    parts = [rank["derivatives"] for rank in ranks]
+    for name in ("second", "forward", "mapped"):
+        assert_close(torch.cat([part[name] for part in parts]), whole[name], **EXACT)
+    assert_close(sum(part["second of γ"] for part in parts), whole["second of γ"], **EXACT)

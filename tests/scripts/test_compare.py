@@ -59,9 +59,8 @@ def test_the_figure_has_a_line_a_folder_under_its_name(folders):
 
 def test_what_leaves_the_numbers_as_they_are_is_no_setting(folders, tmp_path):
     common = ["scale=smoke", "variant=bn", "wandb.mode=disabled", f"results={tmp_path}"]
-    call(
-        train, [*common, "seeds=1", "checkpoint_every=9", f"data.cache={tmp_path}", "threads=null"]
-    )
+    neutral = ["seeds=1", "checkpoint_every=9", f"data.cache={tmp_path}", "threads=null"]
+    call(train, [*common, *neutral])
     other = tmp_path / "mnist/smoke/bn"
     assert compare.settings_table({"one": folders[0], "other": other}) == [
         ["setting", "one", "other"]
