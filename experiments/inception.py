@@ -20,15 +20,14 @@ from bnrepro.claims import criteria_hash
 from bnrepro.data import ImageSet, open_images
 from bnrepro.identity import config_hash, group_folder
 from bnrepro.inception_config import InceptionConfig
-from bnrepro.mirror import flatten, open_mirrors
 from bnrepro.probes.images import measure
 from bnrepro.record import Record, forced, is_finished, locked, meta
+from bnrepro.run.mirror import check, flatten, open_mirrors
 from bnrepro.training import processes
 from bnrepro.training.acceleration import enough_memory
 from bnrepro.training.group import Bar, chance_accuracy, checkpointed, ending, marking, resume
 from bnrepro.training.images import ImageTrainer, in_updates, total_steps, updates_of_grid
 from bnrepro.validation import seed_list
-from bnrepro.wandb_sink import check
 
 log = logging.getLogger(__name__)
 

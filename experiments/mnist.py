@@ -17,15 +17,14 @@ from bnrepro.claims import criteria_hash
 from bnrepro.config import MnistConfig, steps_of_grid
 from bnrepro.data import Dataset, open_dataset
 from bnrepro.identity import config_hash, group_folder
-from bnrepro.mirror import flatten, open_mirrors
 from bnrepro.models.mlp import Slot
 from bnrepro.probes.slots import measure
 from bnrepro.probes.values import finite
 from bnrepro.record import Record, is_finished, locked, meta
+from bnrepro.run.mirror import check, flatten, open_mirrors
 from bnrepro.training.group import Bar, chance_accuracy, checkpointed, ending, marking, resume
 from bnrepro.training.slots import SlotTrainer
 from bnrepro.validation import seed_list
-from bnrepro.wandb_sink import check
 
 log = logging.getLogger(__name__)
 
