@@ -173,7 +173,6 @@ def main() -> None:
     for standard in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDWR), standard)
     signal.signal(signal.SIGUSR1, give_up)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends it to all processes of a job
     said: set[str] = set()
     saying = threading.Lock()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bnrepro.run import mirror
+from tests.run.fake_server import Server
 
 FAKE = Path(__file__).with_name("fake_wandb.py")
 
@@ -61,6 +63,17 @@ def fake_wandb(monkeypatch, tmp_path):
         return [c for c in map(json.loads, lines) if c["call"] in names or not names]
 
     return calls
+
+
+@pytest.fixture
+def server():
+    """A server of W&B."""
+    server = Server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.uploads_held.set()
+    server.shutdown()
+    server.server_close()
 
 
 def wait_for_end(*pids, seconds=5):

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from bnrepro.errors import UserError
 from bnrepro.run import mirror
 from bnrepro.run.mirror import HISTOGRAM_EDGES, check, flatten, open_mirrors
 from tests.run.conftest import Wandb, wait_for_end
+from tests.run.fake_server import answer_garbage
 
 pytestmark = pytest.mark.usefixtures("no_account")
 
@@ -24,6 +24,7 @@ KEY = "0123456789abcdef0123456789abcdef01234567"
 LONG = "street-view-house-numbers-2011-resized-64px-deduplicated-v2-train"
 ROW = {"test_accuracy": 0.9, "test_loss": 0.1, "histogram": {"a": [1] * (len(HISTOGRAM_EDGES) - 1)}}
 SUMMARY = {"status": "ok", "best": {"test_accuracy": 0.9}}
+STEPS = [0, 1, 2, 3, 4]
 JOB = """
 import sys
 from bnrepro.run import mirror
@@ -51,11 +52,16 @@ def mirror_runs(cfg, seeds, arm):
     mirror.close()
 
 
+def folders(folder):
+    """The folders of the W&B runs below a folder."""
+    return sorted(path.parent for path in (folder / "wandb").glob("*run-*/*.wandb"))
+
+
 def recorded(folder):
     """The records of every W&B run below a folder, by kind, as wandb reads them."""
     inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json"]
     runs = []
-    for run in sorted((folder / "wandb").glob("*run-*")):
+    for run in folders(folder):
         lines = map(json.loads, subprocess.check_output([*inspect, str(run)], env={}).splitlines())
         records = [(line["type"], line[line["type"]]) for line in lines if line["type"] in line]
         runs.append({kind: [r for k, r in records if k == kind] for kind, _ in records})
@@ -72,13 +78,23 @@ def start(tmp_path):
         environment = {**os.environ, **shell, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", JOB, str(folder), str(limit), str(seeds)]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        jobs.append(subprocess.Popen(command, env=environment, text=True, **pipes))
+        jobs.append(
+            subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
+        )
         return folder, jobs[-1]
 
     yield start
     for job in jobs:
         job.kill()
         job.communicate()
+
+
+def wait_until(condition, seconds=60):
+    """Wait for something that another process does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def end(job, seconds):
@@ -120,6 +136,17 @@ def test_home_and_caches_that_cannot_be_written_change_nothing(monkeypatch, cfg,
     (run,) = recorded(tmp_path)
     assert len(run["history"]) == 3
     assert capfd.readouterr().err == f"W&B offline: {tmp_path}/wandb\n"
+
+
+def test_ctrl_c_ends_the_job_and_its_runs_are_recorded_to_the_last_row(start):
+    folder, job = start()
+    job.stdout.readline()
+    os.killpg(job.pid, signal.SIGINT)
+    lines, _ = end(job, 30)
+    assert "KeyboardInterrupt" in lines[-2:]
+    runs = recorded(folder)
+    assert [[record["item"]["step"] for record in run["history"]] for run in runs] == [STEPS] * 3
+    assert [run["exit"][0]["exit_code"] for run in runs] == [1] * 3
 
 
 # --- the account ----------------------------------------------------------------------------------
@@ -177,58 +204,9 @@ def test_with_a_malformed_setting_runs_are_recorded_offline(
 # --- servers --------------------------------------------------------------------------------------
 
 
-class Answers(BaseHTTPRequestHandler):
-    """What wandb asks of its server when a run starts, uploads and ends."""
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append(asked)
-        query = asked.get("query", "")
-        if "upsertBucket" in query:
-            project = {"id": "p", "name": "project", "entity": {"id": "e", "name": "me"}}
-            names = {"name": asked["variables"]["name"], "id": "i", "project": project}
-            answer = {"upsertBucket": {"bucket": names | {"config": "{}"}, "inserted": True}}
-        elif "createRunFiles" in query:
-            url = f"http://127.0.0.1:{self.server.server_port}/"
-            files = [{"name": f, "uploadUrl": url} for f in asked["variables"]["files"]]
-            answer = {"createRunFiles": {"runID": "i", "uploadHeaders": [], "files": files}}
-        else:
-            if "files" in asked:
-                self.server.uploads_held.wait()
-            answer = {}
-        self.reply({"data": answer})
-
-    def do_PUT(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.reply({})
-
-    def reply(self, content):
-        body = json.dumps(content).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def server():
-    """A server that takes runs; it holds uploads back until `uploads_held` is set."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    server.daemon_threads = True
-    server.asked, server.uploads_held = [], threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.uploads_held.set()
-    server.shutdown()
-    server.server_close()
-
-
 def test_runs_reach_a_server_that_answers(monkeypatch, cfg, capfd, server):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
     server.uploads_held.set()
     cfg.wandb.mode = "online"
     check(cfg.wandb)
@@ -245,11 +223,10 @@ def test_runs_reach_a_server_that_answers(monkeypatch, cfg, capfd, server):
 
 
 def test_uploads_that_hang_end_together_and_with_one_warning(start, server):
-    folder, job = start(
-        seeds=5, WANDB_API_KEY=KEY, WANDB_BASE_URL=f"http://127.0.0.1:{server.server_port}"
-    )
+    folder, job = start(seeds=5, WANDB_API_KEY=KEY, WANDB_BASE_URL=server.url)
+    wait_until(lambda: len(folders(folder)) == 5)
     lines, seconds = end(job, 60)
-    assert seconds < 16
+    assert seconds < 15
     assert len(lines) == 2, lines
     assert "did not take everything within 8 s" in lines[1]
     assert len(recorded(folder)) == 5
@@ -266,6 +243,7 @@ def test_servers_that_refuse_hang_or_answer_garbage_leave_offline_runs_in_second
             start(WANDB_API_KEY=KEY, WANDB_BASE_URL=f"http://127.0.0.1:{port}") for port in ports
         ]
         for folder, job in jobs:
+            wait_until(lambda folder=folder: len(folders(folder)) == 3, seconds=30)
             lines, _ = end(job, 60)
             assert len(lines) == 1, lines
             assert "records offline in" in lines[0]
@@ -275,24 +253,14 @@ def test_servers_that_refuse_hang_or_answer_garbage_leave_offline_runs_in_second
             assert all("offline" in str(run["telemetry"]) for run in runs)
 
 
-def answer_garbage(listener):
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:  # closed
-            return
-        with connection:
-            connection.recv(4096)
-            connection.sendall(b"\x00\xff what?")
-
-
 # --- wandb's service ------------------------------------------------------------------------------
 
 
 def test_a_service_that_hangs_holds_a_finished_job_no_longer_than_the_limit(start):
     folder, job = start(limit=3)
     uploader = int(job.stdout.readline())
-    service = wait_for_service(uploader, folder)
+    wait_until(lambda: len(folders(folder)) == 3)
+    service = service_of(uploader)
     os.kill(service, signal.SIGSTOP)
     lines, seconds = end(job, 60)
     assert job.returncode == 0
@@ -301,13 +269,8 @@ def test_a_service_that_hangs_holds_a_finished_job_no_longer_than_the_limit(star
     wait_for_end(uploader, service)
 
 
-def wait_for_service(uploader, folder):
-    """The process id of the service, once it has opened all runs."""
-    while len(list(folder.glob("wandb/offline-run-*/*.wandb"))) < 3:
-        time.sleep(0.1)
-    parents = {
-        int(path.parent.name): path.read_text().rpartition(")")[2].split()[1]
-        for path in Path("/proc").glob("[0-9]*/stat")
-    }
-    (service,) = [pid for pid, parent in parents.items() if parent == str(uploader)]
+def service_of(uploader):
+    """The process id of wandb's service."""
+    threads = Path(f"/proc/{uploader}/task").glob("*/children")
+    (service,) = [int(pid) for thread in threads for pid in thread.read_text().split()]
     return service
