@@ -255,10 +255,10 @@ def _mode(settings: Any) -> str:
         return settings.mode
     if os.environ.get("WANDB_DISABLED", "").lower() not in NO:
         return "disabled"
-    wanted = os.environ.get("WANDB_MODE", "")
-    if wanted not in SHELL_MODES:
-        raise UserError(f"WANDB_MODE={wanted}: choose one of {', '.join(MODES[1:])}")
-    return SHELL_MODES[wanted]
+    mode = os.environ.get("WANDB_MODE", "")
+    if mode not in SHELL_MODES:
+        raise UserError(f"WANDB_MODE={mode}: choose one of {', '.join(MODES[1:])}")
+    return SHELL_MODES[mode]
 
 
 def _is_rank_zero() -> bool:

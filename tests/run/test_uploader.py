@@ -24,6 +24,7 @@ KEY = "0123456789abcdef0123456789abcdef01234567"
 LONG = "street-view-house-numbers-2011-resized-64px-deduplicated-v2-train"
 ROW = {"test_accuracy": 0.9, "test_loss": 0.1, "histogram": {"a": [1] * (len(HISTOGRAM_EDGES) - 1)}}
 SUMMARY = {"status": "ok", "best": {"test_accuracy": 0.9}}
+QUIET = {"WANDB_ERROR_REPORTING": "false"}  # nothing of the shell, no statistics
 STEPS = [0, 1, 2, 3, 4]
 JOB = """
 import sys
@@ -62,7 +63,9 @@ def recorded(folder):
     inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json"]
     runs = []
     for run in folders(folder):
-        lines = map(json.loads, subprocess.check_output([*inspect, str(run)], env={}).splitlines())
+        lines = map(
+            json.loads, subprocess.check_output([*inspect, str(run)], env=QUIET).splitlines()
+        )
         records = [(line["type"], line[line["type"]]) for line in lines if line["type"] in line]
         runs.append({kind: [r for k, r in records if k == kind] for kind, _ in records})
     return runs
@@ -70,7 +73,7 @@ def recorded(folder):
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a job in a process of its own; give its folder and the process."""
+    """Start a job as a separate process; give its folder and the process."""
     jobs = []
 
     def start(seeds=3, limit=15, **shell):
