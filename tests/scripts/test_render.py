@@ -8,6 +8,7 @@ import pytest
 from bnrepro.cli import USER_ERRORS
 from bnrepro.config import compose
 from bnrepro.config.identity import folder_name
+from bnrepro.errors import UserError
 from bnrepro.experiment import find
 from bnrepro.plots.style import arm
 from bnrepro.run import arms as arms_module
@@ -84,6 +85,14 @@ def test_the_named_arms_figures_are_in_a_folder_of_their_own(shown):
     named = own[:-2]
     assert evidence_of(experiment, named).variants == sorted(NAMED[experiment])
     assert render.figure_folder(compose_arms(experiment, named)).name == "figures"
+
+
+def test_an_arm_that_is_asked_for_and_not_finished_is_an_error_and_no_figure_of_the_others(
+    shown, run
+):
+    experiment, own, _ = shown
+    with pytest.raises(UserError, match="no finished run"):
+        run(render.main, [experiment, *own[:-1], "optim.lr=0.123"])
 
 
 def test_a_named_arm_asked_for_alone_is_drawn_once(shown):

@@ -11,7 +11,6 @@ from bnrepro.evidence import load
 from bnrepro.evidence.gather import common_criteria
 from bnrepro.evidence.verdicts import judge
 from bnrepro.plots.claims import as_json, report_text, worded
-from bnrepro.plots.tables import markdown
 from scripts import report
 from scripts.report import fill
 
@@ -34,10 +33,6 @@ def test_blocks_are_replaced_and_the_rest_stays():
 def test_a_block_without_exactly_one_place_is_an_error(text):
     with pytest.raises(UserError, match="exactly one pair"):
         fill(text, {"x": "new"})
-
-
-def test_markdown_is_a_table():
-    assert markdown([["a", "b"], ["1", "2"]]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |\n"
 
 
 def verdicts(claims, evidence):
