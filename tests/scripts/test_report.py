@@ -86,7 +86,7 @@ def test_a_claim_was_fixed_before_the_runs_only_if_every_run_s_record_has_its_ha
     assert common_criteria([]) == []
 
 
-def test_a_claim_s_hash_is_its_own():
+def test_every_claim_has_another_hash():
     claims = read_claims("inception")
     hashes = criteria("inception")
     assert hashes == {claim["id"]: criterion_hash(claim) for claim in claims}
