@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from bnrepro.config.images import ImageConfig
-from bnrepro.config.rules import choice, neutral, not_negative, setting
+from bnrepro.config.rules import choice, neutral, not_negative, setting, validate_fields
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
 
@@ -29,6 +29,9 @@ class Regime:
     momentum: float = setting(0.9, not_negative)
     warm_start: int = setting(0, not_negative)  # updates of one replica before the others join
     recipe: str = choice("clean", "paper", default="clean")  # of the plain network
+    budgets: list[int] = setting(
+        [], rising=True, empty=True
+    )  # of BN's cells; none: the shared ones
 
 
 @dataclass
@@ -44,8 +47,6 @@ class SpeedupConfig(ImageConfig):
     def check(self, prefix: str) -> None:
         """Hold every regime to its rules."""
         super().check(prefix)
-        from bnrepro.config.rules import validate_fields
-
         for i, regime in enumerate(self.regimes):
             validate_fields(regime, f"{prefix}regimes.{i}.")
 

@@ -12,10 +12,12 @@ from bnrepro.data import ImageSet
 from bnrepro.run.cells import run_cells
 from bnrepro.run.loop import chance_accuracy, describe_outcome
 from bnrepro.training.images import ImageTrainer, in_updates, total_steps
-from experiments.speedup import Regime, SpeedupConfig, describe, rate
+from experiments.speedup import SpeedupConfig, describe, rate
 
 Row = dict[str, Any]
-PAPER_RECIPE = {  # what the plain network of 4.2.2 has and the clean recipe has not
+PAPER_RECIPE: dict[
+    str, dict[str, Any]
+] = {  # what the plain network of 4.2.2 has and the clean recipe has not
     "model": {"dropout": 0.4, "lrn": True},
     "optim": {"weight_decay_divisor": 1.0},
     "pictures": {"shuffle": "fixed", "photometric": 0.4},
@@ -44,7 +46,8 @@ def cells(cfg: SpeedupConfig) -> list[Cell]:
     for seed in seed_list(cfg.seeds):
         for i, regime in enumerate(cfg.regimes):
             result += [Cell(seed, i, "plain", k, cfg.budget.steps) for k in regime.plain]
-            result += [Cell(seed, i, "bn", k, b) for k in regime.bn for b in cfg.budgets]
+            budgets = regime.budgets or cfg.budgets
+            result += [Cell(seed, i, "bn", k, b) for k in regime.bn for b in budgets]
     return result
 
 
@@ -63,12 +66,11 @@ def cell_config(cfg: SpeedupConfig, cell: Cell) -> SpeedupConfig:
     return own
 
 
-def measure(
-    cfg: SpeedupConfig, data: ImageSet, cell: Cell, device: torch.device
-) -> Iterator[Row]:
-    """Rows `curve`, accuracy on the way, and one row `run`: how the network ended.
+def measure(cfg: SpeedupConfig, data: ImageSet, cell: Cell, device: torch.device) -> Iterator[Row]:
+    """Rows `progress`, accuracy on the way, and a row of `cells`: how the network ended.
 
-    A network at chance at a quarter of its budget stops there; so does one whose loss is not finite.
+    It stops when its loss is not finite; a plain network also where a quarter of T leaves it at
+    chance.
     """
     own, regime = cell_config(cfg, cell), cfg.regimes[cell.regime]
     trainer = ImageTrainer(own, cell.seed, data, device)
@@ -83,10 +85,15 @@ def measure(
             break
         accuracy = float(trainer.evaluate(own.eval.test_examples)[0])
         best = max(best, accuracy)
-        yield {"part": "curve", **key, "step": trainer.paper_step, "accuracy": round(accuracy, 6)}
-        if trainer.paper_step == quarter and best <= chance:
+        yield {
+            "part": "progress",
+            **key,
+            "step": trainer.paper_step,
+            "accuracy": round(accuracy, 6),
+        }
+        if cell.arm == "plain" and trainer.paper_step == quarter and best <= chance:
             break
     final = float(trainer.evaluate()[0]) if trainer.active else None
     outcome = describe_outcome(trainer.non_finite_step, final, chance_accuracy(data))
     ending = {"accuracy": final, "outcome": outcome, "step": trainer.paper_step}
-    yield {"part": "run", **key, **ending, "non_finite_step": trainer.non_finite_step}
+    yield {"part": "cells", **key, **ending, "non_finite_step": trainer.non_finite_step}
