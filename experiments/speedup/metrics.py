@@ -210,10 +210,12 @@ def init_spread_gain(evidence: Evidence, claim: Claim) -> Values:
 def log_faster_than_base(evidence: Evidence, claim: Claim) -> Values:
     """ln(T′ at the base rate / T′ `steps_up` places above it), both with BN.
 
-    To the accuracy of the plain network at the base rate.
+    To the accuracy of the plain network at the base rate; empty where BN was not tried at it.
     """
     regime, values = regime_of(claim), list[float | None]()
     base = base_place(evidence, regime)
+    if base not in places(evidence, regime, "bn"):
+        return []
     for row in plain_cells(evidence, regime, base):
         high = log_speedup(evidence, row, regime, base + claim["steps_up"])
         low = log_speedup(evidence, row, regime, base)
@@ -241,10 +243,13 @@ def final_gain(evidence: Evidence, claim: Claim) -> Values:
 def log_recipe_share(evidence: Evidence, claim: Claim) -> Values:
     """ln S with the paper's recipe for the plain network minus ln S with the clean one.
 
-    Both at the protocol's base rate of the clean regime, BN `steps_up` places above it.
+    Both at the protocol's base rate of the clean regime, BN `steps_up` places above it; empty where
+    the paper's recipe was not tried at that rate.
     """
     regime, recipe = regime_of(claim), str(claim["against"])
     base, values = base_place(evidence, regime), list[float | None]()
+    if base not in places(evidence, recipe, "plain"):
+        return []
     for rows in zip(
         plain_cells(evidence, recipe, base), plain_cells(evidence, regime, base), strict=True
     ):
