@@ -105,7 +105,7 @@ def report_text(verdicts: Sequence[Verdict]) -> str:
         "\n".join(
             f"- `{v.claim['id']}` ({worded(v)}): {v.claim['reason'][v.scale].strip()}"
             for v in verdicts
-            if v.verdict in ("fails", "inconclusive") and v.scale in v.claim.get("reason", {})
+            if v.verdict != "holds" and v.scale in v.claim.get("reason", {})
         ),
         "## What a verdict would not show",
         "\n".join(f"- `{v.claim['id']}`: {v.claim['not_shown'].strip()}" for v in verdicts),
