@@ -119,7 +119,7 @@ def _values_table(verdicts: Sequence[Verdict]) -> str:
         claim = v.claim
         values = ", ".join(map(number, v.values)) or "–"
         criterion = "{over} {op} {value}".format(**claim["criterion"])
-        arms = " against ".join(claim[key] for key in ("arm", "against") if key in claim)
+        arms = " against ".join(str(claim[k]) for k in ("arm", "against") if k in claim)
         name = f"`{claim['metric']}`" + (f", {arms}" if arms else "")
         rows.append([f"`{claim['id']}`", name, criterion, str(claim["n"]), values])
     return markdown(rows)

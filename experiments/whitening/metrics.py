@@ -5,13 +5,14 @@ that is not reported.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
+from operator import sub
 from statistics import linear_regression
 from typing import Any
 
-from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.statistics import Values, combine
 from bnrepro.evidence.steps import Curve, best, steps_to
 from bnrepro.evidence.tables import Row
 
@@ -36,9 +37,8 @@ def main_rows(evidence: Evidence, table: str, **values: Any) -> list[Row]:
 
 def last_rows(evidence: Evidence, batch: int) -> list[Row]:
     """Each network's row at the last step."""
-    rows = evidence.where("training", batch=batch)
-    end = max(row["step"] for row in rows)
-    return [row for row in rows if row["step"] == end]
+    networks = grouped(evidence.where("training", batch=batch), "arm", "ridge", "seed")
+    return [rows[-1] for rows in networks.values()]
 
 
 def seeds(evidence: Evidence) -> list[int]:
@@ -77,25 +77,18 @@ def log_steps_ratio(evidence: Evidence, claim: Claim) -> Values:
     The target is the best that the network without normalisation ever has for that seed; None
     where an arm never reaches it.
     """
-    return _log_ratio(evidence, claim, {claim["arm"]: 1.0, claim["against"]: 1.0})
+    return _log_ratio(evidence, claim, lambda arm: 1.0)
 
 
 def log_seconds_ratio(evidence: Evidence, claim: Claim) -> Values:
     """As `log_steps_ratio`, for steps times the arm's measured seconds a step."""
-    arms = (claim["arm"], claim["against"])
-    return _log_ratio(evidence, claim, {arm: step_seconds(evidence, arm) for arm in arms})
+    return _log_ratio(evidence, claim, lambda arm: step_seconds(evidence, arm))
 
 
-def _log_ratio(evidence: Evidence, claim: Claim, unit: Mapping[str, float]) -> Values:
-    values: Values = []
-    for seed in seeds(evidence):
-        arm, against = (steps_to_target(evidence, claim[k], seed) for k in ("arm", "against"))
-        if arm is None or against is None:
-            values.append(None)
-        else:
-            ratio = against * unit[claim["against"]] / (arm * unit[claim["arm"]])
-            values.append(math.log(ratio))
-    return values
+def _log_ratio(evidence: Evidence, claim: Claim, unit: Callable[[str], float]) -> Values:
+    arm, against = claim["arm"], claim["against"]
+    steps = ([steps_to_target(evidence, a, s) for s in seeds(evidence)] for a in (arm, against))
+    return combine(lambda a, b: math.log(b * unit(against) / (a * unit(arm))), *steps)
 
 
 def cost_exponent_gap(evidence: Evidence, claim: Claim) -> Values:
@@ -103,11 +96,16 @@ def cost_exponent_gap(evidence: Evidence, claim: Claim) -> Values:
 
     It is fitted on d ≥ 256; one value.
     """
-    return [cost_exponent(evidence, "whiten") - cost_exponent(evidence, "bn")]
+    return combine(sub, *([cost_exponent(evidence, arm)] for arm in ("whiten", "bn")))
 
 
-def cost_exponent(evidence: Evidence, arm: str, column: str = "seconds") -> float:
-    """p of seconds ∝ dᵖ, by least squares on the logarithms, d ≥ 256."""
-    rows = [row for row in evidence.where("cost", arm=arm) if row["width"] >= FIT_FROM]
+def cost_exponent(evidence: Evidence, arm: str, column: str = "seconds") -> float | None:
+    """p of seconds ∝ dᵖ, by least squares on the logarithms, d ≥ 256; None without two such d."""
+    rows = fitted_rows(evidence, arm)
     widths, seconds = ([math.log(row[name]) for row in rows] for name in ("width", column))
-    return linear_regression(widths, seconds).slope
+    return linear_regression(widths, seconds).slope if len(rows) > 1 else None
+
+
+def fitted_rows(evidence: Evidence, arm: str) -> list[Row]:
+    """The costs of an arm on the widths that exponents are fitted on."""
+    return [row for row in evidence.where("cost", arm=arm) if row["width"] >= FIT_FROM]

@@ -27,10 +27,10 @@ from experiments.placement.convolution import (
     random_layer,
     shift_error,
 )
+from experiments.placement.figures import SHIFTS
 from experiments.placement.measure import ARMS, LAST, DenseCell, dense_rows, new_trainer
 from experiments.placement.metrics import best_rate
 from experiments.placement.shape import density, distances, measure_shape
-from experiments.placement.tables import SHIFTS
 from scripts import render
 
 CPU = torch.device("cpu")

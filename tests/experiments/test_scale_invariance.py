@@ -12,6 +12,7 @@ from bnrepro.config.claims import read_claims
 from bnrepro.data import synthetic
 from bnrepro.evidence.evidence import Evidence, read, write
 from bnrepro.evidence.gather import gather_cells
+from bnrepro.evidence.steps import second_half_growth
 from bnrepro.evidence.verdicts import metric
 from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.plots.render import render
@@ -28,7 +29,6 @@ from experiments.scale_invariance.measure import (
     normalized_layer,
     probe,
 )
-from experiments.scale_invariance.metrics import second_half_growth
 from tests.experiments.killed import run_and_die
 
 
@@ -105,8 +105,8 @@ def test_probe_measures_and_leaves_the_network_alone(cfg, norm, factor):
 
 def test_growth_is_that_of_the_second_half():
     rows = [{"step": t, "weight": w} for t, w in ((1, 1.0), (50, 2.0), (70, 3.0), (100, 4.0))]
-    assert second_half_growth(rows) == pytest.approx(0.6931, abs=1e-4)
-    assert second_half_growth([*rows, {"step": 101, "weight": None}]) is None
+    assert second_half_growth(rows, "weight") == pytest.approx(0.6931, abs=1e-4)
+    assert second_half_growth([*rows, {"step": 101, "weight": None}], "weight") is None
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4])
