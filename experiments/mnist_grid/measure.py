@@ -53,10 +53,11 @@ def train_cells(
     last = round(share * cfg.duration.in_steps(cfg.optim.batch, len(data.train_images)))
     slots = {cell: [slot(cfg, cell, s) for s in seed_list(cfg.seeds)] for cell in cells}
     every = [slot for each in slots.values() for slot in each]
-    trained = digest([str(slot) for slot in every], 8)
+    trained = digest([cells, seed_list(cfg.seeds)], 8)  # cells depend on the rounds before
     with locked([record.folder], cfg.force):
         force = forced(cfg, record.folder)
-        if not (is_finished(record.folder, identity, force) and slots_of(record) == trained):
+        finished = is_finished(record.folder, identity, force)
+        if not finished or (read_summary(record.folder) or {}).get("slots", trained) != trained:
             trainer = SlotTrainer(cfg.model, cfg.optim, every, data, set_up_torch(cfg))
             recording = Recording(
                 [record] * len(every),
@@ -69,11 +70,6 @@ def train_cells(
     accuracy = last_accuracies(record)
     scores = {cell: [accuracy[slot] for slot in each] for cell, each in slots.items()}
     return {cell: sum(values) / len(values) for cell, values in scores.items()}
-
-
-def slots_of(record: Record) -> str:
-    """The digest of the slots of a finished round, which depend on the rounds before it."""
-    return (read_summary(record.folder) or {}).get("slots", "")
 
 
 def slot(cfg: MnistGridConfig, cell: Cell, seed: int) -> Slot:
@@ -90,7 +86,7 @@ def train(
     trained: str,
     force: bool,
 ) -> None:
-    """Train one round's slots, recorded in one folder; `trained` is their digest."""
+    """Train one round's slots, recorded in one folder; `trained` is a digest of which."""
     (record,) = recording.distinct
     seeds = sorted({slot.seed for slot in trainer.slots})
     resume(trainer, recording, cfg, data, seeds, force)
