@@ -7,65 +7,67 @@ Both take `--dir`, the value of `wandb.dir` the runs were made with (default: th
 """
 
 import argparse
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bnrepro.errors import UserError
-from bnrepro.wandb_sink import load_wandb
+from bnrepro.run.mirror import environment, online_problem
 
 
 def view(folder: Path) -> int:
-    """Open wandb's own terminal viewer on the folder."""
-    if not any(folder.glob("*run-*/*.wandb")):
-        raise UserError(f"no W&B runs in {folder}; train with wandb.mode=offline, or give --dir")
+    """Open wandb's terminal viewer on links to the runs' folders whose names begin with the arm.
+
+    The viewer lists names of folders, cut to about 30 characters, and wandb's begin with the time.
+    """
+    runs = _runs(folder)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError(
             "the viewer needs a terminal; for text: .venv/bin/wandb leet inspect --summary RUN"
         )
-    return _wandb("leet", str(folder))
+    with tempfile.TemporaryDirectory() as links:
+        for run in runs:
+            name = re.sub(r"^(?:offline-)?(run-\d+_\d+-(.+))", r"run-\2-\1", run.name)
+            (Path(links) / name).symlink_to(run)
+        return _wandb("leet", links, env=environment(shell=[]))
 
 
 def sync(folder: Path) -> int:
-    """Upload the offline runs that have no upload mark of wandb's beside them."""
-    runs = [run.parent for run in sorted(folder.glob("offline-run-*/*.wandb"))]
-    pending = [run for run in runs if not any(run.glob("*.wandb.synced"))]
-    if not pending:
-        state = f"all {len(runs)} are uploaded" if runs else "there are none"
-        raise UserError(f"no offline W&B runs to upload in {folder}: {state}")
-    _require_login()
-    return _wandb("sync", *map(str, pending))
+    """Upload the runs that wandb marks as offline and not yet uploaded."""
+    _runs(folder)
+    if problem := online_problem():
+        raise UserError(problem)
+    # `wandb sync` alone waits without end for a server that it cannot reach.
+    env = environment() | {"WANDB_DIR": str(folder)}
+    return _wandb("login", "--verify", env=env) or _wandb("sync", "--yes", env=env)
 
 
-def _require_login() -> None:
-    """Ask the server first: `wandb sync` itself waits without end for one it cannot reach."""
-    try:
-        ready = load_wandb().login(prompt=False, verify=True)
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"W&B cannot be reached or refuses the key: {reason}") from None
-    if not ready:
+def _runs(folder: Path) -> list[Path]:
+    runs = [path.parent for path in (folder / "wandb").glob("*run-*/*.wandb")]
+    if not runs:
         raise UserError(
-            "uploading needs a W&B key: run `.venv/bin/wandb login` or set WANDB_API_KEY"
+            f"no W&B runs in {folder}/wandb; train with wandb.mode=offline or give --dir"
         )
+    return runs
 
 
-def _wandb(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "wandb", *arguments]).returncode
+def _wandb(*arguments: str, env: Mapping[str, str]) -> int:
+    return subprocess.run([sys.executable, "-m", "wandb", *arguments], env=env).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    assert __doc__
+    """Run one of the two actions; the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("action", choices=["view", "sync"])
     parser.add_argument("--dir", type=Path, default=Path("."), help="folder that holds wandb/")
     options = parser.parse_args(arguments)
-    action = {"view": view, "sync": sync}[options.action]
     try:
-        return action(options.dir / "wandb")
+        return {"view": view, "sync": sync}[options.action](options.dir.expanduser().absolute())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -23,7 +23,7 @@ SHIPPED = [
 
 
 @pytest.mark.parametrize(("experiment", "group", "name"), SHIPPED)
-def test_every_shipped_file_composes_and_carries_its_own_name(experiment, group, name):
+def test_every_shipped_file_composes_and_carries_its_name(experiment, group, name):
     cfg = compose(experiment, [f"{group}={name}"])
     validate(cfg)
     assert getattr(cfg, group) == name

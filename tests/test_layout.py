@@ -36,6 +36,11 @@ def sources(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
+def place(path: Path) -> str:
+    """The path from the repository's root."""
+    return str(path.relative_to(ROOT))
+
+
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
@@ -166,7 +171,7 @@ def test_scripts_name_no_experiment_but_those_they_are_about():
             assert not text & set(quoted.values()), path
 
 
-@pytest.mark.parametrize("path", sources(*CODE, "tests"), ids=str)
+@pytest.mark.parametrize("path", sources(*CODE, "tests"), ids=place)
 def test_no_file_is_longer_than_a_reader_takes_in(path):
     assert len(path.read_text("utf-8").splitlines()) <= LONGEST
 
@@ -223,12 +228,11 @@ def test_one_rule_of_make_runs_every_experiment(stem):
     assert f"-m scripts.run {stem} scale=smoke seeds=1 threads=1\n" in commands
 
 
-PAGES = sorted(ROOT.glob("*.md")) + sorted(
-    path for folder in ("configs", "experiments") for path in (ROOT / folder).glob("*.md")
-)
+PAGES = [ROOT / page for page in ("README.md", "configs/README.md", "experiments/README.md",
+                                  "results/README.md")]  # fmt: skip
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "results/README.md"], ids=str)
+@pytest.mark.parametrize("page", PAGES, ids=place)
 def test_every_link_of_a_page_exists(page):
     links = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text("utf-8"))
     assert links or page != ROOT / "README.md"
@@ -236,7 +240,7 @@ def test_every_link_of_a_page_exists(page):
         assert (page.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "results/README.md"], ids=str)
+@pytest.mark.parametrize("page", PAGES, ids=place)
 def test_every_make_command_of_a_page_is_a_target(page):
     text = page.read_text("utf-8")
     commands = set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", text, re.M))

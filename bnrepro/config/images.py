@@ -31,6 +31,8 @@ class NetworkConfig:
     engine: str = choice("torch", "paper")  # of BN
     eps: float = setting(1e-5, not_negative)  # of BN, inside the root
     bn_momentum: float = setting(0.1, share)  # weight of the new mini-batch in moving averages
+    init: str = choice("he", "glorot", "caffe", "gaussian", default="he")
+    init_std: float = setting(0.01)  # of init=gaussian
 
 
 @dataclass
@@ -44,6 +46,8 @@ class RateConfig:
     weight_decay: float = setting(check=not_negative)  # L2 on convolution and classifier weights
     weight_decay_divisor: float = setting()
     decay: str = choice("plain", "fast")
+    replicas: int = setting(1)  # R of asynchronous SGD; 1: synchronous
+    warm_start: int = setting(0, not_negative)  # updates of one replica before the others join
 
 
 @dataclass
@@ -96,10 +100,18 @@ class ImageConfig(RunConfig):
                 "optim.batch=1 with model.norm=batch: a mini-batch of one has no variance; "
                 "use at least 2 examples"
             )
+        if self.optim.replicas > 1:
+            for key, value in {"cuda_graphs": self.cuda_graphs, "compile": self.compile}.items():
+                if value:
+                    raise UserError(
+                        f"optim.replicas={self.optim.replicas} with {key}=true: replicas exchange "
+                        f"the parameters at every update; set {key}=false"
+                    )
         if self.optim.decay == "fast" and self.budget.steps < self.budget.fast:
             steps, fast = self.budget.steps, self.budget.fast
             raise UserError(f"budget.steps={steps}: must be at least budget.fast={fast:g}")
 
     def unused(self) -> tuple[str, ...]:
-        """A rate that decays plainly has no other speed."""
-        return ("budget.fast",) if self.optim.decay == "plain" else ()
+        """A plain decay has no other speed, and one initialisation alone has a free scale."""
+        plain, gaussian = self.optim.decay == "plain", self.model.init == "gaussian"
+        return (*(("budget.fast",) if plain else ()), *(() if gaussian else ("model.init_std",)))

@@ -55,6 +55,8 @@ class OptimConfig:
     lr: float = setting()
     momentum: float = setting(check=below_one)
     batch: int = setting()  # examples a step
+    replicas: int = setting(1)  # R of asynchronous SGD; 1: synchronous
+    warm_start: int = setting(0, not_negative)  # updates of one replica before the others join
 
 
 @dataclass

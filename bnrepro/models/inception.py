@@ -87,6 +87,8 @@ class InceptionSpec:
     engine: str = "torch"  # of BN: torch | paper
     eps: float = 1e-5
     bn_momentum: float = 0.1
+    init: str = "he"  # he | glorot | caffe | gaussian
+    init_std: float = 0.01  # of init = gaussian
     sync_bn: bool = False  # statistics over all processes; the paper's engine alone can
 
     def batch_norm(self, filters: int) -> BatchNorm:
@@ -235,7 +237,9 @@ class Inception(nn.Module):
         if spec.width == 1.0 and spec.projection_4cd in CHANNELS:
             modules = [m for m in self.blocks.values() if isinstance(m, InceptionModule)]
             assert tuple(m.outputs for m in modules) == CHANNELS[spec.projection_4cd]
-        choices = ("projection_4cd", "separable", "eps", "bn_momentum", "sync_bn")
+        choices = (
+            "projection_4cd", "separable", "eps", "bn_momentum", "init", "init_std", "sync_bn",
+        )  # fmt: skip
         papers = InceptionSpec(**{name: getattr(spec, name) for name in choices})
         if spec == papers and (spec.projection_4cd, spec.separable) in PARAMETERS:
             assert parameter_count(self) == PARAMETERS[spec.projection_4cd, spec.separable]
@@ -272,22 +276,43 @@ class Inception(nn.Module):
         return {**values, "logits": self.classifier(self.dropout(u.mean((2, 3))))}
 
 
-def initialise(network: Inception, seed: int) -> None:
-    """He's initialisation, keyed by seed and layer name: the same weights in every arm.
+CAFFE_BIAS = 0.2  # of Caffe's GoogLeNet of the time, in convolutions without BN
 
-    The paper does not say how Inception was initialised. Zero-mean weights of variance
-    2/fan_in keep the scale of ReLU activations through depth, so that the network without BN
-    trains too; biases and β start at 0, γ at 1. The classifier's variance is 1/fan_in.
+
+def initialise(network: Inception, seed: int) -> None:
+    """Draw the initial weights, keyed by seed and layer name: the same in every arm.
+
+    The paper does not say how Inception was initialised. Weights are Gaussian with mean 0; biases
+    and β start at 0 (Caffe's convolutions: at 0.2), γ at 1. `initial_variance` has the rules.
     """
+    spec = network.spec
     with torch.no_grad():
         for name, module in network.named_modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
-                gain = 2.0 if isinstance(module, nn.Conv2d) else 1.0
-                fan_in = module.weight[0].numel()
                 values = torch.randn(module.weight.shape, generator=stream(seed, "init", name))
-                module.weight.copy_(values * (gain / fan_in) ** 0.5)
+                module.weight.copy_(values * initial_variance(spec, module) ** 0.5)
                 if module.bias is not None:
-                    module.bias.zero_()
+                    caffe = spec.init == "caffe" and isinstance(module, nn.Conv2d)
+                    module.bias.fill_(CAFFE_BIAS if caffe else 0.0)
+
+
+def initial_variance(spec: InceptionSpec, module: nn.Conv2d | nn.Linear) -> float:
+    """The variance of a layer's initial weights.
+
+    he        2/fan-in ahead of a nonlinearity (He et al. 2015, days before the paper), 1/fan-in for
+              the classifier
+    glorot    2/(fan-in + fan-out) (Glorot & Bengio 2010)
+    caffe     1/fan-in, Caffe's reading of Glorot's rule, as its GoogLeNet had it
+    gaussian  `init_std`², the same for all layers
+    """
+    fan_in = module.weight[0].numel()
+    if spec.init == "gaussian":
+        return spec.init_std**2
+    if spec.init == "glorot":
+        fan_out = module.weight.numel() // module.weight.shape[1]
+        return 2 / (fan_in + fan_out)
+    gain = 2.0 if spec.init == "he" and isinstance(module, nn.Conv2d) else 1.0
+    return gain / fan_in
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def describe_run(
         "commit": commit,
         "dirty": dirty,
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": {name: _version(name) for name in LIBRARIES},
         "device": str(device),
         "hardware": hardware(device),
         "tf32": tf32() if device.type == "cuda" else None,
@@ -45,6 +45,14 @@ def describe_run(
         "group": list(group),
         "job": slurm_job(),
     }
+
+
+def _version(library: str) -> str | None:
+    """Its version; None for a library that this run does without."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
 
 
 def continued(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:

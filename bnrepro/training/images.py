@@ -7,6 +7,7 @@
 The arms differ in their configs alone: no line here belongs to one of them.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from bnrepro.models.inception import Inception, InceptionSpec, initialise
 from bnrepro.run import processes
 from bnrepro.seeding import stream
 from bnrepro.training.acceleration import GraphedUpdate, Update, compiled, graphed, precision
+from bnrepro.training.replicas import Replicas
 
 STEP = 32  # examples of a step: durations and records count in the paper's mini-batches
 
@@ -83,6 +85,18 @@ def sgd(cfg: ImageConfig, network: nn.Module, fused: bool = False) -> torch.opti
     return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=fused)
 
 
+def open_replicas(cfg: ImageConfig, parameters: Sequence[Tensor]) -> Replicas | None:
+    """The replicas of asynchronous SGD; None where there is one. Raises a UserError beside DDP."""
+    if cfg.optim.replicas == 1:
+        return None
+    if cfg.processes > 1:
+        raise UserError(
+            f"optim.replicas={cfg.optim.replicas} with {cfg.processes} processes: replicas take "
+            "turns in one process; use one of the two"
+        )
+    return Replicas(parameters, cfg.optim.replicas, cfg.optim.warm_start)
+
+
 class ImageTrainer:
     """One network, its optimiser and its place in the data.
 
@@ -105,6 +119,8 @@ class ImageTrainer:
         model = processes.parallel(self.network, lambda: self.source.probe_images(2))
         self.model = compiled(model) if cfg.compile else model  # what an update goes through
         self.optimiser = sgd(cfg, self.network, fused=device.type == "cuda")
+        self.parameters = list(self.network.parameters())
+        self.replicas = open_replicas(cfg, self.parameters)
         self.rate = torch.zeros((), device=device) if graphed(cfg, device) else None
         plain = self._update
         self.update: Update = plain if self.rate is None else GraphedUpdate(plain)
@@ -156,13 +172,22 @@ class ImageTrainer:
         return loss
 
     def _update(self, x: Tensor, labels: Tensor) -> Tensor:
-        with precision(self.cfg, self.device):
-            logits = self.model(_centred(x))
-        loss = nn.functional.cross_entropy(logits.float(), labels)
-        loss.backward()
+        with self._fetched():
+            with precision(self.cfg, self.device):
+                logits = self.model(_centred(x))
+            loss = nn.functional.cross_entropy(logits.float(), labels)
+            loss.backward()
         self.optimiser.step()
         self.optimiser.zero_grad()
+        if self.replicas is not None:
+            self.replicas.fetch(self.step)
         return loss.detach()
+
+    def _fetched(self) -> contextlib.AbstractContextManager[None]:
+        """The parameters at which this update's gradient is taken."""
+        if self.replicas is None:
+            return contextlib.nullcontext()
+        return self.replicas.fetched(self.parameters, self.step)
 
     def _mark_divergence(self, losses: Tensor, before: int) -> None:
         """Keep the first update whose loss, the mean over all processes, is not finite."""
@@ -203,6 +228,7 @@ class ImageTrainer:
             "optimiser": self.optimiser.state_dict(),
             "bad_step": self.first_non_finite or 0,
             "broken": sorted(self.source.broken),
+            "replicas": None if self.replicas is None else self.replicas.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -211,6 +237,8 @@ class ImageTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
         for group in self.optimiser.param_groups:
             group["fused"] = self.device.type == "cuda"  # the checkpoint may come from elsewhere
+        if self.replicas is not None:
+            self.replicas.load_state_dict(state["replicas"])
         self.source.broken.update(state.get("broken", ()))
         self.first_non_finite = int(state["bad_step"]) or None
 

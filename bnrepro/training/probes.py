@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnrepro.run.mirror import HISTOGRAM_EDGES
+
 PERCENTILES = (15, 50, 85)  # Figure 1(b, c)
 SATURATION = 4.0  # beyond |a| = 4 the sigmoid's slope is under 2 % (0.018, against 0.25 at 0)
 
@@ -27,9 +29,6 @@ def percentiles(a: Tensor) -> Tensor:
 def saturated_share(a: Tensor) -> Tensor:
     """Share of (example, unit) pairs with |a| > 4, for each slot: (S, N, C) to (S,)."""
     return (a.abs() > SATURATION).float().mean((1, 2))
-
-
-HISTOGRAM_EDGES = tuple(i / 4 for i in range(-32, 33))  # bins of 1/4 from -8 to 8
 
 
 def histogram(a: Tensor) -> list[list[int]]:

@@ -8,6 +8,7 @@ A slot's mini-batches depend on its seed alone. A slot whose loss leaves the fin
 frozen and marked with the step; its neighbours go on.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from bnrepro.data.order import batches_of_seeds
 from bnrepro.errors import UserError
 from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.models.transforms import Statistics, Transform
+from bnrepro.training.replicas import Replicas
 
 EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
 
@@ -56,6 +58,10 @@ class SlotTrainer:
         self.lr = torch.tensor([s.lr for s in slots], device=device).view(-1, 1, 1)
         self.velocity = {k: torch.zeros_like(v) for k, v in self.net.params.items()}
         self.grads: dict[str, Tensor] = {}
+        self.replicas: Replicas | None = None
+        if optim.replicas > 1:
+            params = list(self.net.params.values())
+            self.replicas = Replicas(params, optim.replicas, optim.warm_start)
         self.step = 0
         self.seconds = 0.0
         self.first_non_finite: list[int | None] = [None] * len(self.slots)
@@ -87,13 +93,22 @@ class SlotTrainer:
         index = self._batch(self.step)
         shape = (len(self.slots), self.optim.batch)
         x = self.x.index_select(0, index).view(*shape, -1)
-        losses, self.grads = self.net.gradients(x, self.labels[index].view(shape))
+        with self._fetched():
+            losses, self.grads = self.net.gradients(x, self.labels[index].view(shape))
         for name, grad in self.grads.items():
             if self.optim.momentum:
                 grad = self.velocity[name].mul_(self.optim.momentum).add_(grad)
             self.net.params[name].addcmul_(grad, self.lr, value=-1)
+        if self.replicas is not None:
+            self.replicas.fetch(self.step)
         self.step += 1
         return losses
+
+    def _fetched(self) -> contextlib.AbstractContextManager[None]:
+        """The parameters at which this update's gradient is taken."""
+        if self.replicas is None:
+            return contextlib.nullcontext()
+        return self.replicas.fetched(list(self.net.params.values()), self.step)
 
     def _batch(self, step: int) -> Tensor:
         """Indices (S·B,) of the step's mini-batches.
@@ -156,11 +171,14 @@ class SlotTrainer:
             "velocity": self.velocity,
             "lr": self.lr,
             "first_non_finite": self.first_non_finite,
+            "replicas": None if self.replicas is None else self.replicas.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step, self.seconds = state["step"], state["seconds"]
         self.first_non_finite = state["first_non_finite"]
+        if self.replicas is not None:
+            self.replicas.load_state_dict(state["replicas"])
         self.lr.copy_(state["lr"])
         for name in ("params", "moving"):
             for key, value in getattr(self.net, name).items():

@@ -73,7 +73,7 @@ def test_a_search_records_what_each_round_trained(rate):
             assert json.loads(path.read_text())["final"]["test_accuracy_all"] == score
 
 
-def test_a_search_of_one_s_own_values_is_shown_alone(rate, run):
+def test_an_overridden_search_is_shown(rate, run):
     arguments = [*SMOKE, "variant=rate", f"results={rate.parents[2]}"]
     assert run(render.main, ["inception_grid", *arguments]) == 0
     (path,) = rate.parent.glob("figures-*/table.md")

@@ -164,7 +164,9 @@ def test_bad_overrides_end_before_any_work(run, tmp_path, capsys):
     expect_error(run, [*SMOKE, "device=warp", where], capsys, "device=warp")
     expect_error(run, [*SMOKE, "+optim.decay=1", where], capsys, "optim.decay", "no such key")
     expect_error(run, [*SMOKE, "seeds=[1,1]", where], capsys, "twice")
-    expect_error(run, [*SMOKE, "data=mnist", f"data.root={tmp_path}", where], capsys, "no mnist")
+    expect_error(
+        run, [*SMOKE, "data=mnist", f"data.root={tmp_path}", where], capsys, "lacks train-images"
+    )
     nowhere = ["scale=smoke", "wandb.mode=offline", f"wandb.dir={__file__}", where]
     expect_error(run, nowhere, capsys, "wandb.dir", "cannot write")
     online = ["scale=smoke", "wandb.mode=online", f"wandb.dir={tmp_path}", where]

@@ -1,4 +1,4 @@
-"""Scales gpu and paper from the command line to the summary, with their own data's layout."""
+"""Scales gpu and paper from the command line to the summary, with the layout of their data."""
 
 import json
 

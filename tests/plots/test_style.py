@@ -10,7 +10,7 @@ from bnrepro.config import variants
 from bnrepro.plots.style import ARMS, DASHES, OTHERS, arm, on_data
 
 
-def test_an_arm_of_one_s_own_looks_the_same_in_every_process():
+def test_an_arm_without_an_entry_looks_the_same_in_every_process():
     program = "from bnrepro.plots.style import arm; print(*arm('mine')[:2], repr(arm('mine').dash))"
     shown = {
         subprocess.run(
@@ -36,13 +36,13 @@ def test_another_name_has_another_label_and_as_a_rule_another_look():
     assert [arm(name).label for name in names] == names
 
 
-def test_no_arm_of_one_s_own_looks_like_one_of_the_papers():
+def test_no_arm_without_an_entry_looks_like_one_of_the_papers():
     named = {look[1:] for look in ARMS.values()}
     assert not named & {(colour, dash) for colour in OTHERS for dash in DASHES}
 
 
 @pytest.mark.parametrize("experiment", ["mnist", "inception"])
-def test_every_arm_of_the_paper_has_a_label_and_a_look_of_its_own(experiment):
+def test_every_arm_of_the_paper_has_a_label_and_another_look(experiment):
     looks = {variant: arm(variant) for variant in variants(experiment)}
     assert all(look.label != variant for variant, look in looks.items())
     assert len({look[1:] for look in looks.values()}) == len(looks)

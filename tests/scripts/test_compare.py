@@ -67,7 +67,7 @@ def test_what_leaves_the_numbers_as_they_are_is_no_setting(folders, tmp_path):
     ]
 
 
-def test_folders_of_the_same_name_are_told_apart_by_the_ends_of_their_paths():
+def test_folders_of_the_same_name_are_labelled_by_the_ends_of_their_paths():
     paths = [Path("/runs/mnist/paper/bn"), Path("/runs/mnist/smoke/bn")]
     assert compare.labelled(paths) == {"paper/bn": paths[0], "smoke/bn": paths[1]}
     assert compare.labelled([paths[0]]) == {"bn": paths[0]}

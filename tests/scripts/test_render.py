@@ -1,4 +1,4 @@
-"""`scripts.render`: an arm of one's own is drawn beside the named arms that are finished."""
+"""`scripts.render`: an overridden arm is drawn beside the named arms that are finished."""
 
 import dataclasses
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from bnrepro.cli import USER_ERRORS
 from bnrepro.config import compose
 from bnrepro.config.identity import folder_name
+from bnrepro.errors import UserError
 from bnrepro.experiment import find
 from bnrepro.plots.style import arm
 from bnrepro.run import arms as arms_module
@@ -20,7 +21,7 @@ from tests.drawing import call, drawn, evidence_of, legend, tables_of
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
 COMMANDS = {"mnist": mnist, "inception": inception}
 NAMED = {"mnist": ["baseline", "bn"], "inception": ["inception", "bn_x5"]}
-OWN = {
+OVERRIDDEN = {
     "mnist": ["variant=bn", "optim.lr=0.5"],
     "inception": ["variant=bn_x5", "optim.lr=0.05"],
 }
@@ -33,22 +34,22 @@ def shown(request, tmp_path_factory) -> tuple[str, list[str], str]:
     common = [*SMOKE, f"results={tmp_path_factory.mktemp(experiment)}"]
     for variant in NAMED[experiment]:
         call(COMMANDS[experiment], [*common, f"variant={variant}"])
-    own = [*common, *OWN[experiment]]
-    call(COMMANDS[experiment], own)
-    cfg = compose(experiment, own)
-    return experiment, own, folder_name(cfg, "synthetic")
+    overrides = [*common, *OVERRIDDEN[experiment]]
+    call(COMMANDS[experiment], overrides)
+    cfg = compose(experiment, overrides)
+    return experiment, overrides, folder_name(cfg, "synthetic")
 
 
 def test_an_overridden_arm_is_in_legend_table_and_terminal_beside_the_named_arms(
     shown, run, capsys
 ):
-    experiment, own, name = shown
-    assert run(render.main, [experiment, *own]) == 0
+    experiment, overrides, name = shown
+    assert run(render.main, [experiment, *overrides]) == 0
     printed = capsys.readouterr().out
     assert name in printed
     folder = Path(printed.split()[-1]).parent
     assert folder.name == f"figures-{name.split('-')[1]}"
-    evidence = evidence_of(experiment, own)
+    evidence = evidence_of(experiment, overrides)
     assert evidence.variants == [*sorted(NAMED[experiment]), name]
     labels = [arm(variant).label for variant in (*NAMED[experiment], name)]
     table = tables_of(folder / "table.md")[0]
@@ -62,9 +63,9 @@ def test_an_overridden_arm_is_in_legend_table_and_terminal_beside_the_named_arms
 
 
 def test_an_overridden_arm_of_inception_has_a_close_up_and_its_speed(shown):
-    experiment, own, name = shown
+    experiment, overrides, name = shown
     if experiment == "inception":
-        evidence = evidence_of(experiment, own)
+        evidence = evidence_of(experiment, overrides)
         titles = [axis.get_title() for axis in drawn(experiment, evidence)["figure-2"].axes]
         assert f"{name} beside Inception" in titles
         pairs = [row[1] for row in find(experiment).figures.tables(evidence)[1][1:]]
@@ -72,24 +73,32 @@ def test_an_overridden_arm_of_inception_has_a_close_up_and_its_speed(shown):
 
 
 def test_without_a_variant_all_arms_are_shown_under_the_same_overrides(shown):
-    experiment, own, _ = shown
-    overrides = [o for o in own if not o.startswith("variant=")]
-    evidence = evidence_of(experiment, overrides)
-    assert evidence.variants == [own[-2].removeprefix("variant=")]
-    assert render.figure_folder(compose_arms(experiment, overrides)).name.startswith("figures-")
+    experiment, overrides, _ = shown
+    others = [o for o in overrides if not o.startswith("variant=")]
+    evidence = evidence_of(experiment, others)
+    assert evidence.variants == [overrides[-2].removeprefix("variant=")]
+    assert render.figure_folder(compose_arms(experiment, others)).name.startswith("figures-")
 
 
-def test_the_named_arms_figures_are_in_a_folder_of_their_own(shown):
-    experiment, own, _ = shown
-    named = own[:-2]
+def test_the_named_arms_alone_are_in_the_folder_without_a_hash(shown):
+    experiment, overrides, _ = shown
+    named = overrides[:-2]
     assert evidence_of(experiment, named).variants == sorted(NAMED[experiment])
     assert render.figure_folder(compose_arms(experiment, named)).name == "figures"
 
 
+def test_an_arm_that_is_asked_for_and_not_finished_is_an_error_and_no_figure_of_the_others(
+    shown, run
+):
+    experiment, overrides, _ = shown
+    with pytest.raises(UserError, match="no finished run"):
+        run(render.main, [experiment, *overrides[:-1], "optim.lr=0.123"])
+
+
 def test_a_named_arm_asked_for_alone_is_drawn_once(shown):
-    experiment, own, _ = shown
-    arms = compose_arms(experiment, own[:-1])
-    assert (arms.asked, list(arms.folders).count(arms.asked[0])) == ([own[-2][8:]], 1)
+    experiment, overrides, _ = shown
+    arms = compose_arms(experiment, overrides[:-1])
+    assert (arms.asked, list(arms.folders).count(arms.asked[0])) == ([overrides[-2][8:]], 1)
     assert len(set(arms.folders.values())) == len(arms.folders)
 
 
@@ -105,7 +114,7 @@ def test_an_arm_on_a_subset_of_the_data_is_drawn_once(monkeypatch, tmp_path):
     }
 
 
-def test_two_own_arms_in_one_command(tmp_path):
+def test_two_overridden_arms_in_one_command(tmp_path):
     where = [*SMOKE, f"results={tmp_path}", "optim.lr=0.3"]
     arms = compose_arms("mnist", [*where, "variant=bn,baseline"])
     assert [name.split("-")[0] for name in arms.asked] == ["bn", "baseline"]

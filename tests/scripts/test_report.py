@@ -11,7 +11,6 @@ from bnrepro.evidence import load
 from bnrepro.evidence.gather import common_criteria
 from bnrepro.evidence.verdicts import judge
 from bnrepro.plots.claims import as_json, report_text, worded
-from bnrepro.plots.tables import markdown
 from scripts import report
 from scripts.report import fill
 
@@ -34,10 +33,6 @@ def test_blocks_are_replaced_and_the_rest_stays():
 def test_a_block_without_exactly_one_place_is_an_error(text):
     with pytest.raises(UserError, match="exactly one pair"):
         fill(text, {"x": "new"})
-
-
-def test_markdown_is_a_table():
-    assert markdown([["a", "b"], ["1", "2"]]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |\n"
 
 
 def verdicts(claims, evidence):
@@ -91,7 +86,7 @@ def test_a_claim_was_fixed_before_the_runs_only_if_every_run_s_record_has_its_ha
     assert common_criteria([]) == []
 
 
-def test_a_claim_s_hash_is_its_own():
+def test_every_claim_has_another_hash():
     claims = read_claims("inception")
     hashes = criteria("inception")
     assert hashes == {claim["id"]: criterion_hash(claim) for claim in claims}

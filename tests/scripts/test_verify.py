@@ -81,9 +81,9 @@ def test_without_a_run_or_without_evidence_there_is_nothing_to_verify(run, tmp_p
 )
 def test_a_claim_is_reproduced_by_its_verdict_or_its_interval(word, low, high, agrees):
     published = Verdict({}, "small", "holds", [], Interval(1.5, 1, 2, 5))
-    own = Verdict({}, "small", word, [], Interval((low + high) / 2, low, high, 5))
-    assert verify.agree(published, own) == agrees
-    assert verify.agree(own, published) == agrees
+    here = Verdict({}, "small", word, [], Interval((low + high) / 2, low, high, 5))
+    assert verify.agree(published, here) == agrees
+    assert verify.agree(here, published) == agrees
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,6 @@ def test_a_claim_is_reproduced_by_its_verdict_or_its_interval(word, low, high, a
 def test_censored_seeds_leave_the_direction_of_a_statistical_claim(over, values, agrees):
     claim = {"criterion": {"over": over, "op": ">", "value": 0}}
     published = Verdict(claim, "small", "holds", [0.2, 0.3], Interval(0.25, 0.1, 0.4, 5))
-    own = Verdict(claim, "small", "inconclusive", values, None)
-    assert verify.agree(published, own) == agrees
-    assert verify.agree(own, published) == agrees
+    here = Verdict(claim, "small", "inconclusive", values, None)
+    assert verify.agree(published, here) == agrees
+    assert verify.agree(here, published) == agrees

@@ -1,4 +1,4 @@
-"""Two processes of one run that see different results folders: each its own."""
+"""Two processes of one run that see different results folders."""
 
 import os
 import sys

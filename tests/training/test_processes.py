@@ -64,7 +64,7 @@ def pair(tmp_path_factory) -> Path:
 
 
 def test_two_processes_with_synchronised_statistics_equal_one(pair, run, tmp_path):
-    """After 8 updates in float32; each process's own statistics miss the second bound by 700."""
+    """After 8 updates in float32; statistics of each process alone miss the second bound by 700."""
     assert run(main, [*COMMON, "model.engine=paper", f"results={tmp_path}"]) == 0
     ours, theirs = rows(pair), rows(tmp_path)
     assert [r["step"] for r in ours] == [r["step"] for r in theirs] == [2, 4, 8]

@@ -1,4 +1,4 @@
-"""Every scale takes an update, an evaluation and a probe at its own size; paper is the paper's."""
+"""Every scale takes an update, an evaluation and a probe at its size; paper is the paper's."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from scripts.plan import SHAPES, made_up, shape
 
 @pytest.mark.parametrize("scale", ["small", "gpu", "paper"])
 @pytest.mark.parametrize("variant", ["inception", "bn_x5"])
-def test_a_scale_trains_at_its_own_size(scale, variant):
+def test_a_scale_trains_at_its_size(scale, variant):
     cfg = compose("inception", [f"scale={scale}", f"variant={variant}", "optim.batch=2"])
     validate(cfg)
     cfg.eval.probe_examples = 2
