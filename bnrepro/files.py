@@ -40,6 +40,15 @@ def read_text(path: Path) -> str:
         ) from error
 
 
+def read_bytes(path: Path) -> bytes | None:
+    """What a file holds; None without one. Raises a UserError for a file that cannot be read."""
+    with reading(path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Raise a UserError, one line on what is kept and what to do, for a disk that fails."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import yaml
 from matplotlib.figure import Figure
 
 from bnrepro.cli import guard
@@ -25,6 +24,7 @@ from bnrepro.files import write_atomically
 from bnrepro.plots.curves import mean_and_interval, thousands
 from bnrepro.plots.style import RC, save
 from bnrepro.plots.tables import markdown, show
+from bnrepro.run.record import read_config, seed_folders
 
 PATHS = ("variant", "results", "force", "seeds", "threads", "device", "wandb", "experiment")
 
@@ -101,8 +101,7 @@ def settings_table(folders: Mapping[str, Path]) -> Table:
 
 def first_config(folder: Path) -> dict[str, Any]:
     """The config of a folder's first seed, without what leaves the numbers as they are."""
-    path = min(folder.glob("seed-*/config.yaml"))
-    config = yaml.safe_load(path.read_text("utf-8"))
+    config = read_config(next(iter(seed_folders(folder).values())))
     return {key: value for key, value in config.items() if key not in PATHS}
 
 

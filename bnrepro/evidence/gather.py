@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from bnrepro.evidence.drift import (
     SHEET_RANKS,
@@ -17,9 +16,25 @@ from bnrepro.evidence.drift import (
 )
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.tables import Row
-from bnrepro.run.record import FINISHED, Record, read_summary
+from bnrepro.run.record import (
+    Record,
+    has_result,
+    read_config,
+    read_json,
+    read_summary,
+    seed_folders,
+)
 
 Folders = Mapping[str, Path]  # of each arm
+NUMBER = (int, float)
+TRAINED = {  # what figures need of the summary of a trained network
+    "outcome": str,
+    "steps": NUMBER,
+    "wall_s": NUMBER,
+    "best": dict,
+    "final": (dict, type(None)),
+    "first_non_finite_step": (*NUMBER, type(None)),
+}
 
 
 def gather_runs(folders: Folders, seeds: Sequence[int] | None = None) -> Evidence:
@@ -31,10 +46,10 @@ def gather_runs(folders: Folders, seeds: Sequence[int] | None = None) -> Evidenc
     runs: list[Row] = []
     curves: list[Row] = []
     units: list[Row] = []
-    finished = [(v, run) for v, folder in folders.items() for run in _finished(folder, seeds)]
-    for variant, folder in finished:
+    finished = [(v, s, run) for v, f in folders.items() for s, run in _finished(f, seeds)]
+    for variant, seed, folder in finished:
         rows = Record(folder).rows()
-        key = {"variant": variant, "seed": _seed(folder)}
+        key = {"variant": variant, "seed": seed}
         probed = [r for r in rows if r.get("percentiles")]
         layers = list(probed[0]["percentiles"][modes(probed[0])[0]]) if probed else []
         first = all(run["variant"] != variant for run in runs)
@@ -42,7 +57,7 @@ def gather_runs(folders: Folders, seeds: Sequence[int] | None = None) -> Evidenc
         curves.extend(key | _curve_row(row, layers) for row in rows)
         if first:
             units.extend(key | row for row in _typical_units(probed, layers))
-    criteria = common_criteria([folder for _, folder in finished])
+    criteria = common_criteria([folder for *_, folder in finished])
     return Evidence(runs=runs, criteria=criteria, curves=curves, units=units)
 
 
@@ -52,7 +67,7 @@ def gather_cells(folders: Folders, seeds: Sequence[int] | None = None) -> Eviden
     The seeds of a sweep are part of its config, so `seeds` selects nothing.
     """
     (variant, folder), *_ = folders.items()
-    if (read_summary(folder) or {}).get("status") != "ok":
+    if not has_result(folder):
         return Evidence(runs=[])
     tables: dict[str, list[Row]] = {}
     for row in Record(folder).rows():
@@ -65,7 +80,8 @@ def gather_cells(folders: Folders, seeds: Sequence[int] | None = None) -> Eviden
 
 def common_criteria(folders: Sequence[Path]) -> list[Row]:
     """The claims' hashes that all these records hold: fixed before every one of the runs."""
-    each = [set((read_summary(folder) or {}).get("criteria", {}).items()) for folder in folders]
+    summaries = [read_json(folder / "summary.json") or {} for folder in folders]
+    each = [set(summary.get("criteria", {}).items()) for summary in summaries]
     common = set.intersection(*each) if each else set()
     return [{"claim": claim, "hash": value} for claim, value in sorted(common)]
 
@@ -88,7 +104,7 @@ def provenance(folder: Path) -> Row:
 def run_row(folder: Path) -> Row:
     """How a finished run was made and how it ended, from its summary, meta data and config."""
     summary, meta = read_summary(folder) or {}, Record(folder).read_meta()
-    cfg = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
+    cfg = read_config(folder)
     final, best = summary["final"] or {}, summary["best"]
     return {
         **{k: summary[k] for k in ("status", "outcome", "first_non_finite_step", "steps")},
@@ -109,15 +125,11 @@ def run_row(folder: Path) -> Row:
     }
 
 
-def _finished(folder: Path, seeds: Sequence[int] | None) -> list[Path]:
-    """The folders of an arm's finished runs, in the order of their seeds."""
-    runs = sorted(folder.glob("seed-*"), key=_seed)
-    chosen = [run for run in runs if seeds is None or _seed(run) in seeds]
-    return [run for run in chosen if (read_summary(run) or {}).get("status") in FINISHED]
-
-
-def _seed(folder: Path) -> int:
-    return int(folder.name.split("-")[1])
+def _finished(folder: Path, seeds: Sequence[int] | None) -> list[tuple[int, Path]]:
+    """Seeds and folders of an arm's finished runs that are whole."""
+    runs = seed_folders(folder).items()
+    chosen = [(seed, run) for seed, run in runs if seeds is None or seed in seeds]
+    return [(seed, run) for seed, run in chosen if has_result(run, **TRAINED)]
 
 
 def modes(row: Row) -> list[str]:

@@ -1,14 +1,14 @@
 """A sweep: many small measurements, the cells, that make one record.
 
-Exact experiments and grids leave no folder a cell and no checkpoint: their rows are in one
-`metrics.jsonl`, and an interrupted sweep goes on after its last complete cell. With `jobs=N`, N
-cells are measured side by side, each in a process with this one's number of threads: the same rows
-in the same order.
+Exact experiments and grids leave no folder a cell: their rows are in one `metrics.jsonl`. Their
+checkpoint says where each cell's rows end, and an interrupted sweep goes on after the last cell
+whose rows, and all before them, are whole. With `jobs=N`, N cells are measured side by side, each
+in a process with this one's number of threads: the same rows in the same order.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,16 @@ from bnrepro.config.claims import criteria
 from bnrepro.config.identity import config_hash, group_folder
 from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset, open_dataset
+from bnrepro.run import checkpoint
 from bnrepro.run.device import set_up_torch
+from bnrepro.run.locks import locked
 from bnrepro.run.loop import marking
 from bnrepro.run.progress import Bar
-from bnrepro.run.provenance import describe_run
-from bnrepro.run.record import Record, is_finished, locked
+from bnrepro.run.provenance import continued, describe_run
+from bnrepro.run.record import NO_ROWS, Mark, Record, forced, is_finished
 
 log = logging.getLogger(__name__)
+CHECKPOINT = "checkpoint.pt"
 Row = dict[str, Any]
 MeasureCell = Callable[[Any, Dataset, Any, torch.device], Iterable[Row]]
 
@@ -38,14 +41,15 @@ def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
     """
     device, data = set_up_torch(cfg), open_dataset(cfg.data)
     identity = config_hash(cfg, data.checksum)
-    record = Record(group_folder(cfg, data.name), "cell")
-    with locked([record.folder]):
-        if is_finished(record.folder, identity, cfg.force):
+    record = Record(group_folder(cfg, data.name))
+    with locked([record.folder], cfg.force):
+        force = forced(cfg, record.folder)
+        if is_finished(record.folder, identity, force):
             log.info("%s: finished before", record.folder)
             return record.folder
-        done = 0 if cfg.force else cells_done(record, identity)
         meta = describe_run(device, data.identity(), seed_list(cfg.seeds))
-        record.begin(cfg, {**meta, "hash": identity}, done)
+        ends = begin(cfg, record, identity, meta, force)
+        done = len(ends)
         start, cpu_start = time.perf_counter(), time.process_time()
         bar = Bar(str(record.folder), len(cells), done, "cell")
         with marking([record], identity), bar:
@@ -56,13 +60,14 @@ def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
                 for row in rows:
                     record.log({"cell": number, **row})
                 cpu_apart += cpu
+                ends.append(record.mark())
+                save(record, identity, ends, record.meta)
                 bar.update(number)
             record.finish(
                 {
                     "status": "ok",
                     "config_hash": identity,
                     "criteria": criteria(cfg.experiment),
-                    "rows": len(record.rows()),
                     "wall_s": round(time.perf_counter() - start, 1),
                     # of all threads and processes
                     "cpu_s": round(time.process_time() - cpu_start + cpu_apart, 1),
@@ -96,11 +101,19 @@ def measure_apart(
     return rows, time.process_time() - start
 
 
-def cells_done(record: Record, identity: str) -> int:
-    """How many cells an interrupted sweep of this very config has surely completed.
+def begin(cfg: Any, record: Record, identity: str, meta: dict[str, Any], force: bool) -> list[Mark]:
+    """Open the record after its last whole cell; where the rows of the cells before end."""
+    state = checkpoint.load(record.folder / CHECKPOINT, identity, [record], force)
+    ends: list[Mark] = []
+    if state is not None:
+        ends = state["cells"][: record.whole(state["cells"])]
+        meta = continued(record.folder, state["meta"], meta) if ends else meta
+    save(record, identity, ends, meta)
+    record.begin(cfg, meta, ends[-1] if ends else NO_ROWS)
+    return ends
 
-    The last cell on record may lack rows, so it is measured again.
-    """
-    if record.read_meta().get("hash") != identity:
-        return 0
-    return max((row["cell"] for row in record.rows()), default=1) - 1
+
+def save(record: Record, identity: str, ends: list[Mark], meta: Mapping[str, Any]) -> None:
+    """Write where the rows of each cell so far end, and how they were made."""
+    state = {"config_hash": identity, "meta": meta, "cells": ends}
+    checkpoint.save(record.folder / CHECKPOINT, state)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from bnrepro.errors import UserError
+from bnrepro.run.orphans import end_with_parent
 
 
 def resolve_device(name: str) -> torch.device:
@@ -22,7 +23,8 @@ def resolve_device(name: str) -> torch.device:
 
 
 def set_up_torch(cfg: Any) -> torch.device:
-    """Apply a config's `threads` and return its device."""
+    """Apply a config's `threads` and return its device; a worker ends with its parent."""
+    end_with_parent()
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
     torch.set_flush_denormal(True)  # saturated sigmoids would otherwise slow the products down

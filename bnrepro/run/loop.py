@@ -1,26 +1,30 @@
 """The recorded loop: a trainer's rows go to run records, and a killed run resumes.
 
+recording = Recording(…)
+resume(trainer, recording, …)
 with marking(records, identity):
-    record_training(trainer, Recording(…), measure, bar)
+    record_training(trainer, recording, measure, bar)
     … finish the records …
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from bnrepro.data import ImageSet
-from bnrepro.files import writing
-from bnrepro.run import checkpoint
+from bnrepro.run import checkpoint, processes
 from bnrepro.run.mirror import Sink, flatten
 from bnrepro.run.progress import Bar
-from bnrepro.run.record import Record
+from bnrepro.run.provenance import continued, describe_run
+from bnrepro.run.record import NO_ROWS, Record
 
 Row = dict[str, Any]
+State = dict[str, Any]
 Measure = Callable[[Tensor], list[Row]]  # of the losses since the last stop; a row a network
 
 
@@ -28,6 +32,7 @@ class Trainer(Protocol):
     """What a loop must offer to be recorded: `SlotTrainer` and `ImageTrainer` do."""
 
     step: int
+    device: torch.device
 
     @property
     def active(self) -> list[int]:
@@ -56,44 +61,71 @@ class Recording:
     checkpoint: Path
     identity: str  # the config's hash
     every: int  # updates between checkpoints
-    sinks: Sequence[Sink] = field(default_factory=list)  # of network 0, 1, …; none: no mirror
+
+    @property
+    def distinct(self) -> list[Record]:
+        """Each record once."""
+        return list(dict.fromkeys(self.records))
+
+
+def stored(recording: Recording, force: bool) -> State | None:
+    """The state to go on from, where the checkpoint and the rows before it are whole."""
+    records = recording.distinct
+    state = checkpoint.load(recording.checkpoint, recording.identity, records, force)
+    marked = zip(records, state["rows"], strict=True) if state else ()
+    return state if all(record.whole([mark]) for record, mark in marked) else None
 
 
 def resume(
-    trainer: Trainer, path: Path, identity: str, force: bool, records: Sequence[Record] = (),
-    group: Sequence[int] = (),
+    trainer: Trainer, recording: Recording, cfg: Any, data: ImageSet, seeds: Sequence[int],
+    force: bool,
 ) -> None:  # fmt: skip
-    """Put the trainer where its checkpoint left it, if the `records` are still of the same `group`.
+    """Put the trainer and its records where their checkpoint left them, or begin all of them anew.
 
-    A seed that meanwhile began anew among others lacks the rows before the checkpoint. Whoever
-    starts anew removes the checkpoint first: it must not outlive the rows that it goes on from.
+    Who begins anew replaces the checkpoint first: none may outlive the rows that it goes on from.
     """
-    state = None if force else checkpoint.load(path, identity)
-    if state is not None and all(r.read_meta().get("group") == list(group) for r in records):
+    state = processes.decided(lambda: stored(recording, force))
+    if state is not None:
         trainer.load_state_dict(state)
+    if not processes.leading():
+        return  # the first process records
+    meta = describe_run(trainer.device, data.identity(), seeds)
+    if state is None:
+        save(trainer, recording, meta)
+        marks = [NO_ROWS for _ in recording.distinct]
     else:
-        with writing(path):
-            path.unlink(missing_ok=True)
+        meta = continued(recording.checkpoint.parent, state["meta"], meta)
+        marks = state["rows"]
+    for record, mark in zip(recording.distinct, marks, strict=True):
+        record.begin(cfg, meta, mark)
 
 
-def record_training(trainer: Trainer, recording: Recording, measure: Measure, bar: Bar) -> None:
+def save(trainer: Trainer, recording: Recording, meta: Mapping[str, Any]) -> None:
+    """Write a checkpoint of the trainer, of how its rows were made and of where they end."""
+    rows = [record.mark() for record in recording.distinct]
+    state = {"config_hash": recording.identity, "meta": meta, "rows": rows}
+    checkpoint.save(recording.checkpoint, state | trainer.state_dict())
+
+
+def record_training(
+    trainer: Trainer, recording: Recording, measure: Measure, bar: Bar, sinks: Sequence[Sink] = ()
+) -> None:
     """Train to every stop, record a row for each network that still trains, save the state.
 
     The state is saved after the rows of its stop, so a resumed run never lacks a row that came
-    before its checkpoint.
+    before its checkpoint. `sinks` are the mirrors of network 0, 1, …
     """
     saved, last = trainer.step, recording.stops[-1]
     for losses in trainer.run(recording.stops):
         rows = measure(losses)
         for i in trainer.active:
             recording.records[i].log(rows[i])
-            if recording.sinks:
-                recording.sinks[i].log(flatten(rows[i]))
+            if sinks:
+                sinks[i].log(flatten(rows[i]))
         bar.update(trainer.paper_step, _note(rows))
         due = trainer.step - saved >= recording.every
         if due or trainer.step == last or not trainer.active:
-            state = {"config_hash": recording.identity, **trainer.state_dict()}
-            checkpoint.save(recording.checkpoint, state)
+            save(trainer, recording, recording.records[0].meta)
             saved = trainer.step
 
 

@@ -13,9 +13,8 @@ import copy
 import datetime
 import gc
 import os
-import signal
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -49,8 +48,6 @@ def join(device: torch.device, expected: int) -> int:
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=PATIENCE)
     atexit.register(_leave)
-    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun ends the others of a lost process so
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     return world()
 
 
@@ -94,23 +91,35 @@ def together() -> Iterator[None]:
         ) from error
 
 
-def agreed(decision: T) -> T:
-    """The first process's decision, on all."""
-    box = [decision]
-    if world() > 1:
+def leading() -> bool:
+    """Whether this process decides, records and saves: the first of those joined, or one alone."""
+    return not dist.is_initialized() or rank() == 0
+
+
+def decided(decide: Callable[[], T]) -> T:
+    """What the first process decides, on all; a UserError of its too."""
+    box: list[Any] = [None]
+    if leading():
+        try:
+            box = [decide()]
+        except UserError as error:
+            box = [error]
+    if dist.is_initialized():
         dist.broadcast_object_list(box)
-    return box[0]
+    if isinstance(box[0], UserError):
+        raise box[0]
+    return cast(T, box[0])
 
 
-def agree_on(step: int) -> None:
-    """Raise a UserError unless all processes resume at the same step."""
-    steps = [step] * world()
-    if world() > 1:
-        dist.all_gather_object(steps, step)
-    if len(set(steps)) > 1:
+def agree(**facts: object) -> None:
+    """Raise a UserError unless all processes have the same facts, e.g. the hash of their data."""
+    each = [facts] * world()
+    if dist.is_initialized():
+        dist.all_gather_object(each, facts)
+    if differing := [k for k in facts if any(other[k] != facts[k] for other in each)]:
         raise UserError(
-            f"the processes resume at different steps, {min(steps):,} to {max(steps):,}: they see "
-            "different checkpoints; put results=… on a disk that all of them share"
+            f"process {rank()} of {world()}: the processes have different {', '.join(differing)}: "
+            "start them with the same command, on the same data"
         )
 
 

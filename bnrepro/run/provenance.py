@@ -1,6 +1,7 @@
 """Where a run's numbers come from: enough to judge them later."""
 
 import contextlib
+import logging
 import os
 import platform
 import shlex
@@ -18,8 +19,10 @@ import torch.distributed as dist
 from bnrepro import ROOT
 from bnrepro.run.record import slurm_job
 
+log = logging.getLogger(__name__)
 CODE = ("bnrepro", "configs", "experiments", "requirements.lock")
 LIBRARIES = ("torch", "numpy", "hydra-core", "wandb", "matplotlib", "scipy")
+DIGITS = ("device", "hardware", "threads", "torch")  # what the last digits of a run depend on
 
 
 def describe_run(
@@ -50,6 +53,30 @@ def _version(library: str) -> str | None:
         return version(library)
     except PackageNotFoundError:
         return None
+
+
+def continued(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """meta.json of a run that one process began and another goes on with.
+
+    Both have made it with their code. A line says what changes the last digits.
+    """
+    then, here = (
+        {key: meta[key] for key in ("device", "hardware", "threads")} | meta["versions"]
+        for meta in (before, now)
+    )
+    changes = [f"{k} {here[k]} (before: {then[k]})" for k in DIGITS if here[k] != then[k]]
+    if changes:
+        text = "%s: resumed with %s: the last digits may differ from an undisturbed run's"
+        log.warning(text, folder, ", ".join(changes))
+    return {**now, **_code_of_both(before, now)}
+
+
+def _code_of_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Commit and dirty flag of a run that the code of two processes has made."""
+    if before["commit"] is None or now["commit"] is None:
+        return {"commit": None, "dirty": None}
+    commits = dict.fromkeys([*before["commit"].split(), *now["commit"].split()])
+    return {"commit": " ".join(commits), "dirty": before["dirty"] or now["dirty"]}
 
 
 def tf32() -> dict[str, bool]:

@@ -1,65 +1,112 @@
-"""The run record: what a run leaves in its folder, and how it is resumed, skipped and locked.
+"""The run record: what a run leaves in its folder, and whether that is whole.
 
     config.yaml     the resolved config
     meta.json       command, commit, versions, device, data set, the group it was trained in
     metrics.jsonl   one object a logged step, written at once; the source of every figure
-    summary.json    status, outcome, final and best metrics, config_hash, hashes of the criteria
+    summary.json    status, outcome, final and best metrics, config_hash, hashes of the criteria,
+                    the number of rows and the digests of the other three files
 
-The folder's path is a pure function of config and seed. One process at a time may hold it.
+The folder's path is a pure function of config and seed. One process at a time may hold it. A
+finished record is whole while its files have the digests in its summary. The rows of an unfinished
+one are whole up to a checkpoint's mark while they have the mark's digest.
 """
 
 import contextlib
+import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+import yaml
 from omegaconf import OmegaConf
 
 from bnrepro.errors import UserError
-from bnrepro.files import write_atomically, writing
+from bnrepro.files import read_bytes, write_atomically, writing
 
+log = logging.getLogger(__name__)
 FINISHED = ("ok", "diverged")
+Mark = dict[str, Any]  # of rows: how many, their bytes, the digest of these bytes
+NO_ROWS: Mark = {"rows": 0, "bytes": 0, "sha256": hashlib.sha256().hexdigest()}
 
 
 class Record:
-    """One run's folder: opened by `begin`, written row by row, closed by `finish`.
+    """One run's folder: opened by `begin`, written row by row, closed by `finish`."""
 
-    `counter` is the column that counts rows: `step` of a training run, `cell` of a sweep.
-    """
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.metrics = folder, folder / "metrics.jsonl"
+        self._rows, self._bytes, self._sha = 0, 0, hashlib.sha256()
+        self._digests: dict[str, str] = {}
+        self.meta: Mapping[str, Any] = {}
 
-    def __init__(self, folder: Path, counter: str = "step") -> None:
-        self.folder, self.counter = folder, counter
-        self.metrics = folder / "metrics.jsonl"
-
-    def begin(self, cfg: Any, meta: Mapping[str, Any], resume_at: float) -> None:
-        """Write config and meta; keep the rows up to the checkpoint's count, drop later ones."""
-        if resume_at > 0:
-            meta = {**meta, **_code_of_both(self.read_meta(), meta)}
-        write_atomically(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.structured(cfg)))
-        write_atomically(self.folder / "meta.json", json.dumps(meta, indent=1) + "\n")
-        kept = [r for r in self.rows() if r[self.counter] <= resume_at]
-        write_atomically(self.metrics, "".join(to_line(row) for row in kept))
-        (self.folder / "summary.json").unlink(missing_ok=True)
+    def begin(self, cfg: Any, meta: Mapping[str, Any], mark: Mark = NO_ROWS) -> None:
+        """Write config and meta; keep the rows up to a checkpoint's mark, drop later ones."""
+        kept = (read_bytes(self.metrics) or b"")[: mark["bytes"]]
+        with writing(self.folder):  # first of all: from here on the run is not finished
+            (self.folder / "summary.json").unlink(missing_ok=True)
+        config = OmegaConf.to_yaml(OmegaConf.structured(cfg)).encode()
+        described = (json.dumps(meta, indent=1) + "\n").encode()
+        for name, content in (("config.yaml", config), ("meta.json", described)):
+            write_atomically(self.folder / name, content)
+            self._digests[name] = hashlib.sha256(content).hexdigest()
+        write_atomically(self.metrics, kept)
+        self.meta = meta
+        self._rows, self._bytes, self._sha = mark["rows"], len(kept), hashlib.sha256(kept)
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append one row. Raises ValueError for a number that is not finite."""
-        with writing(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
-            file.write(to_line(row))
+        line = to_line(row).encode()
+        with writing(self.metrics), self.metrics.open("ab") as file:
+            file.write(line)
+        self._rows, self._bytes = self._rows + 1, self._bytes + len(line)
+        self._sha.update(line)
+
+    def mark(self) -> Mark:
+        """What a checkpoint keeps of the rows so far, which are durable from here on."""
+        if self._rows:
+            with writing(self.metrics), self.metrics.open("rb") as file:
+                os.fsync(file.fileno())
+        return {"rows": self._rows, "bytes": self._bytes, "sha256": self._sha.hexdigest()}
+
+    def whole(self, marks: Sequence[Mark]) -> int:
+        """How many of these marks, made one after the other, the rows on disk still fulfil.
+
+        Where not all are, a line says so.
+        """
+        data, sha, start, kept = read_bytes(self.metrics) or b"", hashlib.sha256(), 0, 0
+        for mark in marks:
+            sha.update(data[start : mark["bytes"]])
+            start = mark["bytes"]
+            if len(data) < start or sha.hexdigest() != mark["sha256"]:
+                break
+            kept += 1
+        if kept < len(marks):
+            rows = marks[kept - 1]["rows"] if kept else 0
+            consequence = f"goes on after row {rows}" if rows else "begins anew"
+            report(self.folder, self.metrics, consequence)
+        return kept
 
     def read_meta(self) -> dict[str, Any]:
         """meta.json; empty where there is none."""
-        path = self.folder / "meta.json"
-        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+        return read_json(self.folder / "meta.json") or {}
+
+    def has_rows(self) -> bool:
+        """Whether anything was recorded."""
+        return self.metrics.exists() and self.metrics.stat().st_size > 0
 
     def rows(self) -> list[dict[str, Any]]:
         """All rows logged so far; a last line cut short by a kill is dropped."""
         return read_rows(self.metrics)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Write summary.json, which ends the run."""
+        """Write summary.json, which ends the run, with the digests of what `begin` opened."""
+        if self._digests:
+            mark = self.mark()
+            digests = self._digests | {"metrics.jsonl": mark["sha256"]}
+            summary = {**summary, "rows": mark["rows"], "sha256": digests}
         write_atomically(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
 
 
@@ -69,73 +116,142 @@ def to_line(row: Mapping[str, Any]) -> str:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics file; a last line cut short by a kill is dropped."""
-    if not path.exists():
-        return []
+    """The rows of a metrics file; a last line cut short by a kill is dropped.
+
+    Raises:
+        UserError: another line is no row.
+    """
+    *lines, _ = (read_bytes(path) or b"").split(b"\n")
     rows = []
-    for line in path.read_text("utf-8").splitlines():
+    for number, line in enumerate(lines, 1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            rows.append(_parse(line))
+        except ValueError as error:
+            raise UserError(_damaged(path, f"line {number}: {error}")) from error
     return rows
 
 
-def read_summary(folder: Path) -> dict[str, Any] | None:
-    """summary.json; None while the run has not ended."""
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None without a file. Raises a UserError for other contents."""
+    data = read_bytes(path)
+    try:
+        return None if data is None else _parse(data)
+    except ValueError as error:
+        raise UserError(_damaged(path, str(error))) from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.yaml of a run. Raises a UserError where it is damaged."""
+    path = folder / "config.yaml"
+    try:
+        config = yaml.safe_load((read_bytes(path) or b"").decode())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(_damaged(path, str(error).splitlines()[0])) from error
+    if not isinstance(config, dict):
+        raise UserError(_damaged(path, "no mapping"))
+    return config
+
+
+def read_summary(folder: Path, **needed: Any) -> dict[str, Any] | None:
+    """summary.json; None while the run has not ended. `needed` are more keys, with their types.
+
+    Raises:
+        UserError: the file is damaged or lacks a key.
+    """
     path = folder / "summary.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else None
+    if (summary := read_json(path)) is None:
+        return None
+    summary.setdefault("sha256", {})  # records of before have none
+    for key, kind in {"status": str, "config_hash": str, "sha256": dict, **needed}.items():
+        if key not in summary or not isinstance(summary[key], kind):
+            raise UserError(_damaged(path, f"no valid {key}"))
+    return summary
 
 
-@contextlib.contextmanager
-def locked(folders: Sequence[Path]) -> Iterator[None]:
-    """Hold every run folder for this process; a second process gets a clear error."""
-    with contextlib.ExitStack() as stack:
-        for folder in folders:
-            with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-                lock = FileLock(folder / "lock", timeout=0)
-                try:
-                    stack.enter_context(lock)
-                except Timeout:
-                    raise UserError(
-                        f"{folder}: another process is working on this run; wait for it to end"
-                    ) from None
-        yield
+def _parse(data: bytes) -> dict[str, Any]:
+    """Raises ValueError for anything but one JSON object in UTF-8."""
+    try:
+        content = json.loads(data.decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(content, dict):
+        raise ValueError("not a JSON object")
+    return content
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return f"{path}: damaged ({reason}); delete it, or replace the run with force=true"
+
+
+_reported: set[Path] = set()
+
+
+def report(folder: Path, path: Path, consequence: str) -> None:
+    """Say which file of a run is damaged: one line a run's folder."""
+    if folder not in _reported:
+        log.warning("%s: damaged or missing, not as its run left it; the run %s", path, consequence)
+    _reported.add(folder)
+
+
+def is_whole(folder: Path, summary: Mapping[str, Any], consequence: str) -> bool:
+    """Whether the files of a run that has ended are as it left them; else a line says which not."""
+    for name, digest in summary["sha256"].items():
+        data = read_bytes(folder / name)
+        if data is None or hashlib.sha256(data).hexdigest() != digest:
+            report(folder, folder / name, consequence)
+            return False
+    return True
+
+
+def has_result(folder: Path, **needed: Any) -> bool:
+    """Whether a folder has the whole record of a finished run, for figures; a line says what is
+    damaged. `needed` are keys of the summary, with their types."""
+    try:
+        summary = read_summary(folder, **needed)
+    except UserError as error:
+        log.warning("%s", error)
+        return False
+    if summary is None or summary["status"] not in FINISHED:
+        return False
+    return is_whole(folder, summary, "is left out: run its command again")
+
+
+def seed_folders(folder: Path) -> dict[int, Path]:
+    """The folders of an arm's runs by seed, in order; a line names others that are called alike."""
+    runs = {}
+    for path in folder.glob("seed-*"):
+        if path.is_dir() and re.fullmatch("seed-(0|[1-9][0-9]*)", path.name):
+            runs[int(path.name[5:])] = path
+        else:
+            log.warning("%s: no folder of a run (seed-<number>), left out", path)
+    return dict(sorted(runs.items()))
 
 
 def is_finished(folder: Path, expected_hash: str, force: bool) -> bool:
-    """Whether this very run has ended; another config's record is never overwritten.
+    """Whether this very run has ended and is whole; another config's is never overwritten.
 
     Raises:
-        UserError: the folder holds a run of another config or data set.
+        UserError: the folder holds a run of another config or data set, or a damaged summary.
     """
-    summary = read_summary(folder)
-    if summary is None or force:
+    if force or (summary := read_summary(folder)) is None:
         return False
     if summary["config_hash"] != expected_hash:
         raise UserError(
             f"{folder}: holds a run of another config or data set (hash {summary['config_hash']}, "
             f"this one is {expected_hash}); move it away, or replace it with force=true"
         )
-    return summary["status"] in FINISHED
+    return summary["status"] in FINISHED and is_whole(folder, summary, "is made again")
 
 
 def forced(cfg: Any, folder: Path) -> bool:
     """Whether `force=true` replaces what is there: only once by a job that Slurm requeues."""
-    requeued = int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0
-    return cfg.force and not (requeued and Record(folder).read_meta().get("job") == slurm_job())
+    if not cfg.force or os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
+        return cfg.force
+    with contextlib.suppress(UserError):
+        return Record(folder).read_meta().get("job") != slurm_job()
+    return True
 
 
 def slurm_job() -> str | None:
     """The number of the Slurm job that this process is a part of."""
     return os.environ.get("SLURM_JOB_ID")
-
-
-def _code_of_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Commit and dirty flag of a resumed run, which the code of two processes has made."""
-    known = [m for m in (before, now) if "commit" in m]
-    if any(m["commit"] is None for m in known):
-        return {"commit": None, "dirty": None}
-    commits = dict.fromkeys(c for m in known for c in m["commit"].split())
-    return {"commit": " ".join(commits), "dirty": any(m["dirty"] for m in known)} if known else {}

@@ -23,6 +23,8 @@ def run(cfg: ImageConfig) -> None:
     data = open_images(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
     log.info("%s: data %s from %s", folder, data.name, data.source)
+    seeds = seed_list(cfg.seeds)
     with processes.together():
-        for seed in seed_list(cfg.seeds):
+        processes.agree(config=config_hash(cfg, ""), data=data.checksum, seeds=seeds)
+        for seed in seeds:
             train_seed(cfg, seed, data, device, Path(folder), identity)

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.gather import common_criteria, run_row
+from bnrepro.evidence.gather import TRAINED, common_criteria, run_row
 from bnrepro.evidence.tables import Row
-from bnrepro.run.record import Record, read_summary
+from bnrepro.run.record import Record, has_result, read_summary, seed_folders
 from experiments.inception_grid.metrics import chosen_speed, kind
 
 ORDER = ("rate", "fast", "multiplier")  # what is chosen later rests on what was chosen before
@@ -33,20 +33,31 @@ KEPT = (
 def gather_searches(folders: Mapping[str, Path], seeds: Sequence[int] | None = None) -> Evidence:
     """Evidence of the finished searches among the folders; the seeds are part of their config."""
     evidence = Evidence(runs=[], cells=[], curves=[])
-    finished = {v: s for v, f in folders.items() if (s := read_summary(f)) and s["status"] == "ok"}
+    finished = {v: read_summary(f) or {} for v, f in folders.items() if is_searched(f)}
     for variant in sorted(finished, key=lambda search: ORDER.index(kind(search))):
         summary = finished[variant]
-        for run in sorted(_runs(folders[variant], summary), key=_in_time):
+        cells = _cells(folders[variant], summary)
+        runs = [run for cell in cells for run in seed_folders(cell).values()]
+        for run in sorted(runs, key=_in_time):
             _add(evidence, variant, run)
         evidence.runs.append(_choose(evidence, variant, summary))
     evidence.tables["criteria"] = common_criteria([folders[v] for v in finished])
     return evidence
 
 
-def _runs(folder: Path, summary: Row) -> list[Path]:
-    """The runs that this search made; the folder may hold runs of an earlier one."""
-    cells = [f"{name}/{cell[0]:g}" for name, cells in summary["rounds"].items() for cell in cells]
-    return [run for cell in cells for run in folder.glob(f"{cell}/seed-*")]
+def is_searched(folder: Path) -> bool:
+    """Whether a search is finished and the records of all its runs are whole."""
+    if not has_result(folder, rounds=dict, winner=dict, at_edge=bool):
+        return False
+    cells = _cells(folder, read_summary(folder) or {})
+    runs = [list(seed_folders(cell).values()) for cell in cells]
+    return all(runs) and all(has_result(run, **TRAINED) for each in runs for run in each)
+
+
+def _cells(folder: Path, summary: Row) -> list[Path]:
+    """The folders of a value's runs that this search made; there may be some of an earlier one."""
+    rounds = summary["rounds"].items()
+    return [folder / f"{name}/{cell[0]:g}" for name, cells in rounds for cell in cells]
 
 
 def _place(run: Path) -> tuple[str, float, int]:

@@ -13,7 +13,8 @@ from bnrepro.config.identity import config_hash, group_folder
 from bnrepro.config.schema import seed_list
 from bnrepro.data import open_images
 from bnrepro.run.device import set_up_torch
-from bnrepro.run.record import Record, locked, read_summary
+from bnrepro.run.locks import locked
+from bnrepro.run.record import Record, read_summary
 from bnrepro.training.image_runs import train_seed
 from bnrepro.training.search import Cell, Scores, describe, search
 from experiments.inception_grid import KEYS, InceptionGridConfig
@@ -31,7 +32,7 @@ def run(cfg: InceptionGridConfig) -> None:
     def train_round(name: str, cells: Sequence[Cell], share: float) -> Scores:
         return train_cells(cfg, folder / name, cells, share)
 
-    with locked([folder]):
+    with locked([folder], cfg.force):
         result = search(cfg.grid, train_round)
         identity = config_hash(cfg, data.checksum)
         summary = {"status": "ok", "config_hash": identity, "criteria": criteria(cfg.experiment)}

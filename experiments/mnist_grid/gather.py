@@ -14,7 +14,7 @@ from bnrepro.evidence.evidence import Evidence, grouped
 from bnrepro.evidence.gather import common_criteria, provenance
 from bnrepro.evidence.steps import Curve, steps_to
 from bnrepro.evidence.tables import Row
-from bnrepro.run.record import Record, read_summary
+from bnrepro.run.record import Record, has_result, read_summary
 
 Slot = tuple[float, float, int]  # rate, standard deviation and seed
 PLATEAU = 0.2  # a network above this accuracy has left the initial plateau near 1/10
@@ -24,7 +24,7 @@ def gather_grid(folders: Mapping[str, Path], seeds: Sequence[int] | None = None)
     """Evidence of the finished searches among the folders, one an arm; their seeds are theirs."""
     runs: list[Row] = []
     cells: list[Row] = []
-    finished = {v: f for v, f in folders.items() if (read_summary(f) or {}).get("status") == "ok"}
+    finished = {v: f for v, f in folders.items() if is_searched(f)}
     for variant, folder in finished.items():
         summary = read_summary(folder) or {}
         rounds = {folder / name: settings for name, settings in summary["rounds"].items()}
@@ -46,6 +46,13 @@ def round_slots(cfg: Row, settings: Sequence[Sequence[float]]) -> list[Slot]:
         cell |= dict(zip(cfg["grid"]["axes"], values, strict=False))
         slots += [(cell["lr"], cell["init_std"], seed) for seed in seed_list(cfg["seeds"])]
     return slots
+
+
+def is_searched(folder: Path) -> bool:
+    """Whether a search is finished and the records of all its rounds are whole."""
+    if not has_result(folder, rounds=dict, winner=dict, at_edge=bool):
+        return False
+    return all(has_result(folder / name) for name in (read_summary(folder) or {})["rounds"])
 
 
 def merged_provenance(rounds: Sequence[Path]) -> Row:

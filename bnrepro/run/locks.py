@@ -1,0 +1,60 @@
+"""The lock on a run's folder, and the way to it."""
+
+import contextlib
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bnrepro.errors import UserError
+from bnrepro.files import read_bytes, writing
+
+FILES = ("config.yaml", "meta.json", "metrics.jsonl", "summary.json", "lock")  # of a run
+
+
+@contextlib.contextmanager
+def locked(folders: Sequence[Path], force: bool = False) -> Iterator[None]:
+    """Hold every run folder for this process; a second process gets a clear error.
+
+    Folders that stand where a run has files are an error too; `force` removes them.
+    """
+    with contextlib.ExitStack() as stack:
+        for folder in folders:
+            make_way([folder / name for name in FILES], force)
+            if folder.is_dir() and not os.access(folder, os.W_OK):
+                continue  # nobody can change what is there; a run that must will say so
+            if force and folder.is_file():
+                folder.unlink()
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            _lock(folder / "lock", stack)
+        yield
+
+
+def _lock(path: Path, stack: contextlib.ExitStack) -> None:
+    """Take a lock and note who has it."""
+    try:
+        with writing(path):
+            stack.enter_context(FileLock(path, timeout=0))
+    except Timeout:
+        pid, host, *_ = [*(read_bytes(path) or b"").decode(errors="replace").split(), "?", "?"]
+        raise UserError(
+            f"{path.parent}: another process is working on this run (pid {pid} on {host}); wait "
+            "for it to end, or end it"
+        ) from None
+    with contextlib.suppress(OSError):  # a full disk: the lock holds without the note
+        path.write_text(f"{os.getpid()}\n{platform.node()}\n", encoding="utf-8")
+
+
+def make_way(paths: Iterable[Path], force: bool) -> None:
+    """Raise a UserError for a folder where a run writes a file; `force` removes it."""
+    for path in [p for q in paths for p in (q, q.with_name(f"{q.name}.part")) if p.is_dir()]:
+        if not force:
+            raise UserError(
+                f"{path}: a folder where a run has a file; move it away, or remove it with "
+                "force=true"
+            )
+        path.unlink() if path.is_symlink() else shutil.rmtree(path)
