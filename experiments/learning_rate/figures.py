@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -34,7 +35,7 @@ LOOKS = {
 
 
 def rates_figure(evidence: Evidence) -> Figure:
-    """Accuracy at the end against the rate, a panel an activation; the ratio of the largest rates."""
+    """Accuracy at the end against the rate, a panel an activation; the largest rates' ratio."""
     shown = activations(evidence)
     with plt.rc_context(RC):
         size = (4.6 * (len(shown) + 1), 4.3)
@@ -110,7 +111,7 @@ def strips(axis: Axes, evidence: Evidence, activation: str) -> None:
         for name in ARMS:
             rows = last(rows_of(evidence, name, {"activation": activation, **cell}))
             states = [Counter(state(r) for r in rows if r["lr"] == rate) for rate in rates]
-            image.append([plt.matplotlib.colors.to_rgb(STATES[commonest(s)]) for s in states])
+            image.append([to_rgb(STATES[commonest(s)]) for s in states])
             names.append(f"{cell['depth']} × {cell['width']} {arm(name).label}")
     axis.imshow(image, aspect="auto", interpolation="nearest")
     axis.set_yticks(range(len(names)), names, fontsize=8)
