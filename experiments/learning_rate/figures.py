@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.sweeps import last, state
+from bnrepro.evidence.sweeps import accuracy, last, state
 from bnrepro.plots.bands import band
 from bnrepro.plots.style import RC, Arm, arm, on_data
-from bnrepro.plots.sweeps import STATES, accuracy
+from bnrepro.plots.sweeps import STATES
 from experiments.learning_rate.metrics import (
     ACTIVATIONS,
     ARMS,

@@ -7,11 +7,11 @@ from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import Above, Values, exponential, t_interval
-from bnrepro.evidence.sweeps import best_value, last, state
+from bnrepro.evidence.sweeps import accuracy, best_cell, last, state
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.style import arm
-from bnrepro.plots.sweeps import STATES, accuracy
+from bnrepro.plots.sweeps import STATES
 from experiments.learning_rate.metrics import (
     ACTIVATIONS,
     ARMS,
@@ -123,7 +123,7 @@ def best_table(evidence: Evidence) -> list[list[str]]:
 def best_rows(evidence: Evidence, name: str, cell: dict[str, Any]) -> list[Row]:
     """Each seed's last row at the rate that the other seeds' training losses choose."""
     rows = rows_of(evidence, name, cell)
-    best = {seed: best_value(rows, "lr", seed) for seed in all_seeds(evidence)}
+    best = {seed: best_cell(rows, ["lr"], seed)["lr"] for seed in all_seeds(evidence)}
     return [row for row in last(rows) if row["lr"] == best[row["seed"]]]
 
 
