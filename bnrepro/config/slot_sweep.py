@@ -43,8 +43,8 @@ class SlotSweepConfig(SweepConfig):
     slots: int = setting()  # networks of one cell at most
 
     def unused(self) -> tuple[str, ...]:
-        """What the arms and the slots set."""
-        return ("model.norm", "model.init_std", "optim.lr")
+        """The rate, an axis of every block."""
+        return ("optim.lr",)
 
     def check(self, prefix: str) -> None:
         """Raise a UserError that names the first axis, value or probe that does not exist."""

@@ -16,6 +16,7 @@ from experiments.initialization.metrics import (
     ACTIVATIONS,
     ARMS,
     PLATEAU,
+    REACH,
     activations,
     by_std,
     case_cost,
@@ -25,6 +26,8 @@ from experiments.initialization.tables import CASE_NAMES, answer, tables, width_
 
 __all__ = ["FIGURES", "answer", "tables"]
 
+TICKS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000)  # steps on the plateau
+BAD = [case for case in CASE_NAMES if case != "normal"]
 # standard deviations of square layers of 100 units by the usual rules
 RULES = {"Glorot": (2 / 200) ** 0.5, "He": (2 / 100) ** 0.5}
 
@@ -40,9 +43,10 @@ def range_figure(evidence: Evidence) -> Figure:
         for axis, activation in zip(axes[0], shown, strict=True):
             std_panel(axis, evidence, activation)
         axes[0][0].set_ylabel("test accuracy at the end; diverged: 0")
-        axes[0][-1].legend(loc="lower left", fontsize=8)
-        title = f"Initial weights that train to 90 % of the plain network's best: {words(evidence)}"
-        figure.suptitle(on_data(title, evidence.data))
+        labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(*labels, loc="outside lower center", ncols=4, fontsize=8)
+        title = f"Initial weights that reach {REACH:.0%} of the plain network's best accuracy"
+        figure.suptitle(on_data(f"{title}:\n{words(evidence)}", evidence.data), fontsize=11)
     return figure
 
 
@@ -83,8 +87,7 @@ def std_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 
 def cases_figure(evidence: Evidence) -> Figure:
     """What each bad start costs in accuracy, a panel an activation."""
-    shown = unique(evidence.cases, "activation")
-    cases = [case for case in CASE_NAMES if case != "normal"]
+    shown = activations(evidence)
     with plt.rc_context(RC):
         size = (5.6 * len(shown), 3.6)
         figure, axes = plt.subplots(
@@ -92,22 +95,28 @@ def cases_figure(evidence: Evidence) -> Figure:
         )
         for axis, activation in zip(axes[0], shown, strict=True):
             for shift, name in zip((-0.13, 0.13), ARMS, strict=True):
-                for place, case in enumerate(cases):
-                    claim = {"activation": activation, "case": case}
-                    cost = [100 * case_cost(evidence, name, claim, s) for s in all_seeds(evidence)]
-                    label = None if place else arm(name).label
-                    look: dict[str, Any] = {"color": arm(name).colour, "label": label}
-                    axis.barh(place + shift, t_interval(cost).mean, 0.24, alpha=0.45, **look)
-                    axis.plot(cost, [place + shift] * len(cost), ".", color=arm(name).colour)
+                cost_bars(axis, evidence, activation, name, shift)
             axis.axvline(0, color="black", linewidth=0.7)
             axis.set_title(ACTIVATIONS[activation])
             axis.set_xlabel("test accuracy lost, percentage points")
-        axes[0][0].set_yticks(range(len(cases)), [CASE_NAMES[case] for case in cases])
+        axes[0][0].set_yticks(range(len(BAD)), [CASE_NAMES[case] for case in BAD])
         axes[0][0].invert_yaxis()
         axes[0][-1].legend(fontsize=8)
         title = "What a bad start costs, each network at its best rate for that start"
         figure.suptitle(on_data(title, evidence.data))
     return figure
+
+
+def cost_bars(axis: Axes, evidence: Evidence, activation: str, name: str, shift: float) -> None:
+    """A bar a bad start for one arm: the mean cost, and every seed's as a point."""
+    look = arm(name)
+    for place, case in enumerate(BAD):
+        claim = {"activation": activation, "case": case}
+        cost = [100 * case_cost(evidence, name, claim, seed) for seed in all_seeds(evidence)]
+        label = None if place else look.label
+        height = place + shift
+        axis.barh(height, t_interval(cost).mean, 0.24, alpha=0.45, color=look.colour, label=label)
+        axis.plot(cost, [height] * len(cost), ".", color=look.colour)
 
 
 def plateau_figure(evidence: Evidence) -> Figure:
@@ -118,10 +127,7 @@ def plateau_figure(evidence: Evidence) -> Figure:
         for name in ARMS:
             for alpha, std in zip((1, 0.75, 0.5, 0.3), stds, strict=False):
                 curve_line(axes[0], evidence, name, std, alpha)
-            steps = [
-                [plateau_steps(evidence, name, std, s) for s in all_seeds(evidence)] for std in stds
-            ]
-            band(axes[1], stds, steps, arm(name), interval=False)
+            plateau_line(axes[1], evidence, name)
         axes[0].set_xlim(left=0)
         axes[0].xaxis.set_major_formatter(thousands())
         axes[0].set_xlabel("training step")
@@ -130,14 +136,27 @@ def plateau_figure(evidence: Evidence) -> Figure:
         axes[0].legend(*first_labels(axes[0]), fontsize=8)
         axes[1].set_xscale("log")
         axes[1].set_yscale("log")
+        axes[1].set_yticks(TICKS, [f"{step:,}" for step in TICKS])
+        axes[1].minorticks_off()
+        axes[1].set_xticks(stds, [f"{std:g}" for std in stds])
         axes[1].set_xlabel("initial standard deviation")
-        axes[1].set_ylabel(f"steps to {PLATEAU:.0%} accuracy")
+        axes[1].set_ylabel(f"steps to {PLATEAU:.0%} accuracy; ▲ not in the budget")
         axes[1].legend(fontsize=8)
         title = (
             "Small initial weights hold the plain network up, those with BN they do not (sigmoid)"
         )
         figure.suptitle(on_data(title, evidence.data))
     return figure
+
+
+def plateau_line(axis: Axes, evidence: Evidence, name: str) -> None:
+    """Steps on the plateau against the standard deviation; a triangle where the budget ends."""
+    stds = sorted(unique(evidence.plateau, "init_std"))
+    steps = [[plateau_steps(evidence, name, std, s) for s in all_seeds(evidence)] for std in stds]
+    band(axis, stds, steps, arm(name), interval=False)
+    lost = [std for std, each in zip(stds, steps, strict=True) if None in each]
+    budget = max(row["step"] for row in evidence.plateau)
+    axis.plot(lost, [budget] * len(lost), "^", color=arm(name).colour)
 
 
 def curve_line(axis: Axes, evidence: Evidence, name: str, std: float, alpha: float) -> None:

@@ -15,7 +15,8 @@ from bnrepro.evidence.sweeps import accuracy, best_cell, last
 from bnrepro.evidence.tables import Row
 
 ARMS = ("baseline", "bn")
-ACTIVATIONS = {"sigmoid": "sigmoid", "relu": "ReLU"}  # also the names of the tables
+# also the names of the tables, of bad starts with `cases_` ahead
+ACTIVATIONS = {"sigmoid": "sigmoid", "relu": "ReLU"}
 REACH = 0.9  # of the plain network's best accuracy
 PLATEAU = 0.2  # a network above this accuracy has left the initial plateau near 1/10
 
@@ -88,7 +89,7 @@ def range_gain(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
 
 def case_accuracy(evidence: Evidence, arm: str, activation: str, case: str, seed: int) -> float:
     """A seed's last accuracy from a bad start, at the best rate of the arm for that start."""
-    rows = evidence.where("cases", arm=arm, activation=activation, case=case)
+    rows = evidence.where(f"cases_{activation}", arm=arm, case=case)
     return accuracy(only(last(rows), seed=seed, **best_cell(rows, ["lr"], seed)))
 
 

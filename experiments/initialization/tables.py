@@ -112,10 +112,10 @@ def interval(values: Sequence[float]) -> str:
 
 def case_table(evidence: Evidence) -> list[list[str]]:
     """A row a start: last accuracy of each activation and arm, at the best rate for that start."""
-    shown = [(a, name) for a in unique(evidence.cases, "activation") for name in ARMS]
+    shown = [(a, name) for a in activations(evidence) for name in ARMS]
     header = ["accuracy, %", *(f"{ACTIVATIONS[a]}, {arm(name).label}" for a, name in shown)]
     rows = [header]
-    for case in unique(evidence.cases, "case"):
+    for case in CASE_NAMES:
         each = (
             [case_accuracy(evidence, name, a, case, seed) for seed in all_seeds(evidence)]
             for a, name in shown
@@ -152,7 +152,8 @@ def answer(evidence: Evidence) -> str:
     ]
     return (
         f"Width of the range of initial standard deviations that reach {REACH:.0%} of the plain "
-        f"network's best accuracy at its best rate: {'; '.join(parts)}; sigmoid, {plateau_words(evidence)}."
+        f"network's best accuracy at its best rate: {'; '.join(parts)}; "
+        f"sigmoid, {plateau_words(evidence)}."
     )
 
 
