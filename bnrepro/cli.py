@@ -130,6 +130,8 @@ def explain(error: BaseException) -> str:
     omega = next((e for e in chain if isinstance(e, OmegaConfBaseException)), None)
     if omega is not None and omega.full_key:
         return _explain_key(omega)
+    if str(error).startswith("Config group override must be"):  # Hydra does not say which
+        return "a key names an experiment, not a setting; give its section, as in optim.lr=0.1"
     text = str(error).split("Config search path")[0]  # where Hydra looked helps nobody
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines)

@@ -56,7 +56,8 @@ def test_the_paper_scale_is_the_papers():
     [
         (["optim.lrr=1"], ["optim.lrr", "no such key", "did you mean lr?", "momentum"]),
         (["optim.lr=fast"], ["optim.lr", "fast", "Float"]),
-        (["learning_rate=1"], ["learning_rate", "no such key", "optim"]),
+        (["rate=1"], ["rate", "no such key", "optim"]),
+        (["learning_rate=1"], ["names an experiment", "optim.lr=0.1"]),
         (["variant=bnn"], ["variant/bnn", "baseline"]),
         (["scale=huge"], ["scale/huge", "smoke"]),
         (["duration.epochs=3"], ["duration", "exactly one", "duration.steps=50000", "null"]),

@@ -84,12 +84,12 @@ def ratio_panel(axis: Axes, evidence: Evidence) -> None:
             logs = log_rate_ratio(evidence, {"activation": activation, **cell})
             known = [log for log in logs if log is not None]
             x = [place + shift + 0.04] * len(known)
-            axis.plot(x, np.exp(known), ".", color=look.colour, alpha=0.5)
+            label = None if place else look.label
+            axis.plot(x, np.exp(known), ".", color=look.colour, alpha=0.5, label=label)
             if known and not any(isinstance(log, Above) for log in known):
                 mean, low, high, _ = exponential(t_interval(known))
                 bars = [[mean - (low or mean)], [(high or mean) - mean]]
-                label = look.label if place == 0 else None
-                axis.errorbar(place + shift, mean, bars, fmt="o", color=look.colour, label=label)
+                axis.errorbar(place + shift, mean, bars, fmt="o", color=look.colour)
     axis.axhline(1, color="black", linewidth=0.7)
     axis.set_yscale("log")
     axis.set_xticks(range(len(cells)), [f"{c['depth']} × {c['width']}" for c in cells])
