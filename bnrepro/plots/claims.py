@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bnrepro import ROOT
 from bnrepro.evidence.statistics import Above, exponential
 from bnrepro.evidence.verdicts import Verdict
 from bnrepro.plots.tables import markdown
@@ -107,6 +108,7 @@ def report_text(verdicts: Sequence[Verdict]) -> str:
             for v in verdicts
             if v.verdict != "holds" and v.scale in v.claim.get("reason", {})
         ),
+        (ROOT / "configs/CHANGES.md").read_text("utf-8").replace("# What", "## What", 1),
         "## What a verdict would not show",
         "\n".join(f"- `{v.claim['id']}`: {v.claim['not_shown'].strip()}" for v in verdicts),
     ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Values, combine
+from bnrepro.evidence.statistics import Above, Values, combine
 from bnrepro.evidence.steps import Curve, best, steps_to
 from bnrepro.evidence.tables import Row
 
@@ -75,7 +75,7 @@ def log_steps_ratio(evidence: Evidence, claim: Claim) -> Values:
     """ln(steps_against / steps_arm) until test accuracy reaches the target; mini-batch m = 4d.
 
     The target is the best that the network without normalisation ever has for that seed; None
-    where an arm never reaches it.
+    where the arm never reaches it, a lower bound where `against` does not.
     """
     return _log_ratio(evidence, claim, lambda arm: 1.0)
 
@@ -86,9 +86,16 @@ def log_seconds_ratio(evidence: Evidence, claim: Claim) -> Values:
 
 
 def _log_ratio(evidence: Evidence, claim: Claim, unit: Callable[[str], float]) -> Values:
-    arm, against = claim["arm"], claim["against"]
-    steps = ([steps_to_target(evidence, a, s) for s in seeds(evidence)] for a in (arm, against))
-    return combine(lambda a, b: math.log(b * unit(against) / (a * unit(arm))), *steps)
+    arm, against, values = claim["arm"], claim["against"], list[float | None]()
+    last = main_rows(evidence, "training")[-1]["step"]
+    for seed in seeds(evidence):
+        mine, other = (steps_to_target(evidence, name, seed) for name in (arm, against))
+        if mine is None:
+            values.append(None)
+        else:
+            value = math.log((other or last) * unit(against) / (mine * unit(arm)))
+            values.append(Above(value) if other is None else value)
+    return values
 
 
 def cost_exponent_gap(evidence: Evidence, claim: Claim) -> Values:
