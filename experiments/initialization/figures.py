@@ -22,7 +22,7 @@ from experiments.initialization.metrics import (
     case_cost,
     plateau_steps,
 )
-from experiments.initialization.tables import CASE_NAMES, answer, tables, width_range
+from experiments.initialization.tables import CASE_NAMES, answer, plateau_words, tables, width_range
 
 __all__ = ["FIGURES", "answer", "tables"]
 
@@ -71,7 +71,7 @@ def std_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
         heights = {
             k: [[accuracy(r) for r in at] for at in zip(*v, strict=True)] for k, v in each.items()
         }
-        band(axis, stds, heights["plain"], arm(name))
+        band(axis, stds, heights["plain"], arm(name), interval=False)
         means = [t_interval(at).mean for at in heights["own"]]
         label = f"{arm(name).label}, best rate for each value"
         axis.plot(stds, means, color=arm(name).colour, linewidth=0.9, marker=".", label=label)
@@ -142,9 +142,7 @@ def plateau_figure(evidence: Evidence) -> Figure:
         axes[1].set_xlabel("initial standard deviation")
         axes[1].set_ylabel(f"steps to {PLATEAU:.0%} accuracy; ▲ not in the budget")
         axes[1].legend(fontsize=8)
-        title = (
-            "Small initial weights hold the plain network up, those with BN they do not (sigmoid)"
-        )
+        title = f"Small initial weights (sigmoid), {plateau_words(evidence)}"
         figure.suptitle(on_data(title, evidence.data))
     return figure
 
@@ -153,10 +151,14 @@ def plateau_line(axis: Axes, evidence: Evidence, name: str) -> None:
     """Steps on the plateau against the standard deviation; a triangle where the budget ends."""
     stds = sorted(unique(evidence.plateau, "init_std"))
     steps = [[plateau_steps(evidence, name, std, s) for s in all_seeds(evidence)] for std in stds]
-    band(axis, stds, steps, arm(name), interval=False)
-    lost = [std for std, each in zip(stds, steps, strict=True) if None in each]
+    whole = [[] if None in each else each for each in steps]  # a mean of the rest means nothing
+    band(axis, stds, whole, arm(name), interval=False)
     budget = max(row["step"] for row in evidence.plateau)
-    axis.plot(lost, [budget] * len(lost), "^", color=arm(name).colour)
+    for std, each in zip(stds, steps, strict=True):
+        if None in each:
+            known = [step for step in each if step is not None]
+            axis.plot([std] * len(known), known, "o", color=arm(name).colour, ms=2.6)
+            axis.plot(std, budget, "^", color=arm(name).colour)
 
 
 def curve_line(axis: Axes, evidence: Evidence, name: str, std: float, alpha: float) -> None:

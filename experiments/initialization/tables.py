@@ -161,7 +161,7 @@ def plateau_words(evidence: Evidence) -> str:
     """The steps on the plateau from the smallest standard deviation, in words."""
     std = min(unique(evidence.plateau, "init_std"))
     plain, bn = (
-        ", ".join(dict.fromkeys(steps_text(evidence, n, std, s) for s in all_seeds(evidence)))
+        " or ".join(dict.fromkeys(steps_text(evidence, n, std, s) for s in all_seeds(evidence)))
         for n in ARMS
     )
     return f"std {std:g}: {plain} steps on the plateau without BN, {bn} with BN"
