@@ -84,16 +84,19 @@ class SlotTrainer:
             yield losses.mean(0)
 
     def _train_step(self) -> Tensor:
-        index = self._batch(self.step)
-        shape = (len(self.slots), self.optim.batch)
-        x = self.x.index_select(0, index).view(*shape, -1)
-        losses, self.grads = self.net.gradients(x, self.labels[index].view(shape))
+        losses, self.grads = self.net.gradients(*self.minibatch(self.step))
         for name, grad in self.grads.items():
             if self.optim.momentum:
                 grad = self.velocity[name].mul_(self.optim.momentum).add_(grad)
             self.net.params[name].addcmul_(grad, self.lr, value=-1)
         self.step += 1
         return losses
+
+    def minibatch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (S, B, inputs) and labels (S, B) of the mini-batches that follow that step."""
+        index = self._batch(step)
+        shape = (len(self.slots), self.optim.batch)
+        return self.x.index_select(0, index).view(*shape, -1), self.labels[index].view(shape)
 
     def _batch(self, step: int) -> Tensor:
         """Indices (S·B,) of the step's mini-batches.

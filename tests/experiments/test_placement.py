@@ -18,6 +18,7 @@ from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.evidence.verdicts import metric
 from bnrepro.seeding import stream
+from bnrepro.training.distributions import density, distances, measure_shape
 from experiments.placement.__main__ import main
 from experiments.placement.convolution import (
     ConvNets,
@@ -29,7 +30,6 @@ from experiments.placement.convolution import (
 )
 from experiments.placement.measure import ARMS, LAST, DenseCell, dense_rows, new_trainer
 from experiments.placement.metrics import best_rate
-from experiments.placement.shape import density, distances, measure_shape
 from experiments.placement.tables import SHIFTS
 from scripts import render
 
