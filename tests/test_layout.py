@@ -223,6 +223,13 @@ def test_one_rule_of_make_runs_every_experiment(stem):
     assert f"-m scripts.run {stem} scale=smoke seeds=1 threads=1\n" in commands
 
 
+def test_make_mechanisms_runs_the_experiments_on_sections_1_to_3_on_one_thread_each():
+    (command,) = [line for line in make("-n", "mechanisms").splitlines() if " -j2 " in line]
+    below = {stem.replace("_", "-") for stem in stems() if find(stem).section < "4"}
+    assert {word for word in command.split() if word.replace("-", "_") in stems()} == below
+    assert 'ARGS="threads=1 jobs=1 "' in command
+
+
 PAGES = sorted(ROOT.glob("*.md")) + sorted(
     path for folder in ("configs", "experiments") for path in (ROOT / folder).glob("*.md")
 )

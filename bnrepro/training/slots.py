@@ -21,6 +21,7 @@ from bnrepro.data.order import batches_of_seeds
 from bnrepro.errors import UserError
 from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.models.transforms import Statistics, Transform
+from bnrepro.seeding import stream
 
 EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
 
@@ -53,13 +54,20 @@ class SlotTrainer:
         self.net = SlotMLP(
             model, slots, self.x.shape[1], data.num_classes, device, transform=transform
         )
-        self.lr = torch.tensor([s.lr for s in slots], device=device).view(-1, 1, 1)
+        self.lr = self._column("lr")
+        self.decay, self.dropout = self._column("weight_decay"), self._column("dropout")
+        self.decays, self.drops = bool(self.decay.any()), bool(self.dropout.any())
         self.velocity = {k: torch.zeros_like(v) for k, v in self.net.params.items()}
         self.grads: dict[str, Tensor] = {}
         self.step = 0
         self.seconds = 0.0
         self.first_non_finite: list[int | None] = [None] * len(self.slots)
         self._epoch, self._order = -1, torch.empty(0)
+
+    def _column(self, name: str) -> Tensor:
+        """A setting of the slots as (S, 1, 1)."""
+        values = [getattr(slot, name) for slot in self.slots]
+        return torch.tensor(values, dtype=torch.float32, device=self.device).view(-1, 1, 1)
 
     @property
     def active(self) -> list[int]:
@@ -84,8 +92,11 @@ class SlotTrainer:
             yield losses.mean(0)
 
     def _train_step(self) -> Tensor:
-        losses, self.grads = self.net.gradients(*self.minibatch(self.step))
+        masks = self._masks() if self.drops else None
+        losses, self.grads = self.net.gradients(*self.minibatch(self.step), masks)
         for name, grad in self.grads.items():
+            if self.decays and name.endswith(".weight"):
+                grad = torch.addcmul(grad, self.net.params[name], self.decay)
             if self.optim.momentum:
                 grad = self.velocity[name].mul_(self.optim.momentum).add_(grad)
             self.net.params[name].addcmul_(grad, self.lr, value=-1)
@@ -97,6 +108,20 @@ class SlotTrainer:
         index = self._batch(step)
         shape = (len(self.slots), self.optim.batch)
         return self.x.index_select(0, index).view(*shape, -1), self.labels[index].view(shape)
+
+    def _masks(self) -> tuple[Tensor, ...]:
+        """Dropout's factors of each hidden layer's outputs at the next step, 0 or 1/(1 − p).
+
+        They are keyed by seed and step: slots of one seed share the uniform numbers.
+        """
+        widths = [self.net.params[f"{name}.weight"].shape[-1] for name in self.net.hidden]
+        shape = (self.optim.batch, sum(widths))
+        draws = {
+            seed: torch.rand(shape, generator=stream(seed, "dropout", self.step))
+            for seed in {slot.seed for slot in self.slots}
+        }
+        uniform = torch.stack([draws[slot.seed] for slot in self.slots]).to(self.device)
+        return ((uniform >= self.dropout) / (1 - self.dropout)).split(widths, -1)
 
     def _batch(self, step: int) -> Tensor:
         """Indices (S·B,) of the step's mini-batches.
