@@ -1,26 +1,29 @@
 """The figures on internal covariate shift: how far inputs move, in what, and whether it slows."""
 
+import math
 from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import t_interval
 from bnrepro.plots.bands import band
 from bnrepro.plots.style import RC
-from experiments.covariate_shift.metrics import log_ratios, means, steps_by_seed
+from experiments.covariate_shift.metrics import last_step, means, steps_by_seed
 from experiments.covariate_shift.tables import (
     PARTS,
     SHARE,
     WHAT,
     activations_of,
     answer,
-    compared,
+    controls,
     lags_of,
-    listed,
     networks_of,
+    same_rate,
     speeds_of,
     tables,
     title,
@@ -28,13 +31,15 @@ from experiments.covariate_shift.tables import (
 
 __all__ = ["FIGURES", "answer", "tables"]
 
+NEVER = 1.25  # times the last step: where a target that is never reached is drawn
+STEPS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)  # ticks
 MARKERS = "^os"  # of the plain network, of BN at the same rate, of BN at its best
 Panel = Callable[[Axes, Evidence, str], None]
 
 
 def panels(evidence: Evidence, draw: Panel, sentence: str) -> Figure:
     """A panel an activation, one legend, and what there is to see in one sentence."""
-    activations = activations_of(evidence)
+    activations, count = activations_of(evidence), len(all_seeds(evidence))
     with plt.rc_context(RC):
         figure, axes = plt.subplots(
             1, len(activations), figsize=(5.2 * len(activations), 4.6),
@@ -45,24 +50,15 @@ def panels(evidence: Evidence, draw: Panel, sentence: str) -> Figure:
             axis.set_title(title(activation))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-        figure.suptitle(f"{sentence}\n{len(all_seeds(evidence))} seeds", fontsize=11)
+        names = ", ".join(map(title, activations))
+        figure.suptitle(f"{sentence} ({names})\n{count} seed{'s' * (count > 1)}", fontsize=11)
     return figure
-
-
-def per_activation(evidence: Evidence, table: str, column: str, **values: object) -> str:
-    """BN's ratio to the plain network at the same rate, by activation."""
-    texts = []
-    for activation in activations_of(evidence):
-        networks = compared(evidence, activation, "same")
-        ratio = listed([log_ratios(evidence, table, column, networks, **values)])
-        texts.append(f"{ratio} ({title(activation)})")
-    return ", ".join(texts)
 
 
 def shift_figure(evidence: Evidence) -> Figure:
     """The drift of u against the lag."""
-    ratios = per_activation(evidence, "drift", "total", what="u")
-    sentence = f"A layer's input moves {ratios} times as far with BN as without, at the same rate"
+    ratios = same_rate(evidence, "drift", "total", what="u")
+    sentence = f"A layer's input u moves {ratios} times as far with BN, at the same rate"
     return panels(evidence, _drift_panel, sentence)
 
 
@@ -74,16 +70,22 @@ def _drift_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     axis.set(xscale="log", yscale="log", xlabel="lag, steps")
     axis.set_ylabel("drift of u, in units of its spread")
     axis.set_xticks(lags, [f"{lag:,}" for lag in lags])
+    plain_numbers(axis.yaxis)
     axis.minorticks_off()
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Ticks at 1, 2 and 5 of each decade, written out."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def parts_figure(evidence: Evidence) -> Figure:
     """The drift of u and of a over the longest lag, split into mean, scale and shape."""
-    ratios = per_activation(evidence, "drift", "shape", what="u", lag=lags_of(evidence)[-1])
-    sentence = (
-        f"Drift over {lags_of(evidence)[-1]:,} steps by its parts: the shape of u moves {ratios} "
-        "times as far with BN"
-    )
+    lag = lags_of(evidence)[-1]
+    ratios = same_rate(evidence, "drift", "shape", what="u", lag=lag)
+    sentence = f"Over {lag:,} steps the shape of u moves {ratios} times as far with BN"
     return panels(evidence, _parts_panel, sentence)
 
 
@@ -103,11 +105,12 @@ def _parts_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     axis.set_xticks([x for x, _ in names], [name for _, name in names])
     axis.set_ylabel("drift, in units of the spread")
     axis.grid(axis="x", visible=False)
+    axis.set_axisbelow(True)
 
 
 def gradient_figure(evidence: Evidence) -> Figure:
     """The change of gradients by the layers below, over training."""
-    ratios = per_activation(evidence, "gradient", "distance")
+    ratios = same_rate(evidence, "gradient", "distance")
     sentence = f"The layers below change a layer's gradient {ratios} times as much with BN"
     return panels(evidence, _gradient_panel, sentence)
 
@@ -125,30 +128,42 @@ def _gradient_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 
 def noise_figure(evidence: Evidence) -> Figure:
     """Steps to the target against the drift of a: plain, BN, and BN with noise."""
-    return panels(
-        evidence, _noise_panel,
-        "Does training slow down with the shift? Each network at its best rate",
-    )  # fmt: skip
+    drift, steps = controls(evidence)
+    sentence = (
+        f"BN with noise has {drift} times the shift of the plain network, and takes {steps} times "
+        "its steps"
+        if drift
+        else "No noise moves a further than without BN"
+    )
+    return panels(evidence, _noise_panel, sentence)
 
 
 def _noise_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
-    seen = set()
+    last, seen = last_step(evidence), set()
+    axis.axhline(last, color="#aaaaaa", linewidth=0.8)
     for network, arm in speeds_of(evidence, activation):
-        drifts = means(evidence, "drift", "total", network, what="a")
-        pairs = list(zip(drifts, steps_by_seed(evidence, network, SHARE), strict=True))
-        known = [(d, s) for d, s in pairs if d is not None and s is not None]
-        if not known:
+        drifts = means(evidence, "drift", "total", network, what="a", log=True)
+        steps = steps_by_seed(evidence, network, SHARE)
+        pairs = list(zip(drifts, steps, strict=True))
+        points = [(d, math.log(s or NEVER * last)) for d, s in pairs if d is not None]
+        if not points:
             continue
         marker = {"baseline": "^", "bn": "o"}.get(network.arm, "D")
         label = None if network.arm in seen else arm.label
-        axis.plot(*zip(*known, strict=True), marker, color=arm.colour, alpha=0.4, ms=4)
-        x, y = (t_interval(column).mean for column in zip(*known, strict=True))
-        axis.plot(x, y, marker, color=arm.colour, ms=10, label=label)
+        seen.add(network.arm)
+        each = [[math.exp(v) for v in column] for column in zip(*points, strict=True)]
+        axis.plot(*each, marker, color=arm.colour, alpha=0.4, ms=4)
+        x, y = (math.exp(t_interval(column).mean) for column in zip(*points, strict=True))
+        axis.plot(x, y, marker, color=arm.colour, ms=9, label=label)
         if network.noise:
             axis.annotate(f"κ = {network.noise:g}", (x, y), (6, 6), textcoords="offset points")
-        seen.add(network.arm)
-    axis.set(xscale="log", ylim=(0, None), xlabel="drift of a, in units of its spread")
-    axis.set_ylabel(f"steps to {100 * SHARE:g} % of the plain\nnetwork's best accuracy")
+    axis.set(xscale="log", yscale="log", xlabel="drift of a, in units of its spread")
+    axis.set_ylabel(f"steps to {100 * SHARE:g} % of the plain network's best accuracy")
+    ticks = [step for step in STEPS if step < last]
+    axis.set_yticks([*ticks, NEVER * last], [*(f"{step:,}" for step in ticks), "never"])
+    axis.yaxis.set_minor_locator(NullLocator())
+    plain_numbers(axis.xaxis)
+    axis.margins(0.15)
 
 
 FIGURES = {

@@ -95,9 +95,11 @@ def new_trainer(
 
 
 def slot_rows(trainer: SlotTrainer, key: Row, columns: Columns) -> Iterator[Row]:
-    """A row a network with its number of each column; None where it is not finite."""
+    """A row a network with its number of each column; None once the network has diverged."""
     for i, slot in enumerate(trainer.slots):
         numbers = {name: rounded(finite(values[i])) for name, values in columns.items()}
+        if i not in trainer.active:
+            numbers = dict.fromkeys(columns)
         yield key | {"lr": slot.lr, "seed": slot.seed} | numbers
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bnrepro.config.claims import Claim
-from bnrepro.evidence.evidence import Evidence, all_seeds
+from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import Above, Values
 from bnrepro.evidence.steps import Curve, best, steps_to
 from bnrepro.evidence.tables import Row
@@ -50,20 +50,33 @@ def log_gradient_ratio(evidence: Evidence, claim: Claim) -> Values:
 
 
 def log_steps_ratio(evidence: Evidence, claim: Claim) -> Values:
-    """ln(steps of BN with `noise` behind it / steps of `against`), each at its best rate.
+    """ln(steps of BN with noise behind it / steps of `against`), each at its best rate.
 
-    Steps until test accuracy is `share` of the best that the plain network of that seed ever has. A
-    lower bound where BN with noise never gets there. None where what the nonlinearity gets (a)
-    moves no further with noise than without BN: then the noise is no control.
+    Steps until test accuracy is `share` of the best that the plain network of that seed ever has; a
+    lower bound where BN with noise never gets there. The noise is the weakest with which what the
+    nonlinearity gets (a) moves further than without BN, as `control` says; no value where there is
+    none.
     """
-    activation = claim["activation"]
+    noisy = control(evidence, claim["activation"])
+    if noisy is None:
+        return []
+    against = at_best_rate(evidence, Network(claim["activation"], claim["against"]))
+    return log_steps_of(evidence, (noisy, against), claim["share"])
+
+
+def control(evidence: Evidence, activation: str) -> Network | None:
+    """BN with the weakest noise with which a moves further than without BN, for every seed.
+
+    Each at its best rate; a geometric mean over layers, starts and lags.
+    """
     plain = at_best_rate(evidence, Network(activation))
-    noisy = at_best_rate(evidence, Network(activation, "bn_noise", claim["noise"]))
-    against = at_best_rate(evidence, Network(activation, claim["against"]))
-    drifts = log_ratios(evidence, "drift", "total", (noisy, plain), what="a")
-    steps = log_steps_of(evidence, (noisy, against), claim["share"])
-    pairs = zip(drifts, steps, strict=True)
-    return [ratio if drift is not None and drift > 0 else None for drift, ratio in pairs]
+    rows = evidence.where("accuracy", activation=activation, arm="bn_noise")
+    for noise in sorted(unique(rows, "noise")):
+        noisy = at_best_rate(evidence, Network(activation, "bn_noise", noise))
+        drifts = log_ratios(evidence, "drift", "total", (noisy, plain), what="a")
+        if all(drift is not None and drift > 0 for drift in drifts):
+            return noisy
+    return None
 
 
 def log_steps_of(evidence: Evidence, networks: Sequence[Network], share: float) -> Values:

@@ -12,6 +12,7 @@ from experiments.covariate_shift.metrics import (
     Network,
     at_best_rate,
     compared,
+    control,
     last_step,
     log_ratios,
     log_steps_of,
@@ -148,26 +149,39 @@ def mean_text(values: Values) -> str:
 
 def answer(evidence: Evidence) -> str:
     """What came out, in one sentence."""
-    return "; ".join(_answer(evidence, activation) for activation in activations_of(evidence)) + "."
-
-
-def _answer(evidence: Evidence, activation: str) -> str:
-    same = compared(evidence, activation, "same")
     u, shape, a = (
-        ratio_text(log_ratios(evidence, "drift", column, same, what=what))
+        same_rate(evidence, "drift", column, what=what)
         for what, column in (("u", "total"), ("u", "shape"), ("a", "total"))
     )
-    gradient = ratio_text(log_ratios(evidence, "gradient", "distance", same))
-    (plain, _), _, *noisy = speeds_of(evidence, activation)
-    strengths = ", ".join(f"{network.noise:g}" for network, _ in noisy)
-    drifts = (log_ratios(evidence, "drift", "total", (n, plain), what="a") for n, _ in noisy)
-    steps = (log_steps_of(evidence, (n, plain), SHARE) for n, _ in noisy)
-    return (
-        f"{title(activation)}: at the same rate u moves {u} times as far with BN as without (its "
-        f"shape {shape}), a {a} times, and the layers below change gradients {gradient} times as "
-        f"much; with noise of strength {strengths} behind BN a moves {listed(drifts)} times as far "
-        f"as without BN, in {listed(steps)} times the steps to {100 * SHARE:g} % of its accuracy"
+    gradient = same_rate(evidence, "gradient", "distance")
+    names = ", ".join(map(title, activations_of(evidence)))
+    text = (
+        f"{names}: at the same rate u moves {u} times as far with BN as without (its shape {shape}"
+        f"), a {a} times; the layers below change gradients {gradient} times as much"
     )
+    drift, steps = controls(evidence)
+    if not drift:
+        return f"{text}."
+    return (
+        f"{text}. With noise behind BN that moves a {drift} times as far as without BN, training "
+        f"takes {steps} times the steps of the plain network to {100 * SHARE:g} % of its accuracy."
+    )
+
+
+def same_rate(evidence: Evidence, table: str, column: str, **values: object) -> str:
+    """BN's ratio to the plain network at the plain one's best rate, for each activation."""
+    networks = (compared(evidence, name, "same") for name in activations_of(evidence))
+    return listed(log_ratios(evidence, table, column, pair, **values) for pair in networks)
+
+
+def controls(evidence: Evidence) -> tuple[str, str]:
+    """What noise does: drift of a and steps, relative to the plain network, for each activation."""
+    found = [(control(evidence, name), name) for name in activations_of(evidence)]
+    pairs = [
+        (noisy, at_best_rate(evidence, Network(name))) for noisy, name in found if noisy is not None
+    ]
+    drifts = (log_ratios(evidence, "drift", "total", pair, what="a") for pair in pairs)
+    return listed(drifts), listed(log_steps_of(evidence, pair, SHARE) for pair in pairs)
 
 
 def listed(each: Iterable[Values]) -> str:
