@@ -115,8 +115,7 @@ def accuracy_rows(cfg: CovariateShiftConfig, trainer: SlotTrainer, step: int) ->
     Noise is left out of all of it.
     """
     net, x = trainer.net, trainer.x[: cfg.population_examples]
-    quiet = BatchTransform(cfg.eps) if net.transform.normalises else net.transform
-    net.with_transform(quiet).freeze(x)
+    net.freeze(x)
     labels = trainer.labels[: cfg.population_examples].expand(len(trainer.slots), -1)
     loss, _ = cross_entropy(net.forward(x, "population")[0], labels)
     columns = {"accuracy": trainer.accuracy("population")[0], "training_loss": loss}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bnrepro.models.mlp import SlotMLP
-from bnrepro.models.transforms import BatchTransform, Statistics, Transformed
+from bnrepro.models.transforms import BatchTransform, Statistics, Transform, Transformed
 from bnrepro.seeding import stream
 
 
@@ -38,6 +38,11 @@ class NoisyBatchTransform(BatchTransform):
         super().__init__(eps)
         self.strength, self.seeds = strength, list(seeds)
         self.drawn: dict[str, tuple[int, Noise]] = {}  # the latest, by layer, with its step
+
+    @property
+    def estimator(self) -> Transform:
+        """BN without the noise."""
+        return BatchTransform(self.eps)
 
     def forward(self, net: SlotMLP, name: str, x: Tensor, statistics: Statistics) -> Transformed:
         """s (γ x̂ + β) + m with the noise of the present step; without noise at test time."""
