@@ -28,7 +28,8 @@ MAY_IMPORT = {  # a package of bnrepro, and the others that it may import
     "plots": {"evidence"},
 }
 WITHOUT_TORCH = ("__init__", "metrics", "figures", "tables", "gather")  # of every experiment
-MODELS_AND_DATA = {"mnist", "inception", "whitening", "inference"}  # words of the library too
+# words of the library too
+MODELS_AND_DATA = {"mnist", "inception", "whitening", "inference", "learning_rate"}
 LONGEST = 300  # lines of a file
 
 

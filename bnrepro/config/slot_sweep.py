@@ -8,7 +8,7 @@
 
 An axis is a setting of a slot (networks that differ in it train side by side), or something that
 all networks of a cell share: the arm, a key of `model` or `optim`, `train_images`, or an axis that
-the experiment declares.
+the experiment declares. A block may have `stops` of its own.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from bnrepro.config.rules import not_negative, setting
+from bnrepro.config.rules import Rule, not_negative, setting, validate_value
 from bnrepro.config.schema import ModelConfig, OptimConfig, SweepConfig
 from bnrepro.errors import UserError
 
@@ -43,8 +43,8 @@ class SlotSweepConfig(SweepConfig):
     slots: int = setting()  # networks of one cell at most
 
     def unused(self) -> tuple[str, ...]:
-        """What the arms and the slots set."""
-        return ("model.norm", "model.init_std", "optim.lr")
+        """The rate, an axis of every block."""
+        return ("optim.lr",)
 
     def check(self, prefix: str) -> None:
         """Raise a UserError that names the first axis, value or probe that does not exist."""
@@ -65,6 +65,9 @@ class SlotSweepConfig(SweepConfig):
         return ["arm", *shared, "train_images", *self.OWN_AXES]
 
     def _check_axis(self, place: str, key: str, values: Any) -> None:
+        if key == "stops":
+            validate_value(place, values, Rule(not_negative, rising=True))
+            return
         if key not in (allowed := [*SLOT_AXES, *self.shared_axes()]):
             raise UserError(f"{place}: no such axis; allowed are {', '.join(allowed)}")
         if not isinstance(values, list) or not values:

@@ -6,7 +6,6 @@ A row is one network at one stop, as `training/slot_sweep.py` records it.
 import math
 from collections.abc import Iterable, Sequence
 
-from bnrepro.evidence.evidence import unique
 from bnrepro.evidence.tables import Row
 
 GUESS = math.log(10)  # cross-entropy of naming each of the ten classes with probability 1/10
@@ -42,15 +41,21 @@ def state(row: Row) -> str:
     return lost[0] if lost else "untrained"
 
 
-def best_value(rows: Sequence[Row], axis: str, seed: int) -> float:
-    """The value of an axis with the lowest last training loss, averaged over the other seeds.
+def best_cell(rows: Iterable[Row], axes: Sequence[str], seed: int) -> dict[str, float]:
+    """The values of the axes with the lowest last training loss, averaged over the other seeds.
 
     So neither the seed's result nor the test images choose its setting. A network that does not
-    train counts as guessing.
+    train counts as guessing; of equals the one with the lower values is chosen.
     """
-    others = [row for row in last(rows) if row["seed"] != seed] or last(rows)
-    losses = {
-        value: [row["train_loss"] if trains(row) else GUESS for row in others if row[axis] == value]
-        for value in unique(others, axis)
-    }
-    return min(losses, key=lambda value: (math.fsum(losses[value]) / len(losses[value]), value))
+    rows = last(rows)
+    losses: dict[tuple[float, ...], list[float]] = {}
+    for row in [row for row in rows if row["seed"] != seed] or rows:
+        loss = row["train_loss"] if trains(row) else GUESS
+        losses.setdefault(tuple(row[axis] for axis in axes), []).append(loss)
+    best = min(losses, key=lambda cell: (math.fsum(losses[cell]) / len(losses[cell]), cell))
+    return dict(zip(axes, best, strict=True))
+
+
+def accuracy(row: Row) -> float:
+    """Test accuracy; 0 for a network that is not finite."""
+    return row["test_accuracy"] or 0.0

@@ -1,6 +1,4 @@
-"""How the networks of a sweep are shown: the colour of each end, and what a diverged one counts."""
-
-from bnrepro.evidence.tables import Row
+"""How the networks of a sweep are shown: a colour for each way in which they end."""
 
 STATES = {  # of evidence.sweeps.state, from light to dark
     "trained": "#dde8cf",
@@ -9,8 +7,3 @@ STATES = {  # of evidence.sweeps.state, from light to dark
     "dead": "#a8623a",
     "non-finite": "#3a1414",
 }
-
-
-def accuracy(row: Row) -> float:
-    """Test accuracy; 0 for a network that is not finite."""
-    return row["test_accuracy"] or 0.0

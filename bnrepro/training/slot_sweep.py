@@ -43,6 +43,7 @@ class SweepCell:
     shared: Mapping[str, Any]
     slots: tuple[Slot, ...]
     axes: tuple[str, ...]  # the settings of a slot that the block sweeps
+    stops: tuple[int, ...]  # steps after which each network leaves a row
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,11 @@ def sweep_cells(cfg: SlotSweepConfig) -> list[SweepCell]:
     for block, axes in cfg.sweep.items():
         swept = tuple(key for key in axes if key in SLOT_AXES)
         slots = [slot(cfg, v, s) for v in combinations(axes, swept) for s in seed_list(cfg.seeds)]
-        keys = [key for key in axes if key not in SLOT_AXES]
+        keys = [key for key in axes if key not in (*SLOT_AXES, "stops")]
+        stops = tuple(axes.get("stops", cfg.stops))
         for shared in combinations(axes, keys):
-            cells += [SweepCell(block, shared, part, swept) for part in parts(slots, cfg.slots)]
+            each = parts(slots, cfg.slots)
+            cells += [SweepCell(block, shared, part, swept, stops) for part in each]
     return cells
 
 
@@ -136,7 +139,7 @@ def measure_cell(
     trainer = build(cfg, data, cell, device, hooks)
     chance = chance_accuracy(data, cfg.test_examples)
     probes = [(PROBES | dict(hooks.probes))[name] for name in cfg.probes]
-    for stop in cfg.stops:
+    for stop in cell.stops:
         losses = next(trainer.run([stop]), None)  # None: step 0, or no network is finite
         columns = measure_stop(cfg, trainer, losses, probes)
         for i, row in enumerate(key_rows(cell)):

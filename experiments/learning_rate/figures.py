@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.sweeps import last, state
+from bnrepro.evidence.statistics import Above, exponential, t_interval
+from bnrepro.evidence.sweeps import accuracy, last, state
 from bnrepro.plots.bands import band
 from bnrepro.plots.style import RC, Arm, arm, on_data
-from bnrepro.plots.sweeps import STATES, accuracy
+from bnrepro.plots.sweeps import STATES
 from experiments.learning_rate.metrics import (
     ACTIVATIONS,
     ARMS,
@@ -24,14 +25,17 @@ from experiments.learning_rate.metrics import (
     networks,
     rows_of,
 )
-from experiments.learning_rate.tables import answer, factors, shown_network, tables
+from experiments.learning_rate.tables import (
+    answer,
+    effective_words,
+    factors,
+    shown_network,
+    tables,
+)
 
 __all__ = ["FIGURES", "answer", "tables"]
 
-LOOKS = {
-    "sigmoid": Arm("sigmoid", "#333333", "-"),
-    "relu": Arm("ReLU", "#8a8a8a", (0, (4, 2))),
-}
+LOOKS = {"sigmoid": Arm("sigmoid", "#222222", "-"), "relu": Arm("ReLU", "#8a8a8a", "--")}
 
 
 def rates_figure(evidence: Evidence) -> Figure:
@@ -45,7 +49,9 @@ def rates_figure(evidence: Evidence) -> Figure:
         axes[0].set_ylabel("test accuracy at the end; diverged: 0")
         axes[0].legend(loc="upper left", fontsize=8)
         ratio_panel(axes[-1], evidence)
-        title = f"With BN rates {factors(evidence)} times as high still train (▼: the largest)"
+        title = (
+            f"The largest rate that trains (▼ each seed's), with BN : without: {factors(evidence)}"
+        )
         figure.suptitle(on_data(title, evidence.data))
     return figure
 
@@ -57,7 +63,7 @@ def accuracy_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
         rows = last(rows_of(evidence, name, cell))
         rates = sorted(unique(rows, "lr"))
         values = [[accuracy(r) for r in rows if r["lr"] == rate] for rate in rates]
-        band(axis, rates, values, arm(name))
+        band(axis, rates, values, arm(name), interval=False)
         ends = [at_largest(rows, seed) for seed in all_seeds(evidence)]
         places = [row["lr"] for row in ends if row]
         marks: dict[str, Any] = {"color": arm(name).colour, "clip_on": False}
@@ -69,19 +75,25 @@ def accuracy_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 
 
 def ratio_panel(axis: Axes, evidence: Evidence) -> None:
-    """Largest rate that trains, with BN over without, against depth: every seed and the mean."""
-    width = shown_network(evidence)["width"]
-    for activation in activations(evidence):
-        cells = [c for c in networks(evidence, activation) if c["width"] == width]
-        ratios = [
-            [None if v is None else float(np.exp(v)) for v in log_rate_ratio(evidence, claim)]
-            for claim in ({"activation": activation, **cell} for cell in cells)
-        ]
-        band(axis, [c["depth"] for c in cells], ratios, LOOKS[activation], interval=False)
-        axis.set_xticks([c["depth"] for c in cells])
+    """Largest rate that trains, with BN over without: every seed, mean and interval, by network."""
+    shown = activations(evidence)
+    cells = networks(evidence, shown[0])
+    for shift, activation in zip((-0.12, 0.12), shown, strict=False):
+        look = LOOKS[activation]
+        for place, cell in enumerate(cells):
+            logs = log_rate_ratio(evidence, {"activation": activation, **cell})
+            known = [log for log in logs if log is not None]
+            x = [place + shift + 0.04] * len(known)
+            label = None if place else look.label
+            axis.plot(x, np.exp(known), ".", color=look.colour, alpha=0.5, label=label)
+            if known and not any(isinstance(log, Above) for log in known):
+                mean, low, high, _ = exponential(t_interval(known))
+                bars = [[mean - (low or mean)], [(high or mean) - mean]]
+                axis.errorbar(place + shift, mean, bars, fmt="o", color=look.colour)
     axis.axhline(1, color="black", linewidth=0.7)
     axis.set_yscale("log")
-    axis.set_xlabel("hidden layers")
+    axis.set_xticks(range(len(cells)), [f"{c['depth']} × {c['width']}" for c in cells])
+    axis.set_xlabel("hidden layers × units")
     axis.set_title("largest rate, with BN : without")
     axis.legend(fontsize=8)
 
@@ -148,7 +160,7 @@ def effective_figure(evidence: Evidence) -> Figure:
             axis.set_title(f"{ACTIVATIONS[activation]}, {cell['depth']} layers of {cell['width']}")
         axes[0][0].set_ylabel("test accuracy at the end")
         axes[0][0].legend(loc="upper left", fontsize=8)
-        title = "At equal effective step: weights that grow make the steps of BN's networks smaller"
+        title = f"At the largest rates that train, with BN : without: {effective_words(evidence)}"
         figure.suptitle(on_data(title, evidence.data))
     return figure
 

@@ -11,7 +11,7 @@ from typing import Any
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import Above, Values
 from bnrepro.evidence.steps import Curve, speed_up
-from bnrepro.evidence.sweeps import best_value, last, trains
+from bnrepro.evidence.sweeps import best_cell, last, trains
 from bnrepro.evidence.tables import Row
 
 ARMS = ("baseline", "bn")
@@ -93,7 +93,7 @@ def log_steps_ratio(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
 
 def best_curve(rows: Sequence[Row], seed: int) -> Curve:
     """Test accuracy over steps of a seed's network at its arm's best rate."""
-    rate = best_value(rows, "lr", seed)
+    rate = best_cell(rows, ["lr"], seed)["lr"]
     chosen = [row for row in rows if row["seed"] == seed and row["lr"] == rate]
     return [(r["step"], r["test_accuracy"]) for r in chosen if r["test_accuracy"] is not None]
 

@@ -3,15 +3,16 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import Above, Values, exponential, t_interval
-from bnrepro.evidence.sweeps import best_value, last, state
+from bnrepro.evidence.sweeps import accuracy, best_cell, last, state
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.style import arm
-from bnrepro.plots.sweeps import STATES, accuracy
+from bnrepro.plots.sweeps import STATES
 from experiments.learning_rate.metrics import (
     ACTIVATIONS,
     ARMS,
@@ -123,7 +124,7 @@ def best_table(evidence: Evidence) -> list[list[str]]:
 def best_rows(evidence: Evidence, name: str, cell: dict[str, Any]) -> list[Row]:
     """Each seed's last row at the rate that the other seeds' training losses choose."""
     rows = rows_of(evidence, name, cell)
-    best = {seed: best_value(rows, "lr", seed) for seed in all_seeds(evidence)}
+    best = {seed: best_cell(rows, ["lr"], seed)["lr"] for seed in all_seeds(evidence)}
     return [row for row in last(rows) if row["lr"] == best[row["seed"]]]
 
 
@@ -150,14 +151,35 @@ def beyond(rows: Sequence[Row]) -> list[Row]:
 
 
 def factors(evidence: Evidence) -> str:
-    """The smallest and largest mean ratio of the largest rates over all networks."""
-    logs = [
-        log_rate_ratio(evidence, {"activation": activation, **network})
-        for activation in activations(evidence)
-        for network in networks(evidence, activation)
-    ]
-    means = [math.exp(math.fsum(v or 0 for v in each) / len(each)) for each in logs]
-    return f"{min(means):.1f} to {max(means):.1f}"
+    """The median over seeds of the ratio of the largest rates, for the network of 4.1."""
+    network = shown_network(evidence)
+    parts = []
+    for activation in activations(evidence):
+        logs = log_rate_ratio(evidence, {"activation": activation, **network})
+        known = [log for log in logs if log is not None]
+        if known:
+            parts.append(f"{ACTIVATIONS[activation]} {math.exp(median(known)):.1f}")
+    return ", ".join(parts)
+
+
+def effective_words(evidence: Evidence) -> str:
+    """The geometric means over seeds of the ratios of rates and of effective steps there."""
+    network = shown_network(evidence)
+    parts = []
+    for activation in activations(evidence):
+        cell = {"activation": activation, **network}
+        plain, bn = (ends(evidence, name, cell) for name in ARMS)
+        both = [(a, b) for a, b in zip(plain, bn, strict=True) if a and b]
+        if both:
+            ratios = [geometric_ratio(both, column) for column in ("lr", "effective_step")]
+            name = ACTIVATIONS[activation]
+            parts.append(f"{name}: rate {ratios[0]:.1f}, effective step {ratios[1]:.1f}")
+    return "; ".join(parts)
+
+
+def geometric_ratio(pairs: Sequence[tuple[Row, Row]], column: str) -> float:
+    """Geometric mean of a column of the second rows over that of the first."""
+    return math.exp(math.fsum(math.log(b[column] / a[column]) for a, b in pairs) / len(pairs))
 
 
 def answer(evidence: Evidence) -> str:

@@ -64,6 +64,13 @@ def test_every_combination_of_the_axes_trains_for_every_seed():
     assert list(cells[4].slots) == [Slot(0, 3.0, 0.3), Slot(1, 3.0, 0.3)]
 
 
+def test_a_block_may_have_stops_of_its_own():
+    axes = {"arm": ["bn"], "lr": [0.1]}
+    rows = rows_of(config(sweep={"a": axes, "b": {**axes, "stops": [0, 1]}}, seeds=1))
+    steps = [(row["part"], row["step"]) for row in rows]
+    assert steps == [("a", 0), ("a", 3), ("a", 6), ("b", 0), ("b", 1)]
+
+
 def test_many_slots_are_shared_out_evenly():
     slots = [Slot(i, 0.1, 0.1) for i in range(11)]
     for most, sizes in ((11, [11]), (10, [6, 5]), (5, [4, 4, 3]), (1, [1] * 11)):
@@ -164,6 +171,7 @@ def test_networks_may_share_settings_of_the_model_the_optimiser_and_the_data():
         ({"sweep": {"a": {"arm": ["bn"], "lr": ["x"]}}}, r"sweep\.a\.lr.*must be a number"),
         ({"sweep": {"a": {"arm": ["bnn"], "lr": [1]}}}, r"sweep\.a\.arm=bnn: allowed are baseline"),
         ({"sweep": {"a": {"arm": ["bn"]}}}, r"sweep\.a\.lr: give its values"),
+        ({"sweep": {"a": {"arm": ["bn"], "lr": [1], "stops": [2, 1]}}}, r"a\.stops=.*must rise"),
         ({"probes": ["unit"]}, r"probes=unit: allowed are units, weights"),
         ({"stops": [5, 1]}, r"stops=.*must rise"),
     ],
