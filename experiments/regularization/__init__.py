@@ -15,7 +15,6 @@ with m.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from bnrepro.config.rules import setting
 from bnrepro.config.slot_sweep import SlotSweepConfig
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
@@ -33,8 +32,6 @@ class RegularizationConfig(SlotSweepConfig):
     OWN_AXES: ClassVar[tuple[str, ...]] = ("group",)  # m: examples that BN normalises together
     OWN_ARMS: ClassVar[tuple[str, ...]] = ("bn_tuned",)
     PROBES: ClassVar[tuple[str, ...]] = (*SlotSweepConfig.PROBES, "gap", "mates")
-
-    whole_steps: int = setting()  # of the networks whose update takes all images
 
     def check(self, prefix: str) -> None:
         """Raise a UserError as for any sweep, and for an m that does not divide the mini-batch."""

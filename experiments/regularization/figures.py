@@ -8,12 +8,11 @@ from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, unique
 from bnrepro.evidence.statistics import Values, t_interval
-from bnrepro.evidence.sweeps import last
+from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 from bnrepro.plots.bands import band
 from bnrepro.plots.style import ARMS, RC, on_data
 from experiments.regularization.metrics import (
-    accuracy,
     best_value,
     by_seed,
     gap,

@@ -1,18 +1,14 @@
 """Networks that overfit, and how much their outputs vary with the batch-mates of an example."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from bnrepro.data import Dataset
 from bnrepro.models.transforms import BatchTransform, Transform
-from bnrepro.run.cells import run_cells
 from bnrepro.seeding import stream
 from bnrepro.training.probes import divided_logits
-from bnrepro.training.slot_sweep import Hooks, Layers, SweepCell, measure_cell, sweep_cells
+from bnrepro.training.slot_sweep import Hooks, Layers, SweepCell, run_sweep
 from bnrepro.training.slots import SlotTrainer
 from experiments.regularization import RegularizationConfig
 
@@ -22,16 +18,7 @@ DIVISIONS = 8  # of the training images into mini-batches
 
 def run(cfg: RegularizationConfig) -> None:
     """Train every network and record a row at each stop."""
-    run_cells(cfg, sweep_cells(cfg), measure)
-
-
-def measure(
-    cfg: RegularizationConfig, data: Dataset, cell: SweepCell, device: torch.device
-) -> Iterator[dict[str, Any]]:
-    """The rows of a cell; networks whose update takes all images train for `whole_steps`."""
-    if cell.shared.get("batch") == cell.shared.get("train_images"):
-        cfg = replace(cfg, stops=[step for step in cfg.stops if step <= cfg.whole_steps])
-    yield from measure_cell(cfg, data, cell, device, HOOKS)
+    run_sweep(cfg, HOOKS)
 
 
 def transform(cfg: RegularizationConfig, cell: SweepCell) -> Transform | None:

@@ -2,7 +2,7 @@
 
 The gap is accuracy on (2,000 of) the training images minus test accuracy, both evaluated with
 population statistics and without Dropout. Where a claim compares arms, its networks have no L2, and
-`images` is the size of the training set.
+`images` is the size of the training set. A network that diverged has an accuracy of 0 and no gap.
 """
 
 import math
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import Values
-from bnrepro.evidence.sweeps import last
+from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 
 Value = Callable[[Row], float | None]
@@ -78,11 +78,6 @@ def gap_of_noise(evidence: Evidence, claim: Claim) -> Values:
 def log_noise(row: Row) -> float | None:
     """ln(noise); None for a network that diverged."""
     return math.log(row["noise"]) if row["noise"] else None
-
-
-def accuracy(row: Row) -> float | None:
-    """Test accuracy."""
-    return row["test_accuracy"]
 
 
 def gap(row: Row) -> float | None:

@@ -5,12 +5,11 @@ from itertools import product
 
 from bnrepro.evidence.evidence import Evidence, unique
 from bnrepro.evidence.statistics import Values, t_interval
-from bnrepro.evidence.sweeps import last
+from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.style import ARMS, Arm
 from experiments.regularization.metrics import (
-    accuracy,
     best_dropout,
     by_seed,
     gain_without_dropout,
@@ -46,16 +45,23 @@ def decays_of(evidence: Evidence) -> list[float]:
 def tables(evidence: Evidence) -> list[Table]:
     """Last and best test accuracy and the gap over Dropout and L2; groups of m."""
     return [
-        grid_table(evidence, "last test accuracy, %", lambda rows: by_seed(last(rows), accuracy)),
+        grid_table(
+            evidence, "last test accuracy, %", lambda rows: by_seed(last(rows), test_accuracy)
+        ),
         grid_table(evidence, "best test accuracy, %", best_accuracies),
         grid_table(evidence, "gap, percentage points", lambda rows: by_seed(last(rows), gap)),
         group_table(evidence),
     ]
 
 
+def test_accuracy(row: Row) -> float | None:
+    """Test accuracy; None for a network that diverged."""
+    return row["test_accuracy"]
+
+
 def best_accuracies(rows: Sequence[Row]) -> Values:
     """The highest test accuracy that each seed's network ever had."""
-    each = [[accuracy(r) or 0.0 for r in rows if r["seed"] == s] for s in unique(rows, "seed")]
+    each = [[accuracy(r) for r in rows if r["seed"] == s] for s in unique(rows, "seed")]
     return [max(values) for values in each]
 
 
@@ -90,7 +96,7 @@ def group_table(evidence: Evidence) -> list[list[str]]:
         noise = [row.get("noise") for row in found]
         known = [v for v in noise if v is not None]
         text = t_interval(known).text(3) if known else "–"
-        values = (percent_text(by_seed(found, value)) for value in (gap, accuracy))
+        values = (percent_text(by_seed(found, value)) for value in (gap, test_accuracy))
         rows.append([name, text, *values])
     return rows
 
