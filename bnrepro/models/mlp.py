@@ -191,7 +191,7 @@ class SlotMLP:
 
     def freeze(self, x: Tensor) -> list[HiddenLayer]:
         """Take the population statistics from images (N, inputs) as one batch; their layers."""
-        layers = self.forward(x)[1]
+        layers = self.with_transform(self.transform.estimator).forward(x)[1]
         for name, layer in zip(self.hidden, layers, strict=True):
             for key, value in self.transform.freeze(layer.state).items():
                 self.population[f"{name}.{key}"] = value

@@ -5,13 +5,13 @@ number.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bnrepro.models.mlp import HiddenLayer
+from bnrepro.models.mlp import HiddenLayer, SlotMLP
 from bnrepro.run.mirror import HISTOGRAM_EDGES
 from bnrepro.training.slots import SlotTrainer
 
@@ -39,6 +39,15 @@ def histogram(a: Tensor) -> list[list[int]]:
     low, high, bins = HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1], len(HISTOGRAM_EDGES) - 1
     places = ((a - low) * (bins / (high - low))).clamp_(0, bins - 1).nan_to_num_().long()
     return [torch.bincount(p.flatten(), minlength=bins).tolist() for p in places]
+
+
+def divided_logits(net: SlotMLP, x: Tensor, orders: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Logits (S, N, classes) of x (N, inputs), in its order, in training form once an order.
+
+    An order (N,) divides x into the mini-batches of the network's transform, one after the other.
+    """
+    for order in orders:
+        yield net.forward(x[order])[0][:, order.argsort()]
 
 
 def constant_units(trainer: SlotTrainer, layers: Sequence[HiddenLayer]) -> dict[str, Tensor]:

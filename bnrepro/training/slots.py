@@ -98,12 +98,9 @@ class SlotTrainer:
             yield losses.mean(0)
 
     def _train_step(self) -> Tensor:
-        index = self._batch(self.step)
-        shape = (len(self.slots), self.optim.batch)
-        x = self.x.index_select(0, index).view(*shape, -1)
         masks = self._masks() if self.drops else None
         with self._fetched():
-            losses, self.grads = self.net.gradients(x, self.labels[index].view(shape), masks)
+            losses, self.grads = self.net.gradients(*self.minibatch(self.step), masks)
         for name, grad in self.grads.items():
             if self.decays and name.endswith(".weight"):
                 grad = torch.addcmul(grad, self.net.params[name], self.decay)
@@ -120,6 +117,12 @@ class SlotTrainer:
         if self.replicas is None:
             return contextlib.nullcontext()
         return self.replicas.fetched(list(self.net.params.values()), self.step)
+
+    def minibatch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (S, B, inputs) and labels (S, B) of the mini-batches that follow that step."""
+        index = self._batch(step)
+        shape = (len(self.slots), self.optim.batch)
+        return self.x.index_select(0, index).view(*shape, -1), self.labels[index].view(shape)
 
     def _masks(self) -> tuple[Tensor, ...]:
         """Dropout's factors of each hidden layer's outputs at the next step, 0 or 1/(1 − p).
@@ -156,20 +159,26 @@ class SlotTrainer:
                 self.first_non_finite[slot] = first + int(bad[0])
                 self.lr[slot] = 0
 
-    @torch.no_grad()
     def accuracy(self, statistics: Statistics) -> tuple[Tensor, Tensor]:
         """Test accuracy and mean test loss of each slot, (S,) and (S,)."""
+        return self.evaluate(self.test_x, self.test_labels, statistics)
+
+    @torch.no_grad()
+    def evaluate(
+        self, images: Tensor, targets: Tensor, statistics: Statistics
+    ) -> tuple[Tensor, Tensor]:
+        """Accuracy and mean loss of each slot on images (N, inputs), (S,) and (S,)."""
         right = torch.zeros(len(self.slots), device=self.device)
         loss = torch.zeros(len(self.slots), device=self.device)
         for x, labels in zip(
-            self.test_x.split(EVALUATION_CHUNK),
-            self.test_labels.split(EVALUATION_CHUNK),
+            images.split(EVALUATION_CHUNK),
+            targets.split(EVALUATION_CHUNK),
             strict=True,
         ):
             log_p = torch.log_softmax(self.net.forward(x, statistics)[0], -1)
             right += (log_p.argmax(-1) == labels).sum(1)
             loss -= log_p.gather(-1, labels.view(1, -1, 1).expand(len(right), -1, 1)).sum((1, 2))
-        return right / len(self.test_x), loss / len(self.test_x)
+        return right / len(images), loss / len(images)
 
     def estimate_population(self) -> None:
         """Algorithm 2 over the training batches of one epoch, in the data's own order."""

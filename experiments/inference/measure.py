@@ -23,6 +23,7 @@ from bnrepro.norm import normalize
 from bnrepro.run.cells import run_cells
 from bnrepro.run.values import finite
 from bnrepro.seeding import stream
+from bnrepro.training.probes import divided_logits
 from bnrepro.training.slots import SlotTrainer
 from experiments.inference import InferenceConfig
 from experiments.inference.folding import fold_rows
@@ -219,11 +220,11 @@ def spread_rows(cfg: InferenceConfig, trainer: SlotTrainer) -> Iterator[Row]:
     n, m = cfg.regroupings, trainer.optim.batch
     count = min(cfg.company_examples, len(trainer.test_x)) // m * m
     labels, examples = trainer.test_labels[:count], torch.arange(count)
+    net = trainer.net.with_transform(BatchTransform(cfg.eps, group=m))
+    orders = (random_order(count, count, m, "division", i).to(trainer.device) for i in range(n))
     votes, truths = [], []
-    for division in range(n):
-        order = random_order(count, count, m, "division", division).to(trainer.device)
-        logits, _ = forward_batches(cfg, trainer, trainer.test_x[order])
-        p = torch.softmax(logits, -1)[:, order.argsort()]  # in the test set's order
+    for logits in divided_logits(net, trainer.test_x[:count], orders):
+        p = torch.softmax(logits, -1)
         votes.append(F.one_hot(p.argmax(-1), p.shape[-1]))
         truths.append(p[:, examples, labels])
     tally = torch.stack(votes).sum(0).float()

@@ -28,10 +28,10 @@ from bnrepro.models.transforms import BatchTransform, Transform
 from bnrepro.run.cells import run_cells
 from bnrepro.run.values import finite
 from bnrepro.seeding import stream
+from bnrepro.training.distributions import Shape, density, distances, measure_shape
 from bnrepro.training.slots import SlotTrainer
 from experiments.placement import PlacementConfig
 from experiments.placement.convolution import KINDS, conv_rows, exact_rows
-from experiments.placement.shape import Shape, density, distances, measure_shape
 
 ARMS: dict[str, Callable[[float], Transform]] = {  # what normalises, made with ε
     "none": lambda eps: Transform(),

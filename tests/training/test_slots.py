@@ -166,6 +166,17 @@ def test_measuring_accuracy_changes_nothing():
     assert torch.equal(expected, torch.stack(seen))
 
 
+def test_training_images_are_evaluated_as_test_images_are():
+    t = trainer([Slot(0, 0.3, 0.2), Slot(1, 0.3, 0.2)], "model.norm=batch")
+    train(t, 10)
+    accuracy, loss = t.evaluate(t.x, t.labels, "moving")
+    logits = t.net.forward(t.x, "moving")[0]
+    for i in range(2):
+        torch.testing.assert_close(accuracy[i], (logits[i].argmax(-1) == t.labels).float().mean())
+        torch.testing.assert_close(loss[i], torch.nn.functional.cross_entropy(logits[i], t.labels))
+    assert torch.equal(t.evaluate(t.test_x, t.test_labels, "moving")[0], t.accuracy("moving")[0])
+
+
 def test_a_batch_larger_than_the_data_set_is_an_error():
     with pytest.raises(UserError, match=r"optim\.batch=300.*only 200"):
         trainer([Slot(0, 0.1, 0.1)], "optim.batch=300")
