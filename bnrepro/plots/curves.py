@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from bnrepro.evidence.evidence import Evidence, grouped
 from bnrepro.evidence.statistics import combine, t_interval
@@ -92,6 +93,13 @@ def step_axis(axis: Axes) -> None:
     """Training steps from 0 on, 10000 written as 10K, the paper's way."""
     axis.set_xlim(left=0)
     axis.xaxis.set_major_formatter(thousands())
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 of each decade, written out."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def thousands() -> FuncFormatter:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import t_interval
 from bnrepro.plots.bands import band
+from bnrepro.plots.curves import plain_numbers
 from bnrepro.plots.style import RC
 from experiments.covariate_shift.metrics import last_step, means, steps_by_seed
 from experiments.covariate_shift.tables import (
@@ -72,13 +72,6 @@ def _drift_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     axis.set_xticks(lags, [f"{lag:,}" for lag in lags])
     plain_numbers(axis.yaxis)
     axis.minorticks_off()
-
-
-def plain_numbers(axis: Axis) -> None:
-    """Ticks at 1, 2 and 5 of each decade, written out."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
 
 
 def parts_figure(evidence: Evidence) -> Figure:
@@ -158,7 +151,7 @@ def _noise_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
         if network.noise:
             axis.annotate(f"κ = {network.noise:g}", (x, y), (6, 6), textcoords="offset points")
     axis.set(xscale="log", yscale="log", xlabel="drift of a, in units of its spread")
-    axis.set_ylabel(f"steps to {100 * SHARE:g} % of the plain network's best accuracy")
+    axis.set_ylabel(f"steps to {100 * SHARE:g} % of the plain\nnetwork's best accuracy")
     ticks = [step for step in STEPS if step < last]
     axis.set_yticks([*ticks, NEVER * last], [*(f"{step:,}" for step in ticks), "never"])
     axis.yaxis.set_minor_locator(NullLocator())

@@ -11,6 +11,7 @@ from bnrepro.evidence.statistics import Values, t_interval
 from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 from bnrepro.plots.bands import band
+from bnrepro.plots.curves import plain_numbers
 from bnrepro.plots.style import ARMS, RC, on_data
 from experiments.regularization.metrics import (
     best_value,
@@ -26,6 +27,7 @@ from experiments.regularization.tables import LOOKS, answer, images_of, tables
 __all__ = ["FIGURES", "answer", "tables"]
 
 MARKERS = {"baseline": "^", "bn": "o", "bn_tuned": "s"}
+DEEPEST = 15  # points of accuracy below the best that a panel shows
 Choose = Callable[[str, int], list[Row]]  # the rows of an arm on so many images
 
 
@@ -82,6 +84,10 @@ def _panel(axis: Axes, key: str, values: Sequence[float], rows: Mapping[str, lis
         if known:
             axis.plot(best, t_interval(known).mean, "*", color=look.colour, ms=14)
     axis.set_xticks(range(len(values)), [f"{value:g}" for value in values])
+    shown = [
+        100 * row["test_accuracy"] for each in rows.values() for row in each if row["test_accuracy"]
+    ]
+    axis.set_ylim(max(min(shown), max(shown) - DEEPEST) - 1, max(shown) + 1)  # intervals may go on
 
 
 def percent(values: Values) -> Values:
@@ -108,6 +114,7 @@ def groups_figure(evidence: Evidence) -> Figure:
         noise = [[row["noise"] for row in group_rows(evidence, m)] for m in sizes[:-1]]
         band(axes[0], sizes[:-1], noise, ARMS["bn"])
         axes[0].set(yscale="log", title="noise", ylabel="std of a logit over batch-mates / images")
+        plain_numbers(axes[0].yaxis)
         gaps = [percent(by_seed(group_rows(evidence, m), gap)) for m in sizes]
         band(axes[1], sizes, gaps, ARMS["bn"])
         _plain_line(axes[1], percent(by_seed(last(evidence.plain), gap)))

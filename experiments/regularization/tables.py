@@ -45,9 +45,7 @@ def decays_of(evidence: Evidence) -> list[float]:
 def tables(evidence: Evidence) -> list[Table]:
     """Last and best test accuracy and the gap over Dropout and L2; groups of m."""
     return [
-        grid_table(
-            evidence, "last test accuracy, %", lambda rows: by_seed(last(rows), test_accuracy)
-        ),
+        grid_table(evidence, "last test accuracy, %", last_accuracies),
         grid_table(evidence, "best test accuracy, %", best_accuracies),
         grid_table(evidence, "gap, percentage points", lambda rows: by_seed(last(rows), gap)),
         group_table(evidence),
@@ -57,6 +55,11 @@ def tables(evidence: Evidence) -> list[Table]:
 def test_accuracy(row: Row) -> float | None:
     """Test accuracy; None for a network that diverged."""
     return row["test_accuracy"]
+
+
+def last_accuracies(rows: Sequence[Row]) -> Values:
+    """The test accuracy of each seed's network at the end."""
+    return by_seed(last(rows), test_accuracy)
 
 
 def best_accuracies(rows: Sequence[Row]) -> Values:
