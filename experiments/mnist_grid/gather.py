@@ -67,7 +67,7 @@ def slot_rows(folder: Path, slots: Sequence[Slot]) -> list[Row]:
     result = []
     for slot in slots:
         rows = found.get(slot, [])
-        end = rows[-1] if rows else {"step": 0, "train_loss": None}
+        end: Row = rows[-1] if rows else {"step": 0, "train_loss": None}
         diverged = not rows or end["step"] < last
         result.append(
             {
