@@ -129,8 +129,6 @@ def share_input_axis(axes: Sequence[Axes]) -> None:
 
 FIGURES = {"figure-1": figure_1, "units": unit_sheet}
 
-# --- tables and the answer -----------------------------------------------------------------------
-
 Value = Callable[[Evidence, str, int], float | None]  # of an arm's seed
 
 
