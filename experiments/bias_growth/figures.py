@@ -171,16 +171,11 @@ def by_arm(evidence: Evidence, activation: str) -> dict[str, list[Row]]:
     """The last rows of one network by their arm in words."""
     rows = metrics.last_rows(evidence, activation=activation)
     arms: dict[str, list[Row]] = {}
-    for (transform, gradient, every), each in grouped(
-        rows, "transform", "gradient", "every"
-    ).items():
+    through = {"scale": "BN (γ = 1, β = 0)", "centre": "centring, through the mean"}
+    for (kind, gradient, every), each in grouped(rows, "transform", "gradient", "every").items():
         steps = "each step" if every == 1 else f"every {every} steps"
-        label = f"centring{', scaling' * (transform == 'scale')} outside, {steps}"
-        if gradient == "through":
-            label = {"scale": "BN (γ = 1, β = 0)", "centre": "centring, through the mean"}[
-                transform
-            ]
-        arms[label] = each
+        outside = f"centring{', scaling' * (kind == 'scale')} outside, {steps}"
+        arms[through[kind] if gradient == "through" else outside] = each
     return arms
 
 
