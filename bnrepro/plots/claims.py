@@ -78,19 +78,6 @@ def claims_table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(header) + "\n"
 
 
-def counts_table(verdicts: Sequence[Verdict]) -> str:
-    """How the claims of each experiment came out, for a page that has no room for all of them."""
-    words = ("holds", "fails", "inconclusive", "not run")
-    rows = [["experiment", "claims", *words, "which do not hold"]]
-    for experiment in dict.fromkeys(v.claim["experiment"] for v in verdicts):
-        own = [v for v in verdicts if v.claim["experiment"] == experiment]
-        counts = [str(sum(v.verdict == word for v in own)) for word in words]
-        scale = own[0].scale
-        failing = ", ".join(f"`{v.claim['id']}`" for v in own if v.verdict != "holds") or "–"
-        rows.append([f"`{experiment}`, scale {scale}", str(len(own)), *counts, failing])
-    return markdown(rows)
-
-
 def report_text(verdicts: Sequence[Verdict]) -> str:
     """results/REPORT.md."""
     parts = [

@@ -15,15 +15,7 @@ from bnrepro.experiment import Table
 from bnrepro.plots.curves import seed_lines
 from bnrepro.plots.panels import legend_below, panels
 from bnrepro.plots.style import Arm, arm, nonlinearity
-from experiments.bias_growth.metrics import (
-    LIMIT,
-    blown_up,
-    bounded,
-    exact,
-    last_rows,
-    output_deviation,
-    shown_rate,
-)
+from experiments.bias_growth import metrics
 
 EXACT = {
     "bias": ("bias b, RMS over units", "(a) b alone trained: it grows by the same step …"),
@@ -62,8 +54,8 @@ def exact_figure(evidence: Evidence) -> Figure:
     """Bias, loss and the drive Σ ∂ℓ/∂x̂ over full-batch steps, every seed a line."""
     figure, (axes,) = panels(1, 3, (13, 4.1))
     for axis, (column, (name, title)) in zip(axes, EXACT.items(), strict=True):
-        arm_lines(axis, exact(evidence), column, EXACT_ARMS)
-        seed_lines(axis, exact(evidence, above=True), column, ABOVE)
+        arm_lines(axis, metrics.exact(evidence), column, EXACT_ARMS)
+        seed_lines(axis, metrics.exact(evidence, above=True), column, ABOVE)
         axis.set(title=title, xlabel="gradient step on all the data", ylabel=name)
     axes[1].set_ylim(bottom=0)
     axes[2].set_yscale("log")
@@ -81,7 +73,7 @@ def blow_up_figure(evidence: Evidence) -> Figure:
         blow_up_map(axis, evidence, activation)
     figure.suptitle(
         "Median training loss at the end; dark and ✗: seeds that blew up (loss not finite or "
-        f"above {LIMIT:.1f}, twice that of guessing)"
+        f"above {metrics.LIMIT:.1f}, twice that of guessing)"
     )
     figure.tight_layout()
     return figure
@@ -93,7 +85,7 @@ def blow_up_map(axis: Axes, evidence: Evidence, activation: str) -> None:
     shares = np.zeros((len(arms), len(rates)))
     for (i, name), (j, lr) in product(enumerate(arms), enumerate(rates)):
         found = [row for row in arms[name] if row["lr"] == lr]
-        shares[i, j] = sum(map(blown_up, found)) / len(found)
+        shares[i, j] = sum(map(metrics.blown_up, found)) / len(found)
         colour = "white" if shares[i, j] > 0.5 else "black"
         axis.annotate(cell_text(found), (j, i), color=colour, ha="center", va="center", fontsize=9)
     axis.imshow(shares, cmap="OrRd", vmin=0, vmax=1.15, aspect="auto")
@@ -107,7 +99,7 @@ def blow_up_map(axis: Axes, evidence: Evidence, activation: str) -> None:
 
 def cell_text(rows: Sequence[Row]) -> str:
     """Median last loss of the seeds, and how many of them blew up."""
-    loss, count = upper_median([row["loss"] for row in rows]), sum(map(blown_up, rows))
+    loss, count = upper_median([row["loss"] for row in rows]), sum(map(metrics.blown_up, rows))
     text = f"{loss:.0f}" if 10 <= loss <= 1e4 else f"{loss:.2g}" if loss < 10 else f"{loss:.0e}"
     text = "not finite" if np.isinf(loss) else text
     return f"{text}\n✗ {count}/{len(rows)}" if count else text
@@ -118,12 +110,12 @@ def curves_figure(evidence: Evidence) -> Figure:
     activations = unique(evidence.training, "activation")
     figure, grid = panels(len(activations), len(CURVES), (16.5, 3.3 * len(activations)))
     for axes, activation in zip(grid, activations, strict=True):
-        lr = shown_rate(evidence, activation)
+        lr = metrics.shown_rate(evidence, activation)
         rows = evidence.where("training", activation=activation, lr=lr, every=1)
         for axis, (column, (name, limits)) in zip(axes, CURVES.items(), strict=True):
             arm_lines(axis, rows, column, TRAINED_ARMS)
             axis.set(yscale="log", ylim=limits, ylabel=name)
-        axes[0].axhline(LIMIT, color="black", linewidth=0.8)
+        axes[0].axhline(metrics.LIMIT, color="black", linewidth=0.8)
         axes[0].set_title(f"{nonlinearity(activation)} network, rate {lr:g}", loc="left")
     for axis in grid[-1]:
         axis.set_xlabel("training step")
@@ -139,9 +131,6 @@ def curves_figure(evidence: Evidence) -> Figure:
 FIGURES = {"blow-up": blow_up_figure, "bias": exact_figure, "curves": curves_figure}
 
 
-# --- tables and the answer -----------------------------------------------------------------------
-
-
 def tables(evidence: Evidence) -> list[Table]:
     """The exact part, where training blew up, and what became of the last hidden layer."""
     return [exact_table(evidence), training_table(evidence), growth_table(evidence)]
@@ -149,27 +138,25 @@ def tables(evidence: Evidence) -> list[Table]:
 
 def exact_table(evidence: Evidence) -> Table:
     """A row an arm of the exact part, extremes over seeds and steps."""
-    deviations = ["largest deviation of Δb", "of x̂", "of the loss"]
-    header = ["exact, float64", "RMS of b at the end", *deviations, "last Σ ∂ℓ/∂x̂ / first"]
-    arms = grouped(evidence.exact, "transform", "gradient", "above").values()
-    return [header, *([exact_label(rows[0]), *exact_cells(rows)] for rows in arms)]
-
-
-def exact_label(row: Row) -> str:
-    """An arm of the exact part in words."""
-    kind = "centring and scaling" if row["transform"] == "scale" else "centring"
-    where = "gradient through" if row["gradient"] == "through" else "outside"
-    return f"{kind}, {where}" + (", layer above trained too" if row["above"] else "")
-
-
-def exact_cells(rows: Sequence[Row]) -> list[str]:
-    """One arm's numbers for `exact_table`."""
-    seeds = grouped(rows, "seed").values()
-    columns = ("step_deviation", "output_deviation", "loss_deviation")
-    worst = [number_text(largest(row[column] for row in rows), ".2g") for column in columns]
-    first, last = ([each[i]["drive"] for each in seeds] for i in (0, -1))
-    ratios = combine(lambda end, start: end / start, last, first)
-    return [span([each[-1]["bias"] for each in seeds]), *worst, span(ratios)]
+    deviations = {
+        "step_deviation": "largest deviation of Δb",
+        "output_deviation": "of x̂",
+        "loss_deviation": "of the loss",
+    }
+    header = ["exact, float64", "RMS of b at the end", *deviations.values()]
+    table = [[*header, "last Σ ∂ℓ/∂x̂ / first"]]
+    arms = grouped(evidence.exact, "transform", "gradient", "above")
+    for (transform, gradient, above), rows in arms.items():
+        kind = "centring and scaling" if transform == "scale" else "centring"
+        where = "gradient through" if gradient == "through" else "outside"
+        label = f"{kind}, {where}" + (", layer above trained too" if above else "")
+        worst = (largest(row[column] for row in rows) for column in deviations)
+        seeds = grouped(rows, "seed").values()
+        ends, drives = ([each[-1][column] for each in seeds] for column in ("bias", "drive"))
+        ratios = combine(lambda end, first: end / first, drives, [e[0]["drive"] for e in seeds])
+        cells = [span(ends), *(number_text(value, ".2g") for value in worst), span(ratios)]
+        table.append([label, *cells])
+    return table
 
 
 def span(values: Sequence[float | None]) -> str:
@@ -180,19 +167,16 @@ def span(values: Sequence[float | None]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def arm_label(row: Row) -> str:
-    """An arm of the training part in words."""
-    if row["gradient"] == "through":
-        return "BN (γ = 1, β = 0)" if row["transform"] == "scale" else "centring, through the mean"
-    steps = "each step" if row["every"] == 1 else f"every {row['every']} steps"
-    kind = "centring" if row["transform"] == "centre" else "centring, scaling"
-    return f"{kind} outside, {steps}"
-
-
 def by_arm(evidence: Evidence, activation: str) -> dict[str, list[Row]]:
-    """The last rows of one network by their arm's label."""
-    arms = grouped(last_rows(evidence, activation=activation), "transform", "gradient", "every")
-    return {arm_label(rows[0]): rows for rows in arms.values()}
+    """The last rows of one network by their arm in words."""
+    rows = metrics.last_rows(evidence, activation=activation)
+    arms: dict[str, list[Row]] = {}
+    through = {"scale": "BN (γ = 1, β = 0)", "centre": "centring, through the mean"}
+    for (kind, gradient, every), each in grouped(rows, "transform", "gradient", "every").items():
+        steps = "each step" if every == 1 else f"every {every} steps"
+        outside = f"centring{', scaling' * (kind == 'scale')} outside, {steps}"
+        arms[through[kind] if gradient == "through" else outside] = each
+    return arms
 
 
 def training_table(evidence: Evidence) -> Table:
@@ -214,7 +198,7 @@ def growth_table(evidence: Evidence) -> Table:
     columns = {"loss": "training loss", "bias": "RMS of b", "weight": "‖W‖", "std": "σ of Wu + b"}
     table = [["at the end, median seed", *columns.values()]]
     for activation in unique(evidence.training, "activation"):
-        lr = shown_rate(evidence, activation)
+        lr = metrics.shown_rate(evidence, activation)
         for label, rows in by_arm(evidence, activation).items():
             medians = [upper_median([r[c] for r in rows if r["lr"] == lr]) for c in columns]
             name = f"{nonlinearity(activation)} network, rate {lr:g}: {label}"
@@ -224,14 +208,14 @@ def growth_table(evidence: Evidence) -> Table:
 
 def answer(evidence: Evidence) -> str:
     """What came out, in one sentence."""
-    outside = grouped(exact(evidence, transform="centre", gradient="outside"), "seed").values()
-    ends = [rows[-1] for rows in outside]
-    bn = last_rows(evidence, gradient="through", transform="scale")
-    centre = bounded(evidence, transform="centre", gradient="outside")
-    through = bounded(evidence, transform="centre", gradient="through")
-    scale = bounded(evidence, transform="scale", gradient="outside")
+    outside = metrics.exact(evidence, transform="centre", gradient="outside")
+    ends = [rows[-1] for rows in grouped(outside, "seed").values()]
+    bn = metrics.last_rows(evidence, gradient="through", transform="scale")
+    centre = metrics.bounded(evidence, transform="centre", gradient="outside")
+    through = metrics.bounded(evidence, transform="centre", gradient="through")
+    scale = metrics.bounded(evidence, transform="scale", gradient="outside")
     grown = span([row["bias"] for row in ends])
-    change = number_text(largest(output_deviation(evidence, {})), ".0e")
+    change = number_text(largest(metrics.output_deviation(evidence, {})), ".0e")
     return (
         f"With b alone trained its RMS reaches {grown} in {ends[0]['step']:,} equal steps while "
         f"output and loss stay to {change}. Trained in full, BN blows up in {count(bn)} runs; at "
@@ -243,4 +227,4 @@ def answer(evidence: Evidence) -> str:
 
 def count(rows: Sequence[Row]) -> str:
     """How many networks blew up, by their last rows."""
-    return f"{sum(map(blown_up, rows))} of {len(rows)}"
+    return f"{sum(map(metrics.blown_up, rows))} of {len(rows)}"

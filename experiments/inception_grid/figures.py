@@ -33,9 +33,6 @@ def name_of(search: str) -> str:
     return name if search in NAMES else f"{name} ({search})"
 
 
-# --- the figure ----------------------------------------------------------------------------------
-
-
 def searches(evidence: Evidence) -> Figure:
     """(a) the plain network's rate; (b) the speed of decay; (c, d) what the multipliers do."""
     figure, ((rate, speed), (accuracy, steps)) = panels(2, 2, (11, 7.4))
@@ -137,8 +134,6 @@ def value_axis(axis: Axes, cells: Sequence[Row], label: str) -> None:
 
 
 FIGURES = {"searches": searches}
-
-# --- the table and the answer --------------------------------------------------------------------
 
 
 def tables(evidence: Evidence) -> list[Table]:

@@ -13,14 +13,7 @@ from bnrepro.experiment import Table
 from bnrepro.plots.curves import lines, mark_diverged, seed_lines
 from bnrepro.plots.panels import legend_below, panels, steps_from_0
 from bnrepro.plots.style import arm, nonlinearity
-from experiments.jacobian.metrics import (
-    NEAR,
-    QUANTILES,
-    arm_rows,
-    layer_means,
-    measured_steps,
-    share_gain,
-)
+from experiments.jacobian import metrics
 
 MARKERS = {"random": "x", "baseline": "s", "bn": "o"}
 FLOOR = 1e-3  # singular values below are drawn here: those of a rank-deficient Jacobian are 0
@@ -38,13 +31,10 @@ def shown_width(evidence: Evidence) -> int:
     return 100 if 100 in widths else max(widths)
 
 
-# --- singular values -----------------------------------------------------------------------------
-
-
 def values_figure(evidence: Evidence) -> Figure:
     """A row an activation: the spectrum before and after training, its share over steps, widths."""
     activations = unique(evidence.network, "activation")
-    width, steps = shown_width(evidence), measured_steps(evidence)
+    width, steps = shown_width(evidence), metrics.measured_steps(evidence)
     figure, grid = panels(len(activations), 4, (15.5, 3.7 * len(activations)))
     for axes, activation in zip(grid, activations, strict=True):
         name = nonlinearity(activation)
@@ -66,13 +56,13 @@ def moment(step: int) -> str:
 
 def spectrum_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
     """Quantiles of the singular values, a line a seed; the band is what counts as close to 1."""
-    axis.axhspan(*NEAR, color="#e3e8d4", zorder=0, label="close to 1: within [½, 2]")
+    axis.axhspan(*metrics.NEAR, color="#e3e8d4", zorder=0, label="close to 1: within [½, 2]")
     axis.axhline(1, color="black", linewidth=0.7)
     for name in MARKERS:
-        seeds = grouped(arm_rows(evidence, name, **cell), "seed").values()
-        values = [[mean(row[f"q{q}"] for row in rows) for q in QUANTILES] for rows in seeds]
+        seeds = grouped(metrics.arm_rows(evidence, name, **cell), "seed").values()
+        values = [[mean(row[f"q{q}"] for row in rows) for q in metrics.QUANTILES] for rows in seeds]
         heights = [[v if v is None else max(v, FLOOR) for v in each] for each in values]
-        lines(axis, [(QUANTILES, each) for each in heights], arm(name), linewidth=1.3)
+        lines(axis, [(metrics.QUANTILES, each) for each in heights], arm(name), linewidth=1.3)
     axis.set(yscale="log", ylim=(FLOOR, 20))
     axis.set(xlabel="singular values up to this rank, %", ylabel="singular value of J")
 
@@ -89,21 +79,21 @@ def random_levels(
 ) -> None:
     """A level line a seed: what random matrices have."""
     label, colour, dash = arm("random")
-    for level in known(layer_means(evidence, column, arm="random", width=width)):
+    for level in known(metrics.layer_means(evidence, column, arm="random", width=width)):
         axis.axhline(factor * level, color=colour, linestyle=dash, linewidth=1.3, label=label)
 
 
 def step_panel(axis: Axes, evidence: Evidence, column: str, factor: float = 1, **cell: Any) -> None:
     """A column over training, a line a seed, on an axis that has room for step 0."""
     for name in ("baseline", "bn"):
-        networks = grouped(arm_rows(evidence, name, **cell), "seed", "step").items()
+        networks = grouped(metrics.arm_rows(evidence, name, **cell), "seed", "step").items()
         rows = [
             {"seed": seed, "step": step, column: mean(row[column] for row in layers)}
             for (seed, step), layers in networks
         ]
         cross = column != "condition"  # which a finite network may lack
         seed_lines(axis, rows, column, arm(name), factor, cross, marker=".")
-    steps_from_0(axis, measured_steps(evidence), ",", linscale=0.5)
+    steps_from_0(axis, metrics.measured_steps(evidence), ",", linscale=0.5)
     axis.set_xlabel("training step")
 
 
@@ -113,7 +103,7 @@ def width_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
     for offset, (name, marker) in enumerate(MARKERS.items(), start=-1):
         look = arm(name)
         for place, width in enumerate(widths):
-            values = layer_means(evidence, "share", arm=name, width=width, **cell)
+            values = metrics.layer_means(evidence, "share", arm=name, width=width, **cell)
             heights, x = [100 * v for v in known(values)], place + 0.2 * offset
             style: dict[str, Any] = {"fillstyle": "none", "markersize": 6}
             axis.plot([x] * len(heights), heights, marker, color=look.colour, **style)
@@ -121,9 +111,6 @@ def width_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
             mark_diverged(axis, lost, look.colour, f"{look.label}: diverged")
     axis.set_xticks(range(len(widths)), [str(w) for w in widths])
     axis.set(xlim=(-0.5, len(widths) - 0.5), ylim=(0, 100), xlabel="units a layer", ylabel=SHARE)
-
-
-# --- premises ------------------------------------------------------------------------------------
 
 
 def premises_figure(evidence: Evidence) -> Figure:
@@ -162,8 +149,6 @@ def condition_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
 
 FIGURES = {"singular-values": values_figure, "premises": premises_figure}
 
-# --- tables --------------------------------------------------------------------------------------
-
 COLUMNS: dict[
     str, tuple[Any, ...]
 ] = {  # of the rows, digits, a factor, and what is shown where a finite network has none
@@ -191,7 +176,10 @@ def tables(evidence: Evidence) -> list[Table]:
 
 def network_table(evidence: Evidence) -> Table:
     """A row a network, before and after training: mean and 95 % interval over seeds."""
-    steps, rows = measured_steps(evidence), [["network", "step", *COLUMNS, "share, mean J, %"]]
+    steps, rows = (
+        metrics.measured_steps(evidence),
+        [["network", "step", *COLUMNS, "share, mean J, %"]],
+    )
     activations, widths = (unique(evidence.network, key) for key in ("activation", "width"))
     ends = sorted({steps[0], steps[-1]})
     for activation, width, step, name in product(activations, widths, ends, ("baseline", "bn")):
@@ -212,7 +200,9 @@ def interval(
     **cell: Any,
 ) -> str:
     """Mean and 95 % interval over seeds of a column, in words of a table."""
-    return mean_text(layer_means(evidence, column, **cell), digits, factor, lost=lost or None)
+    return mean_text(
+        metrics.layer_means(evidence, column, **cell), digits, factor, lost=lost or None
+    )
 
 
 def random_table(evidence: Evidence) -> Table:
@@ -230,17 +220,20 @@ def random_table(evidence: Evidence) -> Table:
 
 def answer(evidence: Evidence) -> str:
     """The answer in one line."""
-    width, step = shown_width(evidence), measured_steps(evidence)[-1]
+    width, step = shown_width(evidence), metrics.measured_steps(evidence)[-1]
     activations = unique(evidence.network, "activation")
     activation = "sigmoid" if "sigmoid" in activations else activations[0]
     cell = {"activation": activation, "width": width, "step": step}
     shares = {
-        name: mean_text(layer_means(evidence, "share", arm=name, **cell), 1, 100, " %",
+        name: mean_text(metrics.layer_means(evidence, "share", arm=name, **cell), 1, 100, " %",
                         lost="an unknown share (diverged)")
         for name in MARKERS
     }  # fmt: skip
     claim = {**cell, "at": "last", "arm": "bn"}
-    words = [compared(share_gain(evidence, claim | {"against": a})) for a in ("baseline", "random")]
+    words = [
+        compared(metrics.share_gain(evidence, claim | {"against": a}))
+        for a in ("baseline", "random")
+    ]
     return (
         f"After {step:,} steps ({nonlinearity(activation)}, width {width}) {shares['bn']} of the "
         f"singular values lie within [½, 2] with BN, {words[0]} without ({shares['baseline']}) and "

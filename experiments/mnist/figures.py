@@ -1,6 +1,7 @@
 """Figure 1 of the paper, the sheet of units beside it, and every seed's values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -10,8 +11,9 @@ from matplotlib.figure import Figure
 
 from bnrepro.evidence.drift import TYPICAL_RANK
 from bnrepro.evidence.evidence import Evidence, grouped, unique
-from bnrepro.evidence.statistics import each_text, known, mean_text
+from bnrepro.evidence.statistics import Values, each_text, known, mean_text
 from bnrepro.evidence.steps import steps_to
+from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import mean_and_interval, percentile_lines, step_axis
 from bnrepro.plots.panels import panels
@@ -29,7 +31,6 @@ PAIRS = (
     ("bn_tuned", "baseline"),
     ("bn_tuned", "baseline_tuned"),
 )
-DIVERGED = "diverged at step"
 DRIFTS = {"median": "median", "relative": "median / spread", "spread": "log spread"}
 
 
@@ -129,94 +130,60 @@ def share_input_axis(axes: Sequence[Axes]) -> None:
 
 FIGURES = {"figure-1": figure_1, "units": unit_sheet}
 
-# --- tables and the answer -----------------------------------------------------------------------
-
-Value = Callable[[Evidence, str, int], float | None]  # of an arm's seed
-
 
 class Line(NamedTuple):
     """A line of the tables."""
 
     label: str
-    value: Value
     digits: int
     censored: bool = False  # a missing value means "not reached", not "not measured"
 
 
+DIVERGED = Line("diverged at step", 0)
+
+
 def tables(evidence: Evidence) -> list[Table]:
     """The summary over seeds, the speed of the arms with BN, and every seed's values."""
-    seeds = [seed_rows(evidence, variant) for variant in evidence.variants]
-    return [summary_rows(evidence), speed_rows(evidence, PAIRS), *seeds]
+    arms = {variant: arm_lines(evidence, variant) for variant in evidence.variants}
+    seeds = [seed_rows(evidence, variant, lines) for variant, lines in arms.items()]
+    return [summary_rows(evidence, arms), speed_rows(evidence, PAIRS), *seeds]
 
 
-def lines(evidence: Evidence) -> list[Line]:
-    """The lines of the tables."""
-    layers = unique(evidence.units, "layer")
-    drifts = [(mode, kind) for mode in ("training", "inference") for kind in DRIFTS]
-    saturated = layers if input_name(evidence) == "input to the sigmoid" else []
-    return [
-        *(Line(f"test accuracy at step {s:,}", accuracy_at(s), 4) for s in ACCURACY_AT),
-        Line("best test accuracy", column("best_test_accuracy"), 4),
-        Line(
-            "last test accuracy, Algorithm 2's statistics",
-            column("final_test_accuracy_population"),
-            4,
-        ),
-        *(Line(f"steps to {t:.0%}", reached(t, "step"), 0, True) for t in TARGETS),
-        *(Line(f"seconds to {t:.0%}", reached(t, "wall_s"), 1, True) for t in TARGETS),
-        *(
-            Line(f"drift of the {DRIFTS[d]}, {mode} mode", column(f"drift_{d}_{mode}_{layer}"), 3)
-            for layer in layers[-1:]
-            for mode, d in drifts
-        ),
-        *(
-            Line(f"share saturated, hidden layer {name[6:]}, last step", last_of(name), 4)
-            for name in saturated
-        ),
-        Line("seconds, all seeds of the arm together", column("wall_s"), 1),
-        Line(DIVERGED, column("first_non_finite_step"), 0),
-    ]
+def arm_lines(evidence: Evidence, variant: str) -> dict[Line, list[float | None]]:
+    """Every line with its value for each seed of an arm."""
+    runs = [run_lines(evidence, evidence.run(variant, s)) for s in evidence.seeds(variant)]
+    return {line: [run[line] for run in runs] for line in runs[0]}
 
 
-def accuracy_at(step: int) -> Value:
-    """Test accuracy at a step."""
-    return lambda evidence, variant, seed: dict(evidence.curve(variant, seed)).get(step)
+def run_lines(evidence: Evidence, run: Row) -> dict[Line, float | None]:
+    """Every line with its value for one run."""
+    key = {name: run[name] for name in ("variant", "seed")}
+    rows, layers = evidence.where("curves", **key), unique(evidence.units, "layer")
+    curve, seconds = (evidence.curve(**key, axis=axis) for axis in ("step", "wall_s"))
+    lines = {Line(f"test accuracy at step {s:,}", 4): dict(curve).get(s) for s in ACCURACY_AT}
+    lines[Line("best test accuracy", 4)] = run.get("best_test_accuracy")
+    population = run.get("final_test_accuracy_population")
+    lines[Line("last test accuracy, Algorithm 2's statistics", 4)] = population
+    lines |= {Line(f"steps to {t:.0%}", 0, True): steps_to(curve, t) for t in TARGETS}
+    lines |= {Line(f"seconds to {t:.0%}", 1, True): steps_to(seconds, t) for t in TARGETS}
+    for mode, kind in product(("training", "inference"), DRIFTS):
+        drift = run.get(f"drift_{kind}_{mode}_{layers[-1]}") if layers else None
+        lines[Line(f"drift of the {DRIFTS[kind]}, {mode} mode", 3)] = drift
+    for layer in layers if input_name(evidence) == "input to the sigmoid" else ():
+        shares = known(row.get(f"saturated_{layer}") for row in rows)
+        last = shares[-1] if shares else None
+        lines[Line(f"share saturated, hidden layer {layer[6:]}, last step", 4)] = last
+    lines[Line("seconds, all seeds of the arm together", 1)] = run.get("wall_s")
+    lines[DIVERGED] = run.get("first_non_finite_step")
+    return lines
 
 
-def column(name: str) -> Value:
-    """A column of the runs."""
-    return lambda evidence, variant, seed: evidence.run(variant, seed).get(name)
-
-
-def reached(target: float, axis: str) -> Value:
-    """Where on an axis test accuracy reaches a target."""
-    return lambda evidence, variant, seed: steps_to(evidence.curve(variant, seed, axis), target)
-
-
-def last_of(layer: str) -> Value:
-    """The last share of a layer's inputs that is saturated."""
-
-    def value(evidence: Evidence, variant: str, seed: int) -> float | None:
-        rows = evidence.where("curves", variant=variant, seed=seed)
-        there = known(row.get(f"saturated_{layer}") for row in rows)
-        return there[-1] if there else None
-
-    return value
-
-
-def values(evidence: Evidence, line: Line, variant: str) -> list[float | None]:
-    """A line's value for every seed of an arm."""
-    return [line.value(evidence, variant, seed) for seed in evidence.seeds(variant)]
-
-
-def summary_rows(evidence: Evidence) -> Table:
+def summary_rows(evidence: Evidence, arms: Mapping[str, Mapping[Line, Values]]) -> Table:
     """The table with one column an arm: header first."""
     first = on_data("mean [95 % interval]", evidence.data)
-    header = [first, *(label(evidence, v) for v in evidence.variants)]
-    body = [
-        [line.label, *(summarise(line, values(evidence, line, v)) for v in evidence.variants)]
-        for line in lines(evidence)
-    ]
+    header = [first, *(label(evidence, variant) for variant in arms)]
+    lines = next(iter(arms.values()))
+    body = [[k.label, *(summarise(k, each[k]) for each in arms.values())] for k in lines]
     return [header, *measured(body)]
 
 
@@ -225,23 +192,22 @@ def measured(rows: Table) -> Table:
     return [row for row in rows if set(row[1:]) != {"–"}]
 
 
-def summarise(line: Line, each: Sequence[float | None]) -> str:
+def summarise(line: Line, each: Values) -> str:
     """Mean with interval; where a seed is missing, how many, and never a mean of the rest."""
     there = known(each)
-    if line.label == DIVERGED:
+    if line == DIVERGED:
         return f"{len(there)} of {len(each)} seeds" if there else "–"
     lost = f"reached by {len(there)} of {len(each)}" if there else "never"
     return mean_text(each, line.digits, lost=lost if line.censored else "–")
 
 
-def seed_rows(evidence: Evidence, variant: str) -> Table:
+def seed_rows(evidence: Evidence, variant: str, lines: Mapping[Line, Values]) -> Table:
     """Every seed's own value for one arm: header first."""
     header = [label(evidence, variant), *(f"seed {s}" for s in evidence.seeds(variant))]
     body = []
-    for line in lines(evidence):
+    for line, each in lines.items():
         missing = "never" if line.censored else "–"
-        each = (each_text([v], line.digits, lost=missing) for v in values(evidence, line, variant))
-        body.append([line.label, *each])
+        body.append([line.label, *(each_text([v], line.digits, lost=missing) for v in each)])
     return [header, *measured(body)]
 
 
@@ -250,11 +216,9 @@ def answer(evidence: Evidence) -> str:
     if missing := {"baseline", "bn", "bn_tuned"} - set(evidence.variants):
         return f"Not compared: {', '.join(sorted(missing))} not finished."
     equal, tuned = (speed(evidence, variant, "baseline") for variant in ("bn", "bn_tuned"))
-    last = Line("last accuracy", column("final_test_accuracy"), 2)
-    plain, bn = (
-        mean_text(values(evidence, last, v), 2, 100, " %", lost="not known (diverged)")
-        for v in ("baseline", "bn")
-    )
+    runs = (evidence.where("runs", variant=variant) for variant in ("baseline", "bn"))
+    last = ([run["final_test_accuracy"] for run in each] for each in runs)
+    plain, bn = (mean_text(each, 2, 100, " %", lost="not known (diverged)") for each in last)
     same = "at the same setting" if same_setting(evidence, "bn", "baseline") else "as it was set"
     own = "its own best setting" if as_named(evidence, "bn_tuned") else label(evidence, "bn_tuned")
     return (

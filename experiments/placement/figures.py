@@ -14,18 +14,7 @@ from bnrepro.experiment import Table
 from bnrepro.plots.bands import band, band_over
 from bnrepro.plots.panels import legend_below, panels, steps_from_0, ticks_at, ticks_within
 from bnrepro.plots.style import ARMS, Arm, nonlinearity
-from experiments.placement.metrics import (
-    JUDGED,
-    best_accuracy,
-    best_rate,
-    finite_accuracy,
-    gaussian_values,
-    last_rows,
-    later_shapes,
-    shape_mean,
-    shift_changes,
-    stops,
-)
+from experiments.placement import metrics
 
 PLACES = {
     "none": ARMS["baseline"],
@@ -63,11 +52,8 @@ FOOT = 1e-18  # where a change of exactly zero is drawn
 
 def judged(evidence: Evidence) -> str:
     """The layers that measures of shape are means over, in words."""
-    layers = [name[-1] for name in unique(evidence.shape, "layer") if name in JUDGED]
+    layers = [name[-1] for name in unique(evidence.shape, "layer") if name in metrics.JUDGED]
     return f"hidden layer{'s' * (len(layers) > 1)} {' and '.join(layers) or '–'}"
-
-
-# --- shapes --------------------------------------------------------------------------------------
 
 
 def shape_figure(evidence: Evidence) -> Figure:
@@ -98,7 +84,7 @@ def density_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     normal = [math.exp(-z * z / 2) / math.sqrt(2 * math.pi) for z in places]
     axis.plot(places, normal, color="#aaaaaa", linewidth=4)
     for what, look in WHAT.items():
-        found = [row for row in rows if row["what"] == what and row["layer"] in JUDGED]
+        found = [row for row in rows if row["what"] == what and row["layer"] in metrics.JUDGED]
         heights = {z: fmean(r["density"] for r in each) for z, each in grouped(found, "z").items()}
         axis.plot(list(heights), list(heights.values()), linewidth=1.8, **look.line)
     axis.set(ylabel=f"{nonlinearity(activation)} network\ndensity", xlabel="standard deviations")
@@ -106,22 +92,21 @@ def density_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 
 def shape_panel(axis: Axes, evidence: Evidence, activation: str, column: str) -> None:
     """A measure of the shapes of u and Wu + b over training, beside a Gaussian sample's."""
-    if sample := gaussian_values(evidence, column):
+    if sample := metrics.gaussian_values(evidence, column):
         level, text = t_interval(sample).mean, "a Gaussian (a sample as large)"
         axis.axhline(level, color="#aaaaaa", linewidth=4, label=text)
-    steps = stops(evidence)
+    steps = metrics.stops(evidence)
     compared = steps[1:] if column == "shape_change" else steps  # with the shape before
     for what, look in WHAT.items():
         rows = evidence.where("shape", arm="none", activation=activation, what=what)
         at = grouped(rows, "step")
-        values = [[shape_mean(at[t], column, s) for s in all_seeds(evidence)] for t in compared]
+        values = [
+            [metrics.shape_mean(at[t], column, s) for s in all_seeds(evidence)] for t in compared
+        ]
         band(axis, compared, values, look, "o" if what == "x" else "s")
     steps_from_0(axis, steps)
     bottom = min(0, axis.get_ylim()[0])
     axis.set_ylim(*((-0.02, 1) if column == "zeros" else (bottom, None)))
-
-
-# --- accuracies, convolutions, shifts ------------------------------------------------------------
 
 
 def accuracy_figure(evidence: Evidence) -> Figure:
@@ -143,17 +128,17 @@ def accuracy_figure(evidence: Evidence) -> Figure:
 def curve_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     """Test accuracy over training, each arm at its best rate."""
     for arm, look in PLACES.items():
-        lr = best_rate(evidence, activation, arm)
+        lr = metrics.best_rate(evidence, activation, arm)
         rows = evidence.where("accuracy", activation=activation, arm=arm, lr=lr)
         band_over(axis, rows, "step", percent, look, MARKERS[arm])
-    steps_from_0(axis, stops(evidence))
+    steps_from_0(axis, metrics.stops(evidence))
     axis.set_title(f"{nonlinearity(activation)}: each at its own best rate")
     axis.set(xlabel="training steps", ylabel="test accuracy, %", ylim=(0, 100))
 
 
 def percent(row: Row) -> float | None:
     """Accuracy in per cent; None where the network diverged."""
-    accuracy = finite_accuracy(row)
+    accuracy = metrics.finite_accuracy(row)
     return None if accuracy is None else 100 * accuracy
 
 
@@ -161,7 +146,7 @@ def rate_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     """Test error at the end at every rate."""
     errors, rates = [], unique(evidence.accuracy, "lr")
     for arm, look in PLACES.items():
-        rows = last_rows(evidence, activation, arm)
+        rows = metrics.last_rows(evidence, activation, arm)
         band_over(axis, rows, "lr", lambda row: 100 * (1 - row["accuracy"]), look, MARKERS[arm])
         errors += [100 * (1 - row["accuracy"]) for row in rows]
     axis.set(title=f"{nonlinearity(activation)}: at the end", xscale="log", yscale="log")
@@ -207,8 +192,6 @@ def changed(evidence: Evidence, kind: str, setting: str) -> float:
 
 FIGURES = {"shapes": shape_figure, "accuracy": accuracy_figure}
 
-# --- tables and the answer -----------------------------------------------------------------------
-
 
 def tables(evidence: Evidence) -> list[Table]:
     """Distributions, accuracies, convolutional networks, and shifts."""
@@ -221,8 +204,8 @@ def shape_text(
     evidence: Evidence, column: str, what: str, activation: str, arm: str = "none"
 ) -> str:
     """A column's mean over the judged layers, later stops and seeds."""
-    rows = later_shapes(evidence, what, activation, arm)
-    values = [shape_mean(rows, column, seed) for seed in all_seeds(evidence)]
+    rows = metrics.later_shapes(evidence, what, activation, arm)
+    values = [metrics.shape_mean(rows, column, seed) for seed in all_seeds(evidence)]
     return mean_text(values, 3, interval=False)
 
 
@@ -234,7 +217,7 @@ def shape_table(evidence: Evidence, arm: str) -> Table:
     rows = [[f"{PLACES[arm].label}: {judged(evidence)}", *names, "Gaussian sample"]]
     for column, label in SHAPES.items():
         cells = [shape_text(evidence, column, w, a, arm) for a, w in networks]
-        sample = mean_text(gaussian_values(evidence, column), 3, interval=False)
+        sample = mean_text(metrics.gaussian_values(evidence, column), 3, interval=False)
         rows.append([label, *cells, sample])
     return rows
 
@@ -245,10 +228,12 @@ def accuracy_table(evidence: Evidence) -> Table:
     rows = [["place of BN", *(f"lr {lr:g}" for lr in rates), "own best rate", "by seed"]]
     for activation in unique(evidence.accuracy, "activation"):
         for arm, look in PLACES.items():
-            at = grouped(last_rows(evidence, activation, arm), "lr")
+            at = grouped(metrics.last_rows(evidence, activation, arm), "lr")
             each = [mean_text([r["accuracy"] for r in at.get(lr, [])], 2, 100) for lr in rates]
-            best = best_accuracy(evidence, activation, arm)
-            shown = f"{mean_text(best, 2, 100)} (lr {best_rate(evidence, activation, arm):g})"
+            best = metrics.best_accuracy(evidence, activation, arm)
+            shown = (
+                f"{mean_text(best, 2, 100)} (lr {metrics.best_rate(evidence, activation, arm):g})"
+            )
             rows.append(
                 [f"{nonlinearity(activation)}, {look.label}", *each, shown, each_text(best, 2, 100)]
             )
@@ -287,14 +272,16 @@ def answer(evidence: Evidence) -> str:
     for activation in unique(evidence.accuracy, "activation"):
         u, x = (shape_text(evidence, "gaussian_distance", w, activation) for w in "ux")
         before, after = (
-            mean_text(best_accuracy(evidence, activation, arm), 2, 100, " %", interval=False)
+            mean_text(
+                metrics.best_accuracy(evidence, activation, arm), 2, 100, " %", interval=False
+            )
             for arm in ("preactivation", "after")
         )
         parts.append(
             f"{nonlinearity(activation)}: mean distance to a Gaussian in training {x} for Wu + b, "
             f"{u} for u; accuracy {before} with BN before the nonlinearity, {after} after it"
         )
-    by_map, by_activation = (shift_changes(evidence, kind) for kind in COMMUTING)
+    by_map, by_activation = (metrics.shift_changes(evidence, kind) for kind in COMMUTING)
     return (
         "; ".join(parts) + f"; a shift changes per-feature-map BN by at most "
         f"{max(by_map):.0e}, per-activation BN by at least {min(by_activation):.2f}."

@@ -49,9 +49,6 @@ COLUMNS = {
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-# --- one layer, exact ----------------------------------------------------------------------------
-
-
 def layer_figure(evidence: Evidence) -> Figure:
     """Jacobian and weight gradient over |a|, with and without BN, and the errors of both laws."""
     figure, (axes,) = panels(1, 3, (13.5, 4.4))
@@ -127,9 +124,6 @@ def means_by_size(rows: Sequence[Row], column: str) -> tuple[list[float], list[f
     return sorted(at), [fmean(row[column] for row in at[size]) for size in sorted(at)]
 
 
-# --- training ------------------------------------------------------------------------------------
-
-
 def training_figure(evidence: Evidence) -> Figure:
     """Weights, effective steps and the probe over training: a row an arm, a shade a rate."""
     figure, grid = panels(2, len(COLUMNS), (16, 6.2), sharex=True, sharey="col")
@@ -166,8 +160,6 @@ def rates(evidence: Evidence) -> list[float]:
 
 
 FIGURES = {"layer": layer_figure, "training": training_figure}
-
-# --- tables and the answer -----------------------------------------------------------------------
 
 
 def tables(evidence: Evidence) -> list[Table]:

@@ -13,19 +13,7 @@ from bnrepro.experiment import Table
 from bnrepro.plots.curves import mark_diverged
 from bnrepro.plots.panels import legend_below, panels, ticks_at
 from bnrepro.plots.style import Arm, arm
-from experiments.whitening.metrics import (
-    FIT_FROM,
-    batches,
-    cost_exponent,
-    curve,
-    fitted_rows,
-    last_rows,
-    main_batch,
-    main_rows,
-    seeds,
-    step_seconds,
-    steps_to_target,
-)
+from experiments.whitening import metrics
 
 ARMS = {
     "baseline": arm("baseline")._replace(label="no normalisation"),
@@ -43,25 +31,22 @@ def errors(rows: Sequence[Row]) -> np.ndarray:
     return 100 * (1 - np.array([row["accuracy"] for row in rows], float))
 
 
-# --- convergence ---------------------------------------------------------------------------------
-
-
 def convergence_figure(evidence: Evidence) -> Figure:
     """Test error against steps and against seconds, and the rates each arm was tuned over."""
     figure, (axes,) = panels(1, 3, (15, 4.6))
-    rows = grouped(main_rows(evidence, "training"), "arm")
+    rows = grouped(metrics.main_rows(evidence, "training"), "arm")
     for name in rows:
         look = ARMS[name]._replace(label=f"{ARMS[name].label} (rate {rows[name][0]['lr']:g})")
         error_panel(axes[0], rows[name], 1, look)
-        error_panel(axes[1], rows[name], step_seconds(evidence, name), look)
-        tuning = main_rows(evidence, "tuning", arm=name)
+        error_panel(axes[1], rows[name], metrics.step_seconds(evidence, name), look)
+        tuning = metrics.main_rows(evidence, "tuning", arm=name)
         rates = [row["lr"] for row in tuning]
         axes[2].plot(rates, errors(tuning), marker=MARKERS[name], **look.line)
-    count, batch = len(seeds(evidence)), main_batch(evidence)
+    count, batch = len(metrics.seeds(evidence)), metrics.main_batch(evidence)
     axes[0].set(title=f"(a) per step of {batch} examples, {count} seeds", xlabel="training step")
     axes[1].set(title="(b) per second: the same curves", xlabel="seconds of training, one network")
     other = unique(evidence.tuning, "seed")
-    seed = "one other seed" if not {*other} & {*seeds(evidence)} else f"seed {other[0]}"
+    seed = "one other seed" if not {*other} & {*metrics.seeds(evidence)} else f"seed {other[0]}"
     axes[2].set(title=f"(c) the tuning: {seed}, held-out images", xlabel="learning rate")
     for axis in axes:
         axis.set(xscale="log", yscale="log", ylabel="test error, %")
@@ -85,15 +70,12 @@ def error_panel(axis: Axes, rows: Sequence[Row], unit: float, look: Arm) -> None
     mark_diverged(axis, lost[:1], look.colour, f"{look.label}: diverged")
 
 
-# --- mini-batches of other sizes -----------------------------------------------------------------
-
-
 def small_batch_figure(evidence: Evidence) -> Figure:
     """Each size of mini-batch a panel: the end of every network, whitening by its ridge."""
-    sizes = batches(evidence)
+    sizes = metrics.batches(evidence)
     figure, (axes,) = panels(1, len(sizes), (4.9 * len(sizes), 4.2))
     for axis, batch in zip(axes, sizes, strict=True):
-        rows = last_rows(evidence, batch)
+        rows = metrics.last_rows(evidence, batch)
         end_panel(axis, rows)
         axis.set_title(f"mini-batches of {batch} examples, step {rows[0]['step']:,}")
     axes[0].set_ylabel("test error, %")
@@ -127,9 +109,6 @@ def cell_label(name: str, ridge: float) -> str:
     return words.get(name, f"whitening\nridge {ridge:g}")
 
 
-# --- cost ----------------------------------------------------------------------------------------
-
-
 def cost_figure(evidence: Evidence) -> Figure:
     """Seconds of forward and backward together against the width, and whitening over BN."""
     figure, (axes,) = panels(1, 2, (11.5, 4.4))
@@ -152,13 +131,17 @@ def cost_figure(evidence: Evidence) -> Figure:
 
 def cost_panel(axis: Axes, evidence: Evidence, name: str) -> None:
     """Draw measured points, and a line of the fitted power on the widths that were fitted."""
-    rows, power, look = evidence.where("cost", arm=name), cost_exponent(evidence, name), ARMS[name]
-    fit = "" if power is None else f": ∝ $d^{{{power:.2f}}}$ from d = {FIT_FROM}"
+    rows, power, look = (
+        evidence.where("cost", arm=name),
+        metrics.cost_exponent(evidence, name),
+        ARMS[name],
+    )
+    fit = "" if power is None else f": ∝ $d^{{{power:.2f}}}$ from d = {metrics.FIT_FROM}"
     points = [row["width"] for row in rows], [1000 * row["seconds"] for row in rows]
     axis.plot(*points, MARKERS[name], color=look.colour, label=look.label + fit)
     if power is not None:
         widths, seconds = np.array(
-            [[r["width"], r["seconds"]] for r in fitted_rows(evidence, name)]
+            [[r["width"], r["seconds"]] for r in metrics.fitted_rows(evidence, name)]
         ).T
         centre = np.exp(np.mean(np.log(seconds) - power * np.log(widths)))
         axis.plot(widths, 1000 * centre * widths**power, **look.line)
@@ -177,8 +160,6 @@ FIGURES = {
     "cost": cost_figure,
 }
 
-# --- tables and the answer -----------------------------------------------------------------------
-
 
 def tables(evidence: Evidence) -> list[Table]:
     """How every cell ended, how fast it got there, and what the transforms cost."""
@@ -189,8 +170,10 @@ def accuracy_table(evidence: Evidence) -> Table:
     """A row a cell at its best rate: how it ended."""
     columns = ("own best rate", "ridge or ε", "test accuracy, %", "training loss")
     table = [["mini-batch: arm", *columns]]
-    for batch in batches(evidence)[::-1]:
-        for (name, ridge), rows in grouped(last_rows(evidence, batch), "arm", "ridge").items():
+    for batch in metrics.batches(evidence)[::-1]:
+        for (name, ridge), rows in grouped(
+            metrics.last_rows(evidence, batch), "arm", "ridge"
+        ).items():
             shown = f"{ridge:g}" if name in ("bn", "whiten") else "–"
             accuracy = mean_text([row["accuracy"] for row in rows], 2, 100)
             loss = mean_text([row["loss"] for row in rows], 3)
@@ -202,23 +185,27 @@ def accuracy_table(evidence: Evidence) -> Table:
 def speed_table(evidence: Evidence) -> Table:
     """Steps and seconds to shares of the best accuracy of the network without normalisation."""
     targets = [f"to {share:.0%} of the target: steps, seconds" for share in SHARES]
-    table = [[f"mini-batch {main_batch(evidence)}, median seed", "ms a step", *targets]]
+    table = [[f"mini-batch {metrics.main_batch(evidence)}, median seed", "ms a step", *targets]]
     for name in unique(evidence.step_cost, "arm"):
         cells = [reached(evidence, name, share) for share in SHARES]
-        table.append([ARMS[name].label, f"{1000 * step_seconds(evidence, name):.2f}", *cells])
+        table.append(
+            [ARMS[name].label, f"{1000 * metrics.step_seconds(evidence, name):.2f}", *cells]
+        )
     return table
 
 
 def reached(evidence: Evidence, name: str, share: float) -> str:
     """Median over seeds of steps and seconds; how many seeds never reached the target."""
-    if not any(curve(evidence, "baseline", seed) for seed in seeds(evidence)):
+    if not any(metrics.curve(evidence, "baseline", seed) for seed in metrics.seeds(evidence)):
         return "no target"
-    found = [steps_to_target(evidence, name, seed, share) for seed in seeds(evidence)]
+    found = [
+        metrics.steps_to_target(evidence, name, seed, share) for seed in metrics.seeds(evidence)
+    ]
     never, middle = found.count(None), upper_median(found)
     note = f" (never: {never} of {len(found)})" if never else ""
     if never > len(found) / 2:
         return "never" + note
-    return f"{middle:,.0f}, {middle * step_seconds(evidence, name):.2f} s{note}"
+    return f"{middle:,.0f}, {middle * metrics.step_seconds(evidence, name):.2f} s{note}"
 
 
 def cost_table(evidence: Evidence) -> Table:
@@ -230,8 +217,8 @@ def cost_table(evidence: Evidence) -> Table:
         rows = {row["arm"]: row for row in evidence.where("cost", width=width)}
         times = [f"{1000 * rows[name][way]:.3g}" for name, way in columns]
         table.append([f"{width:,}", *times, f"{ratio:,.0f}"])
-    exponents = [power_text(cost_exponent(evidence, name, way), 2) for name, way in columns]
-    return [*table, [f"exponent of width, d ≥ {FIT_FROM}", *exponents, "–"]]
+    exponents = [power_text(metrics.cost_exponent(evidence, name, way), 2) for name, way in columns]
+    return [*table, [f"exponent of width, d ≥ {metrics.FIT_FROM}", *exponents, "–"]]
 
 
 def power_text(power: float | None, digits: int) -> str:
@@ -241,14 +228,17 @@ def power_text(power: float | None, digits: int) -> str:
 
 def answer(evidence: Evidence) -> str:
     """What came out, in one sentence."""
-    last = [rows[-1] for rows in grouped(main_rows(evidence, "training"), "arm", "seed").values()]
+    last = [
+        rows[-1]
+        for rows in grouped(metrics.main_rows(evidence, "training"), "arm", "seed").values()
+    ]
     end = {
         name: mean_text([row["accuracy"] for row in rows], 1, 100, " %", interval=False)
         for name, rows in grouped(last, "arm").items()
     }
-    step = step_seconds(evidence, "whiten") / step_seconds(evidence, "bn")
+    step = metrics.step_seconds(evidence, "whiten") / metrics.step_seconds(evidence, "bn")
     width, ratio = max(cost_ratios(evidence).items())
-    powers = [power_text(cost_exponent(evidence, name), 1) for name in ("whiten", "bn")]
+    powers = [power_text(metrics.cost_exponent(evidence, name), 1) for name in ("whiten", "bn")]
     return (
         f"After {last[0]['step']:,} steps, each arm at its own best rate, full whitening is at "
         f"{end['whiten']} test accuracy, BN at {end['bn']}, centring at {end['centre']}, no "

@@ -25,7 +25,7 @@ from experiments.placement.convolution import (
     shift_error,
 )
 from experiments.placement.figures import SHIFTS
-from experiments.placement.measure import ARMS, LAST, DenseCell, dense_rows, new_trainer
+from experiments.placement.measure import ARMS, LAST, dense_rows, new_trainer
 from experiments.placement.metrics import best_rate
 from scripts import render
 
@@ -67,7 +67,7 @@ def reference(net, arm, g, slot):
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 def test_a_step_of_every_arm_is_pytorchs(cfg, data, arm, activation):
-    trainer = new_trainer(cfg, data, DenseCell(activation, arm), CPU)
+    trainer = new_trainer(cfg, data, CPU, activation, arm)
     g = nn.Sigmoid() if activation == "sigmoid" else nn.ReLU()
     theirs = [reference(trainer.net, arm, g, i) for i in range(len(trainer.slots))]
     index = next(minibatches([slot.seed for slot in trainer.slots], len(trainer.x), cfg.batch))
@@ -84,7 +84,7 @@ def test_a_step_of_every_arm_is_pytorchs(cfg, data, arm, activation):
 
 
 def test_arms_share_weights_and_each_has_three_bn_layers(cfg, data):
-    nets = {arm: new_trainer(cfg, data, DenseCell("relu", arm), CPU).net for arm in ARMS}
+    nets = {arm: new_trainer(cfg, data, CPU, "relu", arm).net for arm in ARMS}
     for arm, net in nets.items():
         assert torch.equal(net.params["hidden2.weight"], nets["none"].params["hidden2.weight"])
         assert sum(key.endswith("gamma") for key in net.params) == (0 if arm == "none" else 3)
@@ -93,12 +93,12 @@ def test_arms_share_weights_and_each_has_three_bn_layers(cfg, data):
 
 
 def test_training_losses_are_means_over_the_latest_steps_and_stop_0_is_untrained(cfg, data):
-    cell = DenseCell("sigmoid", "preactivation")
+    cell = (CPU, "sigmoid", "preactivation")
     longer = compose("placement", ["scale=smoke", "stops=[0,110]"])
-    rows = [r for r in dense_rows(longer, data, cell, CPU) if r["part"] == "accuracy"]
+    rows = [r for r in dense_rows(longer, data, *cell) if r["part"] == "accuracy"]
     start, end = ([r for r in rows if r["step"] == step] for step in (0, 110))
     assert all(r["training_loss"] is None for r in start)
-    trainer = new_trainer(longer, data, cell, CPU)
+    trainer = new_trainer(longer, data, *cell)
     trainer.net.freeze(trainer.x[: longer.population_examples])
     untrained = trainer.accuracy("population")[0].tolist()
     assert [r["accuracy"] for r in start] == pytest.approx(untrained, abs=1e-6)
@@ -108,7 +108,7 @@ def test_training_losses_are_means_over_the_latest_steps_and_stop_0_is_untrained
 
 def test_networks_that_diverge_are_recorded_as_such(data):
     cfg = compose("placement", ["scale=smoke", "lr=[1e38]", "shape_lr=1e38"])
-    rows = list(dense_rows(cfg, data, DenseCell("relu", "none"), CPU))
+    rows = list(dense_rows(cfg, data, CPU, "relu", "none"))
     last = [r for r in rows if r["step"] == cfg.stops[-1]]
     assert [r["training_loss"] for r in last if r["part"] == "accuracy"] == [None, None]
     shapes = [r for r in last if r["part"] == "shape" and r["layer"] == "hidden3"]
