@@ -22,6 +22,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from bnrepro.cli import guard, no_arguments
 from bnrepro.config import compose
 from bnrepro.data import Dataset, binarize
 from bnrepro.data.synthetic import synthetic
@@ -37,6 +38,7 @@ SEEDS, STEPS, ROUNDS = 5, 200, 7
 
 
 def main() -> None:
+    no_arguments()
     console = Console()
     table = Table(title="MNIST training step, µs per seed-step (median of rounds)")
     for column in ("arm", "eager", "eager, batches ready", "slots", "products", "speed-up"):
@@ -116,4 +118,4 @@ def products(cfg: MnistConfig) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    main()
+    guard(main)

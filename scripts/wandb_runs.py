@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bnrepro.cli import guard
 from bnrepro.errors import UserError
+from bnrepro.files import expand
 from bnrepro.wandb_sink import load_wandb
 
 
@@ -65,11 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     action = {"view": view, "sync": sync}[options.action]
     try:
-        return action(options.dir / "wandb")
+        return action(expand(options.dir) / "wandb")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    guard(lambda: sys.exit(main()))

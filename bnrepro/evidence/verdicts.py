@@ -6,14 +6,13 @@ criterion on every value does, or `against` reached the target and no seed of `a
 run`: no evidence, or none of the arms it compares. The scale belongs to every verdict.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bnrepro.config.claims import Claim, criterion_hash
+from bnrepro.config.claims import Claim, criterion_hash, metric
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import Above, Interval, Values, t_interval
-from bnrepro.experiment import find
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def judge(claim: Claim, evidence: Evidence | None, scale: str) -> Verdict:
 
 
 def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
-    values = metric(claim)(evidence, claim)
+    values: Values = metric(claim)(evidence, claim)
     if not values:
         return Verdict(claim, scale, "not run", [], None, "no run to judge it by")
     known = [v for v in values if v is not None]
@@ -56,11 +55,6 @@ def _judge_bounds(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
     met = [claim["criterion"]["op"] == ">" and meets(v, claim["criterion"]) for v in values]
     word = "holds" if all(met) and len(values) >= claim["n"] else "inconclusive"
     return Verdict(claim, scale, word, list(values), None)
-
-
-def metric(claim: Claim) -> Callable[[Evidence, Claim], Values]:
-    """The function that a claim's `metric` names, in the experiment's `metrics.py`."""
-    return getattr(find(claim["experiment"]).metrics, claim["metric"])
 
 
 def _judge_interval(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:

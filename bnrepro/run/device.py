@@ -13,10 +13,10 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.ones(1, device=device).item()  # there are devices without memory or arithmetic
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)  # streams and graphs are of the current one
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(f"device={name}: not usable here ({str(error).splitlines()[0]})") from None
     return device
 
