@@ -61,8 +61,8 @@ def check_arguments(stem: str, words: list[str]) -> list[str]:
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign, assignment]
     given = parser.parse_intermixed_args(words)
-    check_overrides(stem, given.overrides, sweep=given.multirun)
-    return [word for word in words if word not in given.overrides] + given.overrides
+    options = [word for word in words if word not in given.overrides]
+    return options + check_overrides(stem, given.overrides, sweep=given.multirun)
 
 
 def _refuse(problem: str) -> NoReturn:

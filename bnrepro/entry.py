@@ -26,7 +26,8 @@ def start() -> None:
         signal.signal(signal.SIGINT, _leave)
     sys.excepthook = _show
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if stream is not None:  # closed by `>&-`
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def ready() -> None:

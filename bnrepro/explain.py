@@ -1,5 +1,6 @@
 """What an error that a user can cause says: one line with what is wrong, where, what to do."""
 
+import traceback
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -24,7 +25,7 @@ def explain(error: BaseException) -> str | None:
     for each in chain:
         if line := _explain_surroundings(each):
             return line
-    if isinstance(error, HydraException | OmegaConfBaseException):
+    if isinstance(error, HydraException | OmegaConfBaseException) or _raised_by_hydra(error):
         return " ".join(dict.fromkeys(map(_explain_hydra, chain)))
     return None
 
@@ -79,9 +80,15 @@ def _explain_launcher(error: BaseException) -> str | None:
     return None
 
 
+def _raised_by_hydra(error: BaseException) -> bool:
+    """Whether Hydra's code raised it, about its own options; a job's error comes from ours."""
+    frames = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].split(".")[0] == "hydra"
+
+
 def _explain_hydra(error: BaseException) -> str:
     text = str(error).split("Config search path")[0].split("See https://")[0]  # these help nobody
-    return _one_line(text).replace("\\'", "'")
+    return _one_line(text).replace("\\'", "'") or f"Hydra: {type(error).__name__}"
 
 
 def _one_line(text: str) -> str:

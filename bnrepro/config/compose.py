@@ -6,7 +6,7 @@ and the overrides.
 
 import contextlib
 import functools
-import getpass
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +54,7 @@ def sweep_folder(results: str) -> str:
             probe.write(bytes(ROOM))
             probe.flush()
     except OSError:
-        folder = Path(tempfile.gettempdir()) / f"bnrepro-multirun-{getpass.getuser()}"
+        folder = Path(tempfile.gettempdir()) / f"bnrepro-multirun-{os.getuid()}"
     return str(folder)
 
 
@@ -64,8 +64,8 @@ def compose(experiment: str, overrides: Sequence[str] = ()) -> Any:
     Overrides of Hydra's own settings are left out: they say how runs are started.
     """
     register()
-    check_overrides(experiment, overrides)
-    overrides = [text for text in overrides if not text.startswith(("hydra.", "hydra/"))]
+    checked = check_overrides(experiment, overrides)
+    overrides = [text for text in checked if not text.startswith(("hydra.", "hydra/"))]
     inside = GlobalHydra.instance().is_initialized()
     configs = str(ROOT / "configs")
     with (

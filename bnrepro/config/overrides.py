@@ -6,13 +6,21 @@ cannot be seen in the config any more.
 
 import itertools
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from typing import Any, get_args, get_type_hints
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override
+from hydra.core.override_parser.types import (
+    Glob,
+    IntervalSweep,
+    Override,
+    Quote,
+    QuotedString,
+    RangeSweep,
+)
 from hydra.errors import HydraException
 
 from bnrepro import ROOT
@@ -24,20 +32,31 @@ from bnrepro.experiment import find
 JOBS = 10_000  # of a sweep
 
 
-def check_overrides(experiment: str, overrides: Sequence[str], sweep: bool = False) -> None:
-    """Raise a UserError for the first override that does not mean what it says.
+def check_overrides(experiment: str, overrides: Sequence[str], sweep: bool = False) -> list[str]:
+    """The overrides, with the names that a glob stands for in its place.
 
-    `sweep`: of a command with `-m`, where `key=a,b` runs a job for each value.
+    `sweep`: of a command with `-m`, where `key=a,b` runs a job for each value. Raises a UserError
+    for the first override that does not mean what it says.
     """
-    jobs = 1
+    checked, groups, jobs = [], set(), 1
     for text in overrides:
         override = _parse(experiment, text)
+        key = override.key_or_group
         if override.is_sweep_override():
-            jobs *= _count_jobs(experiment, override, sweep)
+            values = _values(experiment, override, sweep)
+            jobs *= len(values)
+            if isinstance(override.value(), Glob):
+                text = f"{override.get_key_element()}={','.join(values)}"
         elif not override.is_delete():
             _check_value(experiment, text, override)
         if jobs > JOBS:
             raise UserError(f"{shown(text)}: more than {JOBS:,} jobs")
+        if key in groups:
+            raise UserError(f"{key}: given twice")
+        if options_of(experiment, key) is not None:
+            groups.add(key)
+        checked.append(text)
+    return checked
 
 
 def _parse(experiment: str, text: str) -> Override:
@@ -65,37 +84,38 @@ def _needs_quotes(key: str, value: str) -> UserError:
 
 def quoted(key: str, value: str) -> str:
     """The override as a shell, or `make`, passes it on for Hydra to take the value for text."""
-    value = value.replace("\\", "\\\\").replace('"', '\\"')
-    argument = shlex.quote(f'{key}="{value}"')
+    argument = shlex.quote(f"{key}={QuotedString(value, Quote.double).with_quotes()}")
     if "MAKELEVEL" not in os.environ:
         return argument
-    for character in ("\\", '"', "`", "$"):  # the shell takes off a second layer
-        argument = argument.replace(character, f"\\{character}")
-    return f'ARGS="{argument}"'
+    argument = argument.replace("$", "$$")  # for make, and then for the shell that calls it
+    escaped = re.sub(r'([\\"`$])', r"\\\1", argument)
+    return f'ARGS="{escaped}"'
 
 
-def _count_jobs(experiment: str, override: Override, sweep: bool) -> int:
-    """How many values a sweep has, all of them different and at least one."""
+def _values(experiment: str, override: Override, sweep: bool) -> Sequence[Any]:
+    """The values of a sweep, all of them different and at least one; JOBS + 1 of too many."""
     text = str(override.input_line)
     if not sweep:
         raise UserError(
             f"{shown(text)}: several values; a list is written [a,b], a text with commas is "
             "quoted, and a run for each value is started by -m (python -m experiments.… -m …)"
         )
-    value = override.value()
+    value, values = override.value(), []
     if isinstance(value, IntervalSweep):
         raise UserError(f"{shown(text)}: an interval has no end of values; name them: a,b,c")
     if isinstance(value, Glob):
         options = options_of(experiment, override.key_or_group) or []
         if not (values := value.filter(options)):
             raise UserError(f"{text}: no such {override.key_or_group}; {_there_are(options)}")
-        return len(values)
-    values = list(itertools.islice(override.sweep_string_iterator(), JOBS + 1))
+    elif isinstance(value, RangeSweep) and value.step:
+        values = [*itertools.islice(value.range(), JOBS + 1)]
+    elif not isinstance(value, RangeSweep):
+        values = [*override.sweep_string_iterator()]
     if not values:
         raise UserError(f"{shown(text)}: no value")
     if (double := twice(values)) is not None:
         raise UserError(f"{shown(text)}: names {double} twice")
-    return len(values)
+    return values
 
 
 def _check_value(experiment: str, text: str, override: Override) -> None:

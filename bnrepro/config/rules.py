@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,7 +81,7 @@ def mini_batch(number: float) -> str | None:
 
 def units(number: float) -> str | None:
     """Of a layer: at least 1."""
-    return None if 1 <= number <= UNITS else f"must be 1 to {UNITS:,} units"
+    return positive(number) or (None if number <= UNITS else f"must be at most {UNITS:,}")
 
 
 def setting(default: Any = MISSING, check: Check | None = positive, **rule: Any) -> Any:
@@ -135,16 +134,18 @@ def problem_of(value: Any, rule: Rule) -> str | None:
         return ": has no value"
     if rule.grid:
         return None if _is_grid(value) else f"={shown(value)}: {GRID}"
-    each, word = (value, "each ") if isinstance(value, list) else ([value], "")
-    if not each and not rule.empty:
-        return "=[]: name at least one"
-    problems = (_problem_of_list(each, rule), *(_problem(e, rule) for e in each))
-    if not (problem := next(filter(None, problems), None)):
-        return None
-    return f"={shown(value)}: {word if problem.startswith('must be ') else ''}{problem}"
+    find = _problem_of_list if isinstance(value, list) else _problem
+    problem = find(value, rule)
+    return f"={shown(value)}: {problem}" if problem else None
 
 
 def _problem_of_list(values: list[Any], rule: Rule) -> str | None:
+    if not values:
+        return None if rule.empty else "name at least one"
+    if any(isinstance(value, list | dict | None) for value in values):
+        return "each must be a single value"
+    if problem := next(filter(None, (_problem(value, rule) for value in values)), None):
+        return f"each {problem}" if problem.startswith("must be ") else problem
     if len(values) > LONGEST:
         return f"{len(values):,} values; at most {LONGEST:,}"
     if rule.rising and any(a >= b for a, b in pairwise(values)):
@@ -193,7 +194,7 @@ def _problem_of_text(text: str) -> str | None:
         return "must not be empty"
     if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
         return "must be one line without control characters"
-    longest = max(len(os.fsencode(part)) for part in text.split("/"))
+    longest = max(len(part.encode("utf-8", "surrogateescape")) for part in text.split("/"))
     if longest > NAME_BYTES:
         return f"a name of {longest} bytes; a disk takes {NAME_BYTES}"
     return None

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from bnrepro.config.rules import shown
 from bnrepro.errors import UserError
 
 
@@ -17,7 +18,8 @@ def resolve_device(name: str) -> torch.device:
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)  # streams and graphs are of the current one
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"device={name}: not usable here ({str(error).splitlines()[0]})") from None
+        reason = shown(str(error).splitlines()[0], 160)
+        raise UserError(f"device={name}: not usable here ({reason})") from None
     return device
 
 
