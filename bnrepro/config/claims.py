@@ -23,6 +23,7 @@ from bnrepro.files import read_text, reading
 # what a claim says without deciding its verdict
 WORDS = ("section", "claim", "paper", "kind", "unit", "not_shown", "reason", "experiment")
 NEEDED = ("id", "section", "claim", "paper", "metric", "criterion", "n", "kind")
+KNOWN = (*WORDS, *NEEDED, "arm", "against")
 Claim = dict[str, Any]
 
 
@@ -65,6 +66,9 @@ def _problem(claim: Any, before: list[str]) -> str | None:
         return "must be a mapping that begins with `id:`"
     if absent := [key for key in NEEDED if key not in claim]:
         return f"has no {', '.join(absent)}"
+    for key in claim.keys() - {*KNOWN}:  # others are the metric's
+        if near := get_close_matches(str(key), KNOWN, n=1, cutoff=0.75):
+            return f"{key}: no such key; did you mean {near[0]}?"
     if claim["id"] in before:
         return "two claims have this id"
     criterion = claim["criterion"]
