@@ -13,7 +13,8 @@ from omegaconf import MISSING
 from bnrepro.errors import UserError
 
 Check = Callable[[Any], str | None]  # a number, or the text of a text field → what is wrong with it
-LARGEST = 1e9  # of a number whose field names no bound: nothing that is larger ever ends
+LARGEST = 1_000_000_000  # of a whole number whose field names no bound: more never ends
+LARGEST_FLOAT = 3.4e38  # of another number: what float32 holds
 SMALLEST = 1e-30  # of a number that is not 0: its square is still not 0
 BATCH = 1_000_000  # examples
 UNITS = 100_000  # of a layer
@@ -27,7 +28,7 @@ class Rule:
 
     Attributes:
         check: says what is wrong with a number or a text (each of a list); None: nothing is.
-        least, most: the smallest and the largest number allowed.
+        least, most: the smallest and the largest number allowed, where the field has its own.
         choices: the allowed values (of a list: of each of its elements); empty: all.
         neutral: the value leaves a run's numbers as they are, so the hash leaves it out.
         empty: a list may be empty.
@@ -37,8 +38,8 @@ class Rule:
     """
 
     check: Check | None = None
-    least: float = -LARGEST
-    most: float = LARGEST
+    least: float | None = None
+    most: float | None = None
     choices: tuple[str, ...] = ()
     neutral: bool = False
     empty: bool = False
@@ -179,14 +180,17 @@ def _problem(value: Any, rule: Rule) -> str | None:
     return problem or (rule.check(value) if rule.check else None)
 
 
-def problem_of_number(number: float, least: float = -LARGEST, most: float = LARGEST) -> str | None:
+def problem_of_number(
+    number: float, least: float | None = None, most: float | None = None
+) -> str | None:
     """What is wrong with a number, wherever it stands."""
     if isinstance(number, float) and not math.isfinite(number):
         return "must be a finite number"
-    if number > most:
-        return f"must be at most {most:,.0f}"
-    if number < least:
-        return f"must be at least {least:,.0f}"
+    end = (LARGEST_FLOAT if isinstance(number, float) else LARGEST) if most is None else most
+    if abs(number) > end:
+        return f"must be at most {end:,}" if end <= LARGEST else f"must be at most {end:g}"
+    if least is not None and number < least:
+        return f"must be at least {least:,}"
     if 0 < abs(number) < SMALLEST:
         return f"must be 0 or at least {SMALLEST:g} in size"
     if number == 0 and math.copysign(1, number) < 0:

@@ -90,7 +90,7 @@ class DurationConfig:
 
     steps: int | None = setting(None)
     examples: int | None = setting(None)
-    epochs: float | None = setting(None, most=1e6)
+    epochs: float | None = setting(None, most=1_000_000)
 
     def in_steps(self, batch: int, train_size: int) -> int:
         """The duration in steps of `batch` examples. Raises a UserError below one step."""

@@ -9,9 +9,8 @@ import pytest
 
 from bnrepro import ROOT, entry
 
-FILES = sorted(
-    p for part in ("bnrepro", "experiments", "scripts") for p in (ROOT / part).rglob("*.py")
-)
+CODE = ("bnrepro", "experiments", "scripts")
+FILES = sorted(path for part in CODE for path in (ROOT / part).rglob("*.py"))
 NO_TEXT = ("os", "tarfile", "Image", "zipfile", "gzip")  # their `open` gives bytes or no file
 
 
