@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from bnrepro.config import variants
 from bnrepro.errors import UserError
 from bnrepro.plots.style import arm
-from bnrepro.run.record import Record, locked, read_rows
+from bnrepro.run.locks import locked
+from bnrepro.run.record import Record, read_rows
 from experiments.mnist.__main__ import main
 from scripts import render
 from tests.drawing import call, drawn, evidence_of, legend, line, tables_of
 from tests.experiments.killed import rows_without_time, run_and_die, undisturbed_run
+from tests.run.damage import CONTENTS, damage
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
 
@@ -87,6 +90,47 @@ def test_a_killed_run_resumes_to_the_same_curve(what, count, undisturbed, run, t
     for seed in (0, 1):
         resumed = tmp_path / f"mnist/smoke/bn/seed-{seed}"
         assert rows_without_time(resumed) == rows_without_time(undisturbed / f"seed-{seed}")
+
+
+def test_a_kill_between_two_summaries_trains_nothing_again(undisturbed, run, tmp_path):
+    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
+    run_and_die("mnist", "summary", 2, arguments)
+    folders = [tmp_path / f"mnist/smoke/bn/seed-{seed}" for seed in (0, 1)]
+    assert [(folder / "summary.json").exists() for folder in folders] == [True, False]
+    before = [(folder / "metrics.jsonl").read_bytes() for folder in folders]  # with its times
+    assert run(main, arguments) == 0
+    assert [(folder / "metrics.jsonl").read_bytes() for folder in folders] == before
+    for folder in folders:
+        ours, theirs = (
+            json.loads((f / "summary.json").read_text())["final"]
+            for f in (folder, undisturbed / folder.name)
+        )
+        assert ours | {"wall_s": 0} == theirs | {"wall_s": 0}
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "meta.json"])
+def test_a_damaged_finished_run_is_left_out_of_figures_and_made_again(
+    name, undisturbed, run, tmp_path, caplog
+):
+    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
+    shutil.copytree(undisturbed, folder := tmp_path / "mnist/smoke/bn")
+    damage(folder / "seed-1" / name, CONTENTS["cut"])
+    (folder / "seed-x").mkdir()
+    assert evidence_of("mnist", arguments).seeds("bn") == [0]
+    assert f"seed-1/{name}: damaged" in caplog.text
+    assert "seed-x: no folder of a run" in caplog.text
+    assert run(main, arguments) == 0
+    for seed in (0, 1):
+        again = folder / f"seed-{seed}"
+        assert rows_without_time(again) == rows_without_time(undisturbed / again.name)
+
+
+def test_a_hundred_seeds_train_in_one_command(run, tmp_path):
+    arguments = [*SMOKE, "seeds=100", "duration.steps=1", f"results={tmp_path}"]
+    assert run(main, arguments) == 0
+    assert len(list(tmp_path.rglob("summary.json"))) == 100
+    (path,) = tmp_path.rglob("checkpoint-*")
+    assert len(path.name) < 30
 
 
 def interrupt_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,14 +235,15 @@ def test_a_disk_that_fills_up_keeps_what_was_recorded(run, tmp_path, monkeypatch
     folder = tmp_path / "mnist/smoke/bn"
 
     def full_at_the_checkpoint(_):
-        if list(folder.glob("checkpoint-*")):
+        rows = folder / "seed-0/metrics.jsonl"
+        if list(folder.glob("checkpoint-*.part")) and rows.exists():
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_at_the_checkpoint)
     arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
     expect_error(run, arguments, capsys, "No space left", "checkpoint", "same command again")
     assert [r["step"] for r in read_rows(folder / "seed-0/metrics.jsonl")] == [5, 10, 15, 20]
-    assert not list(folder.glob("checkpoint-*"))
+    assert not list(folder.glob("checkpoint-*.part"))
     monkeypatch.undo()
     summary = folder / "seed-0/summary.json"
     assert json.loads(summary.read_text())["status"] == "crashed"
