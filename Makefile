@@ -8,6 +8,9 @@ OVERRIDES := $(if $(SCALE),scale=$(SCALE)) $(ARGS)
 # `ls experiments/` says which there are; the target of `bias_growth` is `bias-growth`
 STEMS := $(patsubst experiments/%/__init__.py,%,$(wildcard experiments/*/__init__.py))
 TARGETS := $(subst _,-,$(STEMS))
+# what the experiments themselves say: those whose section is below 4
+MECHANISMS = $(shell awk -F'"' '/^    stem=/ {gsub("_", "-", $$2); stem = $$2} \
+  /^    section=/ && $$2 + 0 < 4 {print stem}' experiments/*/__init__.py)
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -42,6 +45,10 @@ compare: .venv/ready ## overlay run folders in one figure: RUNS="FOLDER FOLDER â
 .PHONY: smoke
 smoke: .venv/ready ## every experiment end to end in seconds, on synthetic images
 	$(MAKE) -j2 $(TARGETS) SCALE=smoke ARGS="wandb.mode=disabled $(ARGS)"
+
+.PHONY: mechanisms
+mechanisms: .venv/ready ## every experiment on Sections 1 to 3, two side by side
+	$(MAKE) -j2 $(MECHANISMS) SCALE="$(SCALE)" ARGS="threads=1 jobs=1 $(ARGS)"
 
 .PHONY: publish
 publish: .venv/ready ## runs to committed evidence: EXPERIMENT=mnist [SCALE=paper]

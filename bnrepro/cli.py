@@ -103,14 +103,16 @@ def guard(work: Callable[[], object]) -> None:
         print(f"interrupted: {again}", file=sys.stderr)
         raise SystemExit(130) from None
     except Exception as error:
-        if (line := _explain_launcher(error)) is None:
+        if (line := _explain_foreign(error)) is None:
             raise
         print(f"error: {line}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
-def _explain_launcher(error: Exception) -> str | None:
-    """One line for the failure of a launcher; None for any other error."""
+def _explain_foreign(error: Exception) -> str | None:
+    """One line for an error that Hydra or a launcher raises as any other; None for all others."""
+    if str(error).startswith("Config group override must be"):  # it does not say which
+        return "a key names an experiment, not a setting; give its section, as in optim.lr=0.1"
     if 'Could not detect "srun"' in str(error):
         return "launcher=slurm: no Slurm here; try it with launcher=submitit_local"
     if type(error).__module__.startswith("submitit"):

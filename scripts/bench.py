@@ -17,40 +17,36 @@ import itertools
 from collections.abc import Callable
 
 import torch
-from rich.console import Console
-from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from bnrepro.config import compose
 from bnrepro.data import Dataset, binarize
 from bnrepro.data.synthetic import synthetic
 from bnrepro.models.mlp import Slot
+from bnrepro.plots.tables import show
 from bnrepro.run.device import set_up_torch
 from bnrepro.run.provenance import hardware
 from bnrepro.training.slots import SlotTrainer
 from experiments.mnist import MnistConfig
-from scripts.bench_data import data_table
-from scripts.bench_inception import endless, inception_table, medians
+from scripts.bench_data import data_rows
+from scripts.bench_inception import endless, inception_rows, medians, usual_loop
 
 SEEDS, STEPS, ROUNDS = 5, 200, 7
 
 
 def main() -> None:
-    console = Console()
-    table = Table(title="MNIST training step, µs per seed-step (median of rounds)")
-    for column in ("arm", "eager", "eager, batches ready", "slots", "products", "speed-up"):
-        table.add_column(column, justify="left" if column == "arm" else "right")
+    """Measure and show all tables."""
+    rows = [["arm", "eager", "eager, batches ready", "slots", "products", "speed-up"]]
     for variant in ("baseline", "bn"):
         cfg = compose("mnist", [f"variant={variant}", "data=synthetic"])
         device = set_up_torch(cfg)
         times = measure(contestants(cfg, synthetic(12_000, 1_000)))
-        ratio = f"{times[0] / times[2]:.2f}×"
-        table.add_row(variant, *(f"{t:.0f}" for t in times), ratio)
-    console.print(table)
-    console.print(inception_table(device))
-    console.print(data_table())
-    console.print(f"{hardware(device)}, {torch.get_num_threads()} threads, {SEEDS} seeds")
+        rows.append([variant, *(f"{t:.0f}" for t in times), f"{times[0] / times[2]:.2f}×"])
+    show(rows, "MNIST training step, µs per seed-step (median of rounds)")
+    show(inception_rows(device), "Inception training step, ms a step of 32 (medians)")
+    show(data_rows(), "JPEG files of 500×375, crops of 224")
+    print(f"{hardware(device)}, {torch.get_num_threads()} threads, {SEEDS} seeds")
 
 
 def contestants(cfg: MnistConfig, data: Dataset) -> list[Callable[[], object]]:
@@ -60,9 +56,11 @@ def contestants(cfg: MnistConfig, data: Dataset) -> list[Callable[[], object]]:
     ready = (x[: cfg.optim.batch], labels[: cfg.optim.batch])
     slots = [Slot(seed, cfg.optim.lr, cfg.model.init_std) for seed in range(SEEDS)]
     trainer = SlotTrainer(cfg.model, cfg.optim, slots, data, torch.device("cpu"))
+    networks = [eager(cfg) for _ in range(2)]
+    rates = [torch.optim.SGD(network.parameters(), lr=cfg.optim.lr) for network in networks]
     return [
-        eager(cfg, lambda: next(loader)),
-        eager(cfg, lambda: ready),
+        usual_loop(networks[0], rates[0], lambda: next(loader), STEPS),
+        usual_loop(networks[1], rates[1], lambda: ready, STEPS),
         lambda: next(trainer.run([trainer.step + STEPS])),
         products(cfg),
     ]
@@ -74,27 +72,14 @@ def measure(runs: list[Callable[[], object]]) -> list[float]:
     return [t / STEPS / n * 1e6 for t, n in zip(medians(runs, ROUNDS), seeds, strict=True)]
 
 
-def eager(cfg: MnistConfig, batch: Callable[[], tuple[Tensor, Tensor]]) -> Callable[[], None]:
-    """The network of 4.1 as torch's own modules, trained in the usual loop."""
+def eager(cfg: MnistConfig) -> nn.Module:
+    """The network of 4.1 as torch's own modules."""
     layers: list[nn.Module] = []
-    width = 784
-    for units in cfg.model.hidden:
-        plain = cfg.model.norm == "none"
+    plain = cfg.model.norm == "none"
+    for width, units in itertools.pairwise([784, *cfg.model.hidden]):
         layers += [nn.Linear(width, units, bias=plain)]
-        layers += [] if plain else [nn.BatchNorm1d(units)]
-        layers += [nn.Sigmoid()]
-        width = units
-    model = nn.Sequential(*layers, nn.Linear(width, 10))
-    optimiser = torch.optim.SGD(model.parameters(), lr=cfg.optim.lr)
-
-    def run() -> None:
-        for _ in range(STEPS):
-            x, labels = batch()
-            optimiser.zero_grad()
-            nn.functional.cross_entropy(model(x), labels).backward()
-            optimiser.step()
-
-    return run
+        layers += [nn.Sigmoid()] if plain else [nn.BatchNorm1d(units), nn.Sigmoid()]
+    return nn.Sequential(*layers, nn.Linear(cfg.model.hidden[-1], 10))
 
 
 def products(cfg: MnistConfig) -> Callable[[], None]:

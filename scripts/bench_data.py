@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 import torch
-from rich.table import Table
 from torchvision.io import write_jpeg
 
 from bnrepro.config import compose
 from bnrepro.config.images import ImageConfig
 from bnrepro.data import open_images
 from bnrepro.data.images import open_source
+from bnrepro.experiment import Table
 from bnrepro.run.device import resolve_device
 from bnrepro.seeding import stream
 from bnrepro.training.images import ImageTrainer
@@ -25,31 +25,22 @@ IMAGES, BATCHES = 320, 8
 WARM_UP, STEPS = {"cpu": 1, "cuda": 20}, {"cpu": 3, "cuda": 50}
 
 
-def data_table() -> Table:
-    table = Table(title="JPEG files of 500×375, crops of 224")
-    for column in ("measure", "value"):
-        table.add_column(column, justify="left" if column == "measure" else "right")
+def data_rows() -> Table:
+    """What is measured, and its value."""
     with tempfile.TemporaryDirectory() as folder:
         photographs(Path(folder) / "images")
-        cfg = compose(
-            "inception",
-            [
-                "scale=paper",
-                "variant=bn_x5",
-                "data=imagefolder",
-                f"data.root={folder}/images",
-                f"data.cache={folder}/cache",
-                "data.stream=true",
-                "data.size=224",
-                "data.workers=1",
-            ],
-        )
-        table.add_row("images a second, one worker", f"{images_per_second(cfg):.0f}")
+        where = [f"data.root={folder}/images", f"data.cache={folder}/cache"]
+        how = ["data=imagefolder", "data.stream=true", "data.size=224", "data.workers=1"]
+        cfg = compose("inception", ["scale=paper", "variant=bn_x5", *how, *where])
+        alone = images_per_second(cfg)
         cfg.data.workers = None  # as many as there are cores
         speed, waits = training(cfg)
-        table.add_row("images a second, training at scale paper", f"{speed:.1f}")
-        table.add_row("share of that time without images", f"{waits:.1%}")
-    return table
+    return [
+        ["measure", "value"],
+        ["images a second, one worker", f"{alone:.0f}"],
+        ["images a second, training at scale paper", f"{speed:.1f}"],
+        ["share of that time without images", f"{waits:.1%}"],
+    ]
 
 
 def photographs(root: Path, classes: int = 2) -> None:
@@ -66,9 +57,9 @@ def photographs(root: Path, classes: int = 2) -> None:
 
 
 def images_per_second(cfg: ImageConfig) -> float:
-    source = open_source(
-        open_images(cfg.data), cfg.pictures, cfg.optim.batch, 0, torch.device("cpu")
-    )
+    """Images a second of one worker."""
+    images, device = open_images(cfg.data), torch.device("cpu")
+    source = open_source(images, cfg.pictures, cfg.optim.batch, 0, device)
     source.batch(0)  # starts the worker
     start = time.perf_counter()
     for step in range(1, 1 + BATCHES):

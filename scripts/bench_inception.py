@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 
 import torch
 from joblib import Parallel, delayed
-from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -28,6 +27,7 @@ from torchvision.transforms import v2
 from bnrepro.config import compose
 from bnrepro.config.images import ImageConfig
 from bnrepro.data import Dataset
+from bnrepro.experiment import Table
 from bnrepro.models.inception import LRN, ConvUnit, Inception, InceptionModule, ResponseNorm
 from bnrepro.run.device import set_up_torch
 from bnrepro.training.images import ImageTrainer, build, sgd
@@ -50,16 +50,16 @@ class Pictures(TorchDataset[Batch]):
         self.images = [v2.functional.to_pil_image(image) for image in data.train_images]
         self.labels = data.train_labels
         strength = cfg.pictures.photometric
-        self.transform = v2.Compose(
-            [
-                v2.RandomCrop(self.images[0].size, padding=cfg.pictures.shift),
-                v2.RandomHorizontalFlip(),
-                v2.ColorJitter(strength, strength, strength if self.images[0].mode == "RGB" else 0),
-                v2.ToImage(),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize([0.5], [0.5]),
-            ]
+        saturation = strength if self.images[0].mode == "RGB" else 0
+        steps = (
+            v2.RandomCrop(self.images[0].size, padding=cfg.pictures.shift),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(strength, strength, saturation),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([0.5], [0.5]),
         )
+        self.transform = v2.Compose(steps)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -68,17 +68,13 @@ class Pictures(TorchDataset[Batch]):
         return self.transform(self.images[index]), self.labels[index]
 
 
-def inception_table(device: torch.device) -> Table:
+def inception_rows(device: torch.device) -> Table:
+    """The MEASURES of two arms."""
     scale = "gpu" if device.type == "cuda" else "small"
     variants = ("inception", "bn_x5")
     configs = [compose("inception", [f"variant={v}", f"scale={scale}"]) for v in variants]
-    table = Table(title=f"Inception training step, scale {scale}, ms a step of 32 (medians)")
-    table.add_column("measure")
-    for variant in variants:
-        table.add_column(variant, justify="right")
-    for cells in zip(MEASURES, *(measure(cfg, device) for cfg in configs), strict=True):
-        table.add_row(*cells)
-    return table
+    columns = zip(MEASURES, *(measure(cfg, device) for cfg in configs), strict=True)
+    return [[f"scale {scale}", *variants], *columns]
 
 
 def measure(cfg: ImageConfig, device: torch.device) -> list[str]:
@@ -110,22 +106,23 @@ def contestants(
     )  # fmt: skip
     batches = endless(loader)
     ready = next(batches)
+    networks = [as_drawn(build(cfg, trainer.source, 0)).to(device) for _ in range(2)]
     return [
-        plain(cfg, trainer, lambda: next(batches), count),
-        plain(cfg, trainer, lambda: ready, count),
+        usual_loop(networks[0], sgd(cfg, networks[0]), lambda: next(batches), count),
+        usual_loop(networks[1], sgd(cfg, networks[1]), lambda: ready, count),
         lambda: next(trainer.run([trainer.step + count])),
     ]
 
 
-def plain(
-    cfg: ImageConfig, trainer: ImageTrainer, batch: Callable[[], Batch], count: int
+def usual_loop(
+    network: nn.Module, optimiser: torch.optim.Optimizer, batch: Callable[[], Batch], count: int
 ) -> Callable[[], float]:
-    network = as_drawn(build(cfg, trainer.source, 0)).to(trainer.device)
-    optimiser = sgd(cfg, network)
+    """The training loop as a user would write it, for `count` steps."""
+    device = next(network.parameters()).device
 
     def run() -> float:
         for _ in range(count):
-            x, labels = (t.to(trainer.device) for t in batch())
+            x, labels = (t.to(device) for t in batch())
             optimiser.zero_grad()
             loss = nn.functional.cross_entropy(network(x), labels)
             loss.backward()

@@ -14,6 +14,7 @@ from bnrepro.errors import UserError
 from bnrepro.evidence import load
 from bnrepro.experiment import stems
 from experiments.mnist import MnistConfig
+from experiments.mnist.__main__ import main
 
 SHIPPED = [
     (stem, path.parent.name, path.stem)
@@ -56,7 +57,7 @@ def test_the_paper_scale_is_the_papers():
     [
         (["optim.lrr=1"], ["optim.lrr", "no such key", "did you mean lr?", "momentum"]),
         (["optim.lr=fast"], ["optim.lr", "fast", "Float"]),
-        (["learning_rate=1"], ["learning_rate", "no such key", "optim"]),
+        (["rate=1"], ["rate", "no such key", "optim"]),
         (["variant=bnn"], ["variant/bnn", "baseline"]),
         (["scale=huge"], ["scale/huge", "smoke"]),
         (["duration.epochs=3"], ["duration", "exactly one", "duration.steps=50000", "null"]),
@@ -87,6 +88,13 @@ def test_a_mistake_is_one_line_that_names_key_and_remedy(overrides, words):
     assert "\n" not in line
     for word in words:
         assert word in line
+
+
+def test_an_experiment_s_name_as_a_key_is_one_line(run, capsys):
+    assert run(main, ["scale=smoke", "learning_rate=1"]) == 2
+    assert capsys.readouterr().err == (
+        "error: a key names an experiment, not a setting; give its section, as in optim.lr=0.1\n"
+    )
 
 
 @pytest.mark.parametrize(

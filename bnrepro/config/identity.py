@@ -27,8 +27,15 @@ def _kept(node: Any, unused: frozenset[str], prefix: str = "") -> dict[str, Any]
             if value:
                 kept[field.name] = value
         elif value != default_of(field):
-            kept[field.name] = value
+            kept[field.name] = _plain(value)
     return kept
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON takes it: of config objects in a list, what differs from their defaults."""
+    if isinstance(value, list):
+        return [_plain(element) for element in value]
+    return _kept(value, frozenset()) if dataclasses.is_dataclass(value) else value
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

@@ -101,12 +101,13 @@ def validate_fields(node: Any, prefix: str = "") -> None:
         if dataclasses.is_dataclass(value):
             validate_fields(value, f"{prefix}{name}.")
         else:
-            _validate_value(prefix + name, value, rule_of(fields[name]))
+            validate_value(prefix + name, value, rule_of(fields[name]))
     if hasattr(node, "check"):
         node.check(prefix)
 
 
-def _validate_value(key: str, value: Any, rule: Rule) -> None:
+def validate_value(key: str, value: Any, rule: Rule) -> None:
+    """Hold one value to a rule. Raises a UserError that names the key."""
     if value is None:
         return
     if rule.grid:

@@ -46,6 +46,7 @@ class ModelConfig:
     init_std: float = setting()  # of the Gaussian; unused by glorot
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
     bn_momentum: float = setting(check=share)  # weight of the new mini-batch in moving averages
+    gain: float = setting(1.0)  # multiplies the standard deviation of glorot
 
 
 @dataclass
@@ -151,6 +152,8 @@ class SweepConfig(RunConfig):
     """An experiment whose cells and seeds make one record."""
 
     ONE_RECORD: ClassVar[bool] = True
+
+    jobs: int = setting(1, neutral=True)  # cells measured side by side, each in a process
 
 
 def seed_list(seeds: object) -> list[int]:

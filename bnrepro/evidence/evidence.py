@@ -10,6 +10,7 @@ of its rows.
 """
 
 from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,15 @@ class Evidence:
 def unique(rows: Iterable[Row], column: str) -> list[Any]:
     """The values of a column, in the order in which they come."""
     return list(dict.fromkeys(row[column] for row in rows))
+
+
+def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:
+    """Rows by their value of a column, or by their values of several, in the order they come in."""
+    key = itemgetter(*columns)
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
 
 
 def all_seeds(evidence: Evidence) -> list[int]:

@@ -119,10 +119,8 @@ def run_row(folder: Path) -> Row:
         "wall_s": summary["wall_s"],
         "trained_together": len(meta["group"]),
         "processes": meta.get("processes", 1),
-        "lr": cfg["optim"]["lr"],
-        "init": cfg["model"].get("init"),
-        "init_std": cfg["model"].get("init_std"),
-        "batch": cfg["optim"]["batch"],
+        **{k: cfg["optim"].get(k) for k in ("lr", "multiplier", "batch")},
+        **{k: cfg["model"].get(k) for k in ("init", "init_std", "norm", "activation")},
         **provenance(folder),
     }
 

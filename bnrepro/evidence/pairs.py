@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.statistics import Values, combine
 from bnrepro.evidence.steps import speed_up
 
 
@@ -24,11 +24,9 @@ def log_steps_ratio(evidence: Evidence, claim: Claim) -> Values:
 
 
 def paired(
-    evidence: Evidence, claim: Claim, column: str, combine: Callable[[float, float], float]
+    evidence: Evidence, claim: Claim, column: str, f: Callable[[float, float], float]
 ) -> Values:
-    """`combine(arm, against)` of a column of the runs for every seed; None where one is missing."""
-    values: Values = []
-    for seed in paired_seeds(evidence, claim):
-        arm, against = (evidence.run(claim[v], seed).get(column) for v in ("arm", "against"))
-        values.append(None if arm is None or against is None else combine(arm, against))
-    return values
+    """f(arm, against) of a column of the runs for every seed; None where one is missing."""
+    seeds = paired_seeds(evidence, claim)
+    arms = ([evidence.run(claim[v], s).get(column) for s in seeds] for v in ("arm", "against"))
+    return combine(f, *arms)

@@ -1,7 +1,7 @@
 """Intervals over seeds. With five seeds a t-interval is honest; a bootstrap would be too narrow."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from scipy import stats
@@ -21,17 +21,81 @@ class Interval(NamedTuple):
         low, high = (None if b is None else factor * b for b in (self.low, self.high))
         return Interval(factor * self.mean, low, high, self.n)
 
+    def bounds(self) -> tuple[float, float]:
+        """Low and high; of a single value, itself."""
+        low, high = (self.mean if b is None else b for b in (self.low, self.high))
+        return low, high
+
     def text(self, digits: int) -> str:
         if self.low is None or self.high is None:
             return f"{self.mean:.{digits}f}"
         return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
+def mean_text(
+    values: Sequence[float | None], digits: int, factor: float = 1, unit: str = "",
+    interval: bool = True, lost: str | None = None,
+) -> str:  # fmt: skip
+    """The mean of `factor` times the values, with its interval, in words of a table.
+
+    Where a value is missing there is no mean of the others: it says how many are, or `lost`.
+    """
+    there = known(values)
+    if not values or len(there) < len(values):
+        diverged = f"{len(values) - len(there)} of {len(values)} diverged" if values else "–"
+        return diverged if lost is None else lost
+    of_all = t_interval(there).times(factor)
+    return (of_all.text(digits) if interval else f"{of_all.mean:.{digits}f}") + unit
+
+
+def each_text(
+    values: Iterable[float | None], digits: int, factor: float = 1, lost: str = "diverged"
+) -> str:
+    """`factor` times every value, in words of a table."""
+    return ", ".join(lost if v is None else f"{factor * v:.{digits}f}" for v in values)
+
+
+def number_text(value: float | None, form: str = ".3g") -> str:
+    """A number in this format, in words where it is not finite."""
+    return "not finite" if value is None or math.isinf(value) else format(value, form)
+
+
 class Above(float):
     """A value of which is known only that it lies above this number; above −∞: nothing is."""
 
 
-Values = list[float | None]  # of a claim's metric; None: the target was never reached
+Values = list[float | None]  # of a claim's metric; None: not finite, or the target never reached
+
+
+def known(values: Iterable[float | None]) -> list[float]:
+    """The values that there are."""
+    return [value for value in values if value is not None]
+
+
+def combine(f: Callable[..., float | None], *columns: Iterable[float | None]) -> Values:
+    """f of the values that belong together; None where one of them is missing."""
+    return [None if None in values else f(*values) for values in zip(*columns, strict=True)]
+
+
+def largest(values: Iterable[float | None]) -> float | None:
+    """None when one of them is missing, or when there is none."""
+    return _of_all(max, values)
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """None when one of them is missing, or when there is none."""
+    return _of_all(lambda all_of_them: math.fsum(all_of_them) / len(all_of_them), values)
+
+
+def upper_median(values: Sequence[float | None]) -> float:
+    """The median, of an even number the upper one; a missing value counts as infinite."""
+    return sorted(math.inf if value is None else value for value in values)[len(values) // 2]
+
+
+def _of_all(f: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
+    found = list(values)
+    there = known(found)
+    return f(there) if there and len(there) == len(found) else None
 
 
 def t_interval(values: Sequence[float]) -> Interval:

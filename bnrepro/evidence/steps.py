@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bnrepro.evidence.statistics import Interval, exponential, t_interval
+from bnrepro.evidence.statistics import Interval, Values, combine, exponential, known, t_interval
+from bnrepro.evidence.tables import Row
 
 Curve = Sequence[tuple[float, float]]  # (step, accuracy), rising in step
 
@@ -19,32 +20,41 @@ def best(curve: Curve) -> float:
     return max((accuracy for _, accuracy in curve), default=math.inf)
 
 
+def second_half_growth(rows: Sequence[Row], column: str) -> float | None:
+    """ln of a column in the last row over what it was halfway there; None where one is missing."""
+    end = rows[-1]
+    halfway = [row[column] for row in rows if row["step"] <= end["step"] / 2]
+    pair = end[column], halfway[-1] if halfway else None
+    return None if None in pair else math.log(pair[0] / pair[1])
+
+
 class SpeedUp(NamedTuple):
     """ln(steps_against / steps_arm), paired by seed; None where the arm never got there."""
 
-    log_ratios: list[float | None]
-
-    @property
-    def censored(self) -> int:
-        return self.log_ratios.count(None)
+    log_ratios: Values
+    without_target: int  # seeds whose `against` diverged before its first evaluation
 
     def ratio(self) -> Interval | None:
         """Geometric mean with t-interval; None as soon as one seed is censored."""
-        values = [v for v in self.log_ratios if v is not None]
-        return exponential(t_interval(values)) if values and not self.censored else None
+        there = known(self.log_ratios)
+        whole = there and len(there) == len(self.log_ratios)
+        return exponential(t_interval(there)) if whole else None
 
     def text(self) -> str:
-        interval = self.ratio()
+        """The ratio, or in how many seeds there is none."""
+        interval, seeds = self.ratio(), len(self.log_ratios)
         if interval is not None:
             return interval.text(2)
-        return f"never reached in {self.censored} of {len(self.log_ratios)} seeds"
+        if self.without_target or not seeds:
+            return f"no target in {self.without_target} of {seeds} seeds" if seeds else "–"
+        return f"never reached in {self.log_ratios.count(None)} of {seeds} seeds"
 
 
 def speed_up(against: Sequence[Curve], arm: Sequence[Curve], share: float = 1.0) -> SpeedUp:
     """Speed of `arm` to each seed's own target: `share` of the best accuracy of `against`."""
-    logs: list[float | None] = []
-    for plain, other in zip(against, arm, strict=True):
-        target = share * best(plain)
-        reached, mine = steps_to(plain, target), steps_to(other, target)
-        logs.append(None if mine is None or reached is None else math.log(reached / mine))
-    return SpeedUp(logs)
+    targets = [share * best(plain) for plain in against]
+    steps = (
+        [steps_to(c, t) for c, t in zip(each, targets, strict=True)] for each in (against, arm)
+    )
+    logs = combine(lambda plain, mine: math.log(plain / mine), *steps)
+    return SpeedUp(logs, targets.count(math.inf))

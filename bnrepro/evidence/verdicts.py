@@ -15,6 +15,8 @@ from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import Above, Interval, Values, t_interval
 from bnrepro.experiment import find
 
+DECIDING = 5  # seeds: all on one side have a probability of 1/32 by chance
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -52,10 +54,12 @@ def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
 
 
 def _judge_bounds(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
-    """Lower bounds have no interval: only that all of them are beyond the criterion tells."""
+    """Bounds have no interval: a sign test decides, for which DECIDING seeds must agree."""
     met = [claim["criterion"]["op"] == ">" and meets(v, claim["criterion"]) for v in values]
-    word = "holds" if all(met) and len(values) >= claim["n"] else "inconclusive"
-    return Verdict(claim, scale, word, list(values), None)
+    enough = len(values) >= max(claim["n"], DECIDING)
+    why = "" if enough else f"bounds of {len(values)} seeds cannot decide"
+    return Verdict(claim, scale, "holds" if all(met) and enough else "inconclusive", list(values),
+                   None, why)  # fmt: skip
 
 
 def metric(claim: Claim) -> Callable[[Evidence, Claim], Values]:

@@ -27,6 +27,8 @@ class Slot:
     seed: int
     lr: float
     init_std: float
+    weight_decay: float = 0.0  # L2 on the weights alone
+    dropout: float = 0.0  # share of each hidden layer's outputs that are 0 in a training step
 
 
 class HiddenLayer(NamedTuple):
@@ -39,6 +41,7 @@ class HiddenLayer(NamedTuple):
     y: Tensor  # (S, N, units), g(a)
     z: Tensor  # (S, N, units), the layer's output: y, or the transform of y
     state: Any  # of the transform: with BN `Normalized`
+    mask: Tensor | None = None  # what Dropout multiplied z by
 
 
 class SlotMLP:
@@ -92,22 +95,24 @@ class SlotMLP:
             self.moving[f"{name}.var"] = like.new_ones(len(like), 1, units)
 
     def forward(
-        self, x: Tensor, statistics: Statistics = "batch"
+        self, x: Tensor, statistics: Statistics = "batch", masks: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, list[HiddenLayer]]:
         """Logits (S, N, classes) and every hidden layer's values, of x (S, N, inputs).
 
         x may be (N, inputs), shared by the slots. `statistics` says what BN normalises with: the
         batch itself (training), the moving averages, or Algorithm 2's population statistics. None
-        of these is changed by it.
+        of these is changed by it. `masks` are Dropout's factors of each hidden layer's output.
         """
         layers: list[HiddenLayer] = []
         u = x
-        for name in self.hidden:
-            layers.append(self._hidden(name, u, statistics))
+        for i, name in enumerate(self.hidden):
+            layers.append(self._hidden(name, u, statistics, masks[i] if masks else None))
             u = layers[-1].z
         return self._affine("output", u), layers
 
-    def _hidden(self, name: str, u: Tensor, statistics: Statistics) -> HiddenLayer:
+    def _hidden(
+        self, name: str, u: Tensor, statistics: Statistics, mask: Tensor | None
+    ) -> HiddenLayer:
         place, state = self.transform.place, None
         v = u
         if place == "input":
@@ -118,19 +123,23 @@ class SlotMLP:
         y = z = torch.sigmoid(a) if self.sigmoid else torch.relu(a)
         if place == "after":
             z, state = self.transform.forward(self, name, y, statistics)
-        return HiddenLayer(u, v, x, a, y, z, state)
+        if mask is not None:
+            z = z * mask
+        return HiddenLayer(u, v, x, a, y, z, state, mask)
 
     def _affine(self, name: str, u: Tensor) -> Tensor:
         wu = product(u, self.params[f"{name}.weight"])
         bias = self.params.get(f"{name}.bias")
         return wu if bias is None else wu.add_(bias)
 
-    def gradients(self, x: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def gradients(
+        self, x: Tensor, labels: Tensor, masks: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean cross-entropy of each slot (S,) and its gradients, on its batch x (S, N, inputs).
 
         The moving averages take in this mini-batch (with the unbiased variance, m/(m−1)).
         """
-        logits, layers = self.forward(x)
+        logits, layers = self.forward(x, masks=masks)
         losses, d = cross_entropy(logits, labels)
         grads: dict[str, Tensor] = {}
         d = self._affine_backward("output", layers[-1].z, d, grads)
@@ -146,6 +155,8 @@ class SlotMLP:
     ) -> Tensor:
         """∂ℓ/∂u from d = ∂ℓ/∂z; for the first layer, whose u is the image, only what is needed."""
         place, state = self.transform.place, layer.state
+        if layer.mask is not None:
+            d = d * layer.mask
         if place == "after":
             d = self.transform.backward(self, name, d, state, grads)
         d = self._activate_backward(d, layer.y)
@@ -178,11 +189,13 @@ class SlotMLP:
                 means[f"{name}.var"] += layer.state.var * (m / (m - 1) / len(batches))
         self.population = means
 
-    def freeze(self, x: Tensor) -> None:
-        """Take the population statistics from these images (N, inputs), passed as one batch."""
-        for name, layer in zip(self.hidden, self.forward(x)[1], strict=True):
+    def freeze(self, x: Tensor) -> list[HiddenLayer]:
+        """Take the population statistics from images (N, inputs) as one batch; their layers."""
+        layers = self.with_transform(self.transform.estimator).forward(x)[1]
+        for name, layer in zip(self.hidden, layers, strict=True):
             for key, value in self.transform.freeze(layer.state).items():
                 self.population[f"{name}.{key}"] = value
+        return layers
 
     def with_transform(self, transform: Transform) -> "SlotMLP":
         """The same network with another transform; parameters and statistics are shared."""
@@ -212,8 +225,9 @@ def product(u: Tensor, weight: Tensor) -> Tensor:
 
 
 def initial_weight(model: ModelConfig, slot: Slot, name: str, fan_in: int, fan_out: int) -> Tensor:
-    """Gaussian weights (fan_in, fan_out): std `init_std`, or √(2/(fan_in+fan_out)) for glorot."""
-    std = (2 / (fan_in + fan_out)) ** 0.5 if model.init == "glorot" else slot.init_std
+    """Gaussian weights (fan_in, fan_out): std `init_std`, or gain √(2/(fan_in+fan_out)), glorot."""
+    glorot = model.gain * (2 / (fan_in + fan_out)) ** 0.5
+    std = glorot if model.init == "glorot" else slot.init_std
     return std * torch.randn(fan_in, fan_out, generator=stream(slot.seed, "init", name))
 
 

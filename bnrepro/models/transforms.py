@@ -36,6 +36,11 @@ class Transform:
         dict[str, float]
     ] = {}  # learned parameters, one a unit, and their first values
 
+    @property
+    def estimator(self) -> "Transform":
+        """What takes the statistics of a whole batch for inference: without what training adds."""
+        return self
+
     def forward(self, net: "SlotMLP", name: str, x: Tensor, statistics: Statistics) -> Transformed:
         """The transform of layer `name`'s values x, with the statistics asked for."""
         return Transformed(x, None)
@@ -91,8 +96,8 @@ class BatchTransform(Affine):
         eps: ε inside the root.
         momentum: weight of the new mini-batch in the moving averages.
         place: ahead of the nonlinearity, on the layer's input, or on the nonlinearity's output.
-        group: examples of one mini-batch, where many pass side by side in a forward pass; None:
-            all are one mini-batch.
+        group: examples that are normalised together, where many such mini-batches pass side by
+            side; None: all are one mini-batch.
     """
 
     def __init__(
@@ -101,6 +106,12 @@ class BatchTransform(Affine):
     ) -> None:  # fmt: skip
         self.eps, self.momentum, self.place, self.group = eps, momentum, place, group
         self.bias = place != "preactivation"
+
+    @property
+    def estimator(self) -> Transform:
+        if self.group is None:
+            return self
+        return BatchTransform(self.eps, self.momentum, self.place)
 
     def standardise(
         self, net: "SlotMLP", name: str, x: Tensor, statistics: Statistics
@@ -122,14 +133,23 @@ class BatchTransform(Affine):
         self, net: "SlotMLP", name: str, d: Tensor, state: Any, grads: dict[str, Tensor]
     ) -> Tensor:
         gamma = net.params[f"{name}.gamma"]
-        dx, grads[f"{name}.gamma"], grads[f"{name}.beta"] = normalize_backward(
-            d, state.x_hat, gamma, state.inv_std, (1,)
+        if self.group is None:
+            dx, grads[f"{name}.gamma"], grads[f"{name}.beta"] = normalize_backward(
+                d, state.x_hat, gamma, state.inv_std, (1,)
+            )
+            return dx
+        dx, dgamma, dbeta = normalize_backward(
+            d.unflatten(1, (-1, self.group)), state.x_hat, gamma.unsqueeze(1), state.inv_std, (2,)
         )
-        return dx
+        grads[f"{name}.gamma"], grads[f"{name}.beta"] = dgamma.sum(1), dbeta.sum(1)
+        return dx.flatten(1, 2)
 
     def update(self, net: "SlotMLP", name: str, state: Any, m: int) -> None:
-        net.moving[f"{name}.mean"].lerp_(state.mean, self.momentum)
-        net.moving[f"{name}.var"].lerp_(state.var * (m / (m - 1)), self.momentum)
+        mean, var = state.mean, state.var
+        if self.group is not None:  # (S, G, 1, C)
+            mean, var, m = mean.mean(1), var.mean(1), self.group
+        net.moving[f"{name}.mean"].lerp_(mean, self.momentum)
+        net.moving[f"{name}.var"].lerp_(var * (m / (m - 1)), self.momentum)
 
     def freeze(self, state: Any) -> dict[str, Tensor]:
         return {"mean": state.mean, "var": state.var}

@@ -1,11 +1,13 @@
 """A curve over seeds: every seed as a point, the mean as a line, its 95 % interval as a band."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from matplotlib.axes import Axes
 
-from bnrepro.evidence.statistics import t_interval
+from bnrepro.evidence.evidence import grouped
+from bnrepro.evidence.statistics import known, t_interval
+from bnrepro.evidence.tables import Row
+from bnrepro.plots.curves import mark_diverged
 from bnrepro.plots.style import Arm
 
 
@@ -17,19 +19,32 @@ def band(
     marker: str = "o",
     interval: bool = True,
 ) -> None:
-    """Draw values[i], one number a seed, at x[i]; numbers that are None are left out."""
-    known = [[v for v in row if v is not None] for row in values]
-    shown = [(place, row) for place, row in zip(x, known, strict=True) if row]
-    if not shown:
-        return
-    places = [place for place, _ in shown]
-    intervals = [t_interval(row) for _, row in shown]
-    style: dict[str, Any] = {"color": arm.colour, "linestyle": arm.dash, "label": arm.label}
-    axis.plot(places, [i.mean for i in intervals], linewidth=1.8, **style)
-    for place, row in shown:
-        axis.plot([place] * len(row), row, marker, color=arm.colour, ms=2.6, alpha=0.55)
-    if not interval:
-        return
-    low = [i.mean if i.low is None else i.low for i in intervals]
-    high = [i.mean if i.high is None else i.high for i in intervals]
-    axis.fill_between(places, low, high, color=arm.colour, alpha=0.13, linewidth=0)
+    """Draw values[i], one number a seed, at x[i].
+
+    Where a number is None, a seed has diverged: a cross says so, and the others have no mean.
+    """
+    rows = {place: row for place, row in zip(x, values, strict=True) if row}
+    intervals = {p: t_interval(known(row)) for p, row in rows.items() if None not in row}
+    means = [i.mean for i in intervals.values()]
+    axis.plot(list(intervals), means, linewidth=1.8, label=arm.label, **arm.line)
+    for place, row in rows.items():
+        seeds = known(row)
+        axis.plot([place] * len(seeds), seeds, marker, color=arm.colour, ms=2.6, alpha=0.55)
+    if interval and intervals:
+        low, high = zip(*(i.bounds() for i in intervals.values()), strict=True)
+        axis.fill_between(list(intervals), low, high, color=arm.colour, alpha=0.13, linewidth=0)
+    lost = [place for place in rows if place not in intervals]
+    mark_diverged(axis, lost, arm.colour, f"{arm.label}: diverged")
+
+
+def band_over(
+    axis: Axes,
+    rows: Iterable[Row],
+    x: str,
+    value: Callable[[Row], float | None],
+    arm: Arm,
+    marker: str = "o",
+) -> None:
+    """Draw a value of rows, one a seed, over one of their columns, rising."""
+    at = sorted(grouped(rows, x).items())
+    band(axis, [place for place, _ in at], [[*map(value, each)] for _, each in at], arm, marker)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bnrepro import ROOT
 from bnrepro.evidence.statistics import Above, exponential
 from bnrepro.evidence.verdicts import Verdict
 from bnrepro.plots.tables import markdown
@@ -77,19 +78,6 @@ def claims_table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(header) + "\n"
 
 
-def counts_table(verdicts: Sequence[Verdict]) -> str:
-    """How the claims of each experiment came out, for a page that has no room for all of them."""
-    words = ("holds", "fails", "inconclusive", "not run")
-    rows = [["experiment", "claims", *words, "which do not hold"]]
-    for experiment in dict.fromkeys(v.claim["experiment"] for v in verdicts):
-        own = [v for v in verdicts if v.claim["experiment"] == experiment]
-        counts = [str(sum(v.verdict == word for v in own)) for word in words]
-        scale = own[0].scale
-        failing = ", ".join(f"`{v.claim['id']}`" for v in own if v.verdict != "holds") or "–"
-        rows.append([f"`{experiment}`, scale {scale}", str(len(own)), *counts, failing])
-    return markdown(rows)
-
-
 def report_text(verdicts: Sequence[Verdict]) -> str:
     """results/REPORT.md."""
     parts = [
@@ -105,8 +93,9 @@ def report_text(verdicts: Sequence[Verdict]) -> str:
         "\n".join(
             f"- `{v.claim['id']}` ({worded(v)}): {v.claim['reason'][v.scale].strip()}"
             for v in verdicts
-            if v.verdict in ("fails", "inconclusive") and v.scale in v.claim.get("reason", {})
+            if v.verdict != "holds" and v.scale in v.claim.get("reason", {})
         ),
+        (ROOT / "configs/CHANGES.md").read_text("utf-8").replace("# What", "## What", 1),
         "## What a verdict would not show",
         "\n".join(f"- `{v.claim['id']}`: {v.claim['not_shown'].strip()}" for v in verdicts),
     ]
@@ -119,7 +108,7 @@ def _values_table(verdicts: Sequence[Verdict]) -> str:
         claim = v.claim
         values = ", ".join(map(number, v.values)) or "–"
         criterion = "{over} {op} {value}".format(**claim["criterion"])
-        arms = " against ".join(claim[key] for key in ("arm", "against") if key in claim)
+        arms = " against ".join(str(claim[k]) for k in ("arm", "against") if k in claim)
         name = f"`{claim['metric']}`" + (f", {arms}" if arms else "")
         rows.append([f"`{claim['id']}`", name, criterion, str(claim["n"]), values])
     return markdown(rows)

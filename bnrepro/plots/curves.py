@@ -1,15 +1,46 @@
-"""Accuracy over steps, one look for every experiment."""
+"""Curves over steps, one look for every experiment; what diverged is marked, never left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.statistics import t_interval
-from bnrepro.plots.style import arm
+from bnrepro.evidence.evidence import Evidence, grouped
+from bnrepro.evidence.statistics import combine, t_interval
+from bnrepro.evidence.tables import Row
+from bnrepro.plots.style import Arm, arm, label
+
+Line = tuple[Sequence[float], Sequence[float | None]]  # x and y; None leaves a gap
+
+
+def lines(axis: Axes, each: Iterable[Line], look: Arm, **style: Any) -> None:
+    """Draw lines in an arm's look, the first with its label."""
+    for i, (x, y) in enumerate(each):
+        text = None if i else look.label
+        axis.plot(x, np.array(y, float), label=text, **look.line, **style)
+
+
+def seed_lines(
+    axis: Axes, rows: Sequence[Row], column: str, look: Arm, factor: float = 1,
+    cross: bool = True, **style: Any,
+) -> None:  # fmt: skip
+    """Draw a column over steps, a line a seed, and a cross where a seed diverges."""
+    seeds = grouped(rows, "seed").values()
+    steps = [[row["step"] for row in each] for each in seeds]
+    values = [combine(lambda v: factor * v, [row[column] for row in each]) for each in seeds]
+    lines(axis, zip(steps, values, strict=True), look, **{"linewidth": 1.3, **style})
+    lost = [x[y.index(None)] for x, y in zip(steps, values, strict=True) if None in y]
+    mark_diverged(axis, lost if cross else [], look.colour, f"{look.label}: diverged")
+
+
+def mark_diverged(axis: Axes, places: Sequence[float], colour: str, text: str) -> None:
+    """A cross at the foot of the axis for everything that left the finite numbers."""
+    if places:
+        style: dict[str, Any] = {"transform": axis.get_xaxis_transform(), "clip_on": False}
+        axis.plot(places, [0.03] * len(places), "x", color=colour, label=text, **style)
 
 
 def mean_and_interval(
@@ -19,39 +50,56 @@ def mean_and_interval(
 
     Where some seeds trained and some did not, a mean stands for none: seeds alone are shown.
     """
-    label, colour, dash = arm(variant)
-    curves = [c for s in evidence.seeds(variant) if (c := evidence.curve(variant, s))]
+    look = arm(variant)._replace(label=label(evidence, variant))
+    runs = evidence.where("runs", variant=variant)
+    curves = [c for run in runs if (c := evidence.curve(variant, run["seed"]))]
+    lost = [s for run in runs if (s := run.get("first_non_finite_step")) is not None]
+    text = f"{look.label}: {len(lost)} of {len(runs)} diverged"
+    mark_diverged(axis, lost, look.colour, text)
     if not curves:  # diverged before the first evaluation
         return [], []
-    if len({evidence.run(variant, s).get("outcome") for s in evidence.seeds(variant)}) > 1:
-        for i, curve in enumerate(curves):
-            text = None if i else f"{label} (each seed)"
-            axis.plot(*zip(*curve, strict=True), color=colour, linestyle=dash, lw=1.1, label=text)
+    points = [([x for x, _ in curve], [y for _, y in curve]) for curve in curves]
+    if len({run.get("outcome") for run in runs}) > 1:
+        each = look._replace(label=f"{look.label} (each seed)")
+        lines(axis, points, each, linewidth=1.1)
         return [], []
-    for curve in curves:
-        axis.plot(*zip(*curve, strict=True), color=colour, alpha=0.25, linewidth=0.6)
+    for x, y in points:
+        axis.plot(x, y, color=look.colour, alpha=0.25, linewidth=0.6)
     common = [dict(curve) for curve in curves]
     steps = sorted(set.intersection(*(set(c) for c in common)))
     intervals = [t_interval([c[step] for c in common]) for step in steps]
     means = [i.mean for i in intervals]
-    axis.plot(steps, means, color=colour, linestyle=dash, linewidth=1.8, label=label)
+    axis.plot(steps, means, linewidth=1.8, label=look.label, **look.line)
     if interval and len(curves) > 1:
-        bounds = np.array([(i.low, i.high) for i in intervals], dtype=float)
-        axis.fill_between(steps, *bounds.T, color=colour, alpha=0.2, linewidth=0)
+        low, high = zip(*(i.bounds() for i in intervals), strict=True)
+        axis.fill_between(steps, low, high, color=look.colour, alpha=0.2, linewidth=0)
     return steps, means
 
 
 def percentile_lines(axis: Axes, rows: Sequence[Mapping[str, Any]], variant: str) -> None:
     """The {15, 50, 85}th percentiles of one unit's input over training, in the arm's colour."""
     colour, steps = arm(variant).colour, [r["step"] for r in rows]
-    axis.fill_between(
-        steps, [r["p15"] for r in rows], [r["p85"] for r in rows], color=colour, alpha=0.15
-    )
-    for name, dash in (("p15", ":"), ("p50", "-"), ("p85", "--")):
-        label = f"{name[1:]}th percentile"
-        axis.plot(steps, [r[name] for r in rows], color=colour, linestyle=dash, label=label)
+    values = {name: [row[name] for row in rows] for name in ("p15", "p50", "p85")}
+    axis.fill_between(steps, values["p15"], values["p85"], color=colour, alpha=0.15)
+    for (name, each), dash in zip(values.items(), (":", "-", "--"), strict=True):
+        axis.plot(steps, each, color=colour, linestyle=dash, label=f"{name[1:]}th percentile")
+    step_axis(axis)
+    if not rows:
+        text = "diverged before it was probed"
+        axis.annotate(text, (0.5, 0.6), xycoords="axes fraction", ha="center", fontsize=8)
+
+
+def step_axis(axis: Axes) -> None:
+    """Training steps from 0 on, 10000 written as 10K, the paper's way."""
     axis.set_xlim(left=0)
     axis.xaxis.set_major_formatter(thousands())
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Ticks of a logarithmic axis at 1, 2 and 5 of each decade, written out."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def thousands() -> FuncFormatter:

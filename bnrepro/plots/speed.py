@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.steps import SpeedUp, speed_up
+from bnrepro.evidence.steps import speed_up
 
 SHARES = (1.0, 0.98, 0.95, 0.90)  # of the plain arm's best accuracy
 Pair = tuple[str, str]  # the arm, and the one it is compared with
@@ -11,19 +11,19 @@ Pair = tuple[str, str]  # the arm, and the one it is compared with
 
 def speed_rows(evidence: Evidence, pairs: Sequence[Pair]) -> list[list[str]]:
     """To each seed's own target, paired by seed: header first."""
-    header = ["times as fast, geometric mean", "pair", "in steps", "in seconds"]
-    rows = []
+    rows = [["times as fast, geometric mean", "pair", "in steps", "in seconds"]]
     for fast, plain in pairs:
         if {fast, plain} <= set(evidence.variants):
             for share in SHARES:
                 target = "the plain arm's best accuracy"
                 target = target if share == 1 else f"{share:.0%} of {target}"
                 ratios = (speed(evidence, fast, plain, share, axis) for axis in ("step", "wall_s"))
-                rows.append([f"to {target}", f"{fast} : {plain}", *(r.text() for r in ratios)])
-    return [header, *rows]
+                rows.append([f"to {target}", f"{fast} : {plain}", *ratios])
+    return rows
 
 
-def speed(evidence: Evidence, fast: str, plain: str, share: float, axis: str) -> SpeedUp:
+def speed(evidence: Evidence, fast: str, plain: str, share: float = 1, axis: str = "step") -> str:
+    """How many times as fast as `plain` the arm `fast` gets to a share of the plain arm's best."""
     seeds = sorted(set(evidence.seeds(fast)) & set(evidence.seeds(plain)))
     against, arm_curves = ([evidence.curve(v, s, axis) for s in seeds] for v in (plain, fast))
-    return speed_up(against, arm_curves, share)
+    return speed_up(against, arm_curves, share).text()

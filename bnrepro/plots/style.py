@@ -11,15 +11,24 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from bnrepro.evidence.evidence import Evidence
+
 mpl.use("Agg")
 
 Dash = str | tuple[int, tuple[int, ...]]
 
 
 class Arm(NamedTuple):
+    """How an arm is called and drawn."""
+
     label: str
     colour: str
     dash: Dash
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """The look of its lines, as `Axes.plot` takes it."""
+        return {"color": self.colour, "linestyle": self.dash}
 
 
 ARMS = {
@@ -34,6 +43,7 @@ ARMS = {
     "bn_after": Arm("BN(g(Wu + b)), after g", "#8a6d00", (0, (2, 1))),
     "bn_activation": Arm("BN per activation", "#8c5fa8", (0, (1, 1))),
     "bn_tuned": Arm("with BN, own best setting", "#4d9de0", (0, (7, 1, 1, 1))),
+    "bn_noise": Arm("BN, then noise anew at every step", "#5b8c2a", (0, (1, 1))),
     "inception": Arm("Inception", "#b23a00", (0, (5, 2))),
     "bn_baseline": Arm("BN-Baseline", "#7d7d7d", (0, (3, 1, 1, 1))),
     "bn_x5": Arm("BN-x5", "#00335c", "-"),
@@ -42,6 +52,19 @@ ARMS = {
     "inception_x5": Arm("Inception, 5 times the rate", "#e8a33d", (0, (2, 2))),
     "inception_sigmoid": Arm("Inception with sigmoid", "#d77fa1", (0, (1, 2))),
     "whiten": Arm("full whitening", "#5b8c2a", (0, (3, 1, 1, 1))),
+}
+SAYS: dict[str, dict[str, Any]] = {  # what labels say of their runs, by column of `runs`
+    "baseline": {"norm": "none"},
+    "bn": {"norm": "batch"},
+    "baseline_tuned": {"norm": "none", "init": "glorot", "lr": 3.0, "data": "mnist"},
+    "bn_tuned": {"norm": "batch", "init_std": 0.3, "lr": 3.0, "data": "mnist"},
+    "inception": {"norm": "none", "activation": "relu", "multiplier": 1},
+    "bn_baseline": {"norm": "batch", "activation": "relu", "multiplier": 1},
+    "bn_x5": {"norm": "batch", "activation": "relu", "multiplier": 5},
+    "bn_x30": {"norm": "batch", "activation": "relu", "multiplier": 30},
+    "bn_x5_sigmoid": {"norm": "batch", "activation": "sigmoid", "multiplier": 5},
+    "inception_x5": {"norm": "none", "activation": "relu", "multiplier": 5},
+    "inception_sigmoid": {"norm": "none", "activation": "sigmoid", "multiplier": 1},
 }
 RC: dict[Any, Any] = {
     "figure.dpi": 110,
@@ -54,7 +77,7 @@ RC: dict[Any, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "bnrepro",  # the same figure gives the same file
 }
-
+mpl.rcParams.update(RC)
 
 OTHERS = ("#6a3d9a", "#1b7837", "#c51b7d", "#01665e", "#bf812d", "#4d4d4d", "#0570b0", "#d94801")
 DASHES: tuple[Dash, ...] = ("-", (0, (6, 1)), (0, (3, 1)), (0, (5, 1, 1, 1)))
@@ -69,6 +92,27 @@ def arm(variant: str) -> Arm:
     return Arm(variant, colour, dash)
 
 
+def as_named(evidence: Evidence, variant: str) -> bool:
+    """Whether an arm's runs are what its label says; a column that older evidence lacks is."""
+    runs, said = evidence.where("runs", variant=variant), SAYS.get(variant, {}).items()
+    return all(run.get(column) in (None, value) for run in runs for column, value in said)
+
+
+def label(evidence: Evidence, variant: str) -> str:
+    """The arm's label; where its runs are not what that says, its name and what they are."""
+    if as_named(evidence, variant):
+        return arm(variant).label
+    run = evidence.where("runs", variant=variant)[0]
+    found = {column: run[column] for column in SAYS[variant] if run.get(column) is not None}
+    words = (f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in found.items())
+    return f"{variant} ({', '.join(words)})"
+
+
+def nonlinearity(activation: str) -> str:
+    """An activation's name in figures and tables."""
+    return "ReLU" if activation == "relu" else activation
+
+
 def on_data(title: str, data: str) -> str:
     """The title of a figure of Section 4.1, naming the data set unless it is the paper's."""
     return title if data in ("mnist", "") else f"{data}: {title}"
@@ -79,8 +123,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
     metadata: list[dict[str, Any]] = [{"Software": None}, {"Date": None, "Creator": None}]
-    with mpl.rc_context(RC):
-        for path, entry in zip(paths, metadata, strict=True):
-            figure.savefig(path, metadata=entry, bbox_inches="tight")
+    for path, entry in zip(paths, metadata, strict=True):
+        figure.savefig(path, metadata=entry, bbox_inches="tight")
     plt.close(figure)
     return paths

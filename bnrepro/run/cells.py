@@ -2,16 +2,18 @@
 
 Exact experiments and grids leave no folder a cell: their rows are in one `metrics.jsonl`. Their
 checkpoint says where each cell's rows end, and an interrupted sweep goes on after the last cell
-whose rows, and all before them, are whole.
+whose rows, and all before them, are whole. With `jobs=N`, N cells are measured side by side, each
+in a process with this one's number of threads: the same rows in the same order.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from joblib import Parallel, delayed
 
 from bnrepro.config.claims import criteria
 from bnrepro.config.identity import config_hash, group_folder
@@ -51,9 +53,13 @@ def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
         start, cpu_start = time.perf_counter(), time.process_time()
         bar = Bar(str(record.folder), len(cells), done, "cell")
         with marking([record], identity), bar:
-            for number, cell in enumerate(cells[done:], start=done + 1):
-                for row in measure(cfg, data, cell, device):
+            cpu_apart = 0.0
+            for number, (rows, cpu) in enumerate(
+                measured(cfg, data, cells[done:], measure, device), start=done + 1
+            ):
+                for row in rows:
                     record.log({"cell": number, **row})
+                cpu_apart += cpu
                 ends.append(record.mark())
                 save(record, identity, ends, record.meta)
                 bar.update(number)
@@ -63,12 +69,36 @@ def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
                     "config_hash": identity,
                     "criteria": criteria(cfg.experiment),
                     "wall_s": round(time.perf_counter() - start, 1),
-                    "cpu_s": round(time.process_time() - cpu_start, 1),  # of all threads
+                    # of all threads and processes
+                    "cpu_s": round(time.process_time() - cpu_start + cpu_apart, 1),
                     "cells_before": done,  # measured by an earlier, interrupted process
                 }
             )
     log.info("%s", record.folder)
     return record.folder
+
+
+def measured(
+    cfg: Any, data: Dataset, cells: Sequence[Any], measure: MeasureCell, device: torch.device
+) -> Iterator[tuple[Iterable[Row], float]]:
+    """The rows of each cell in turn, and the processor seconds that other processes spent."""
+    if cfg.jobs == 1:
+        yield from ((measure(cfg, data, cell, device), 0.0) for cell in cells)
+        return
+    threads = torch.get_num_threads()
+    work = (delayed(measure_apart)(cfg, threads, measure, cell) for cell in cells)
+    yield from Parallel(n_jobs=cfg.jobs, return_as="generator")(work)
+
+
+def measure_apart(
+    cfg: Any, threads: int, measure: MeasureCell, cell: Any
+) -> tuple[Iterable[Row], float]:
+    """Measure one cell in a process of its own, as `measured` says."""
+    start = time.process_time()
+    device = set_up_torch(cfg)
+    torch.set_num_threads(threads)
+    rows = list(measure(cfg, open_dataset(cfg.data), cell, device))
+    return rows, time.process_time() - start
 
 
 def begin(cfg: Any, record: Record, identity: str, meta: dict[str, Any], force: bool) -> list[Mark]:

@@ -1,16 +1,61 @@
-"""One row of measurements a slot: what `metrics.jsonl` holds for the MNIST networks."""
+"""Rows of measurements, one a slot: what `metrics.jsonl` holds of the small networks."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bnrepro.run.values import finite
+from bnrepro.config.schema import ModelConfig, OptimConfig, seed_list
+from bnrepro.data import Dataset, binarize
+from bnrepro.models.mlp import Slot, initial_weight
+from bnrepro.models.transforms import Transform
+from bnrepro.run.values import finite, number
 from bnrepro.training.probes import histogram, percentiles, saturated_share
 from bnrepro.training.slots import SlotTrainer
 
 Row = dict[str, Any]
+
+
+def sweep_trainer(
+    cfg: Any,
+    data: Dataset,
+    device: torch.device,
+    transform: Transform,
+    rates: Sequence[float],
+    *,
+    activation: str = "sigmoid",
+    hidden: Sequence[int] | None = None,
+    batch: int | None = None,
+    seeds: Sequence[int] | None = None,
+) -> SlotTrainer:
+    """Networks of every rate and seed, of Gaussian initial weights, normalised by a transform.
+
+    Widths, mini-batch and seeds are the config's unless they are given.
+    """
+    model = ModelConfig(list(hidden or cfg.hidden), activation, "none", "normal", cfg.init_std)
+    chosen = seed_list(cfg.seeds) if seeds is None else seeds
+    slots = [Slot(seed, lr, cfg.init_std) for lr in rates for seed in chosen]
+    optim = OptimConfig(lr=0.0, momentum=0.0, batch=batch or cfg.batch)  # a slot has its rate
+    return SlotTrainer(model, optim, slots, data, device, transform)
+
+
+def first_layer(cfg: Any, images: Tensor, seed: int, units: int) -> tuple[Tensor, Tensor]:
+    """Binary images u (N, inputs) and the first layer's initial W (inputs, units), float64."""
+    u, slot = binarize(images).double(), Slot(seed, 0, cfg.init_std)
+    weight = initial_weight(ModelConfig(init="normal"), slot, "hidden1", u.shape[1], units)
+    return u, weight.double()
+
+
+def by_slot(
+    trainer: SlotTrainer,
+    columns: Mapping[str, Tensor],
+    rounded: Callable[[Tensor], float | None] = number,
+) -> Iterator[tuple[Slot, Row]]:
+    """Every slot with its number of each column (S,); None where it is not finite."""
+    for i, slot in enumerate(trainer.slots):
+        yield slot, {name: rounded(values[i]) for name, values in columns.items()}
 
 
 def measure(trainer: SlotTrainer, losses: Tensor, probe_x: Tensor | None) -> list[Row]:

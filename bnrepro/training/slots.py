@@ -22,6 +22,7 @@ from bnrepro.data.order import batches_of_seeds
 from bnrepro.errors import UserError
 from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.models.transforms import Statistics, Transform
+from bnrepro.seeding import stream
 from bnrepro.training.replicas import Replicas
 
 EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
@@ -55,7 +56,9 @@ class SlotTrainer:
         self.net = SlotMLP(
             model, slots, self.x.shape[1], data.num_classes, device, transform=transform
         )
-        self.lr = torch.tensor([s.lr for s in slots], device=device).view(-1, 1, 1)
+        self.lr = self._column("lr")
+        self.decay, self.dropout = self._column("weight_decay"), self._column("dropout")
+        self.decays, self.drops = bool(self.decay.any()), bool(self.dropout.any())
         self.velocity = {k: torch.zeros_like(v) for k, v in self.net.params.items()}
         self.grads: dict[str, Tensor] = {}
         self.replicas: Replicas | None = None
@@ -66,6 +69,11 @@ class SlotTrainer:
         self.seconds = 0.0
         self.first_non_finite: list[int | None] = [None] * len(self.slots)
         self._epoch, self._order = -1, torch.empty(0)
+
+    def _column(self, name: str) -> Tensor:
+        """A setting of the slots as (S, 1, 1)."""
+        values = [getattr(slot, name) for slot in self.slots]
+        return torch.tensor(values, dtype=torch.float32, device=self.device).view(-1, 1, 1)
 
     @property
     def active(self) -> list[int]:
@@ -90,12 +98,12 @@ class SlotTrainer:
             yield losses.mean(0)
 
     def _train_step(self) -> Tensor:
-        index = self._batch(self.step)
-        shape = (len(self.slots), self.optim.batch)
-        x = self.x.index_select(0, index).view(*shape, -1)
+        masks = self._masks() if self.drops else None
         with self._fetched():
-            losses, self.grads = self.net.gradients(x, self.labels[index].view(shape))
+            losses, self.grads = self.net.gradients(*self.minibatch(self.step), masks)
         for name, grad in self.grads.items():
+            if self.decays and name.endswith(".weight"):
+                grad = torch.addcmul(grad, self.net.params[name], self.decay)
             if self.optim.momentum:
                 grad = self.velocity[name].mul_(self.optim.momentum).add_(grad)
             self.net.params[name].addcmul_(grad, self.lr, value=-1)
@@ -109,6 +117,26 @@ class SlotTrainer:
         if self.replicas is None:
             return contextlib.nullcontext()
         return self.replicas.fetched(list(self.net.params.values()), self.step)
+
+    def minibatch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (S, B, inputs) and labels (S, B) of the mini-batches that follow that step."""
+        index = self._batch(step)
+        shape = (len(self.slots), self.optim.batch)
+        return self.x.index_select(0, index).view(*shape, -1), self.labels[index].view(shape)
+
+    def _masks(self) -> tuple[Tensor, ...]:
+        """Dropout's factors of each hidden layer's outputs at the next step, 0 or 1/(1 − p).
+
+        They are keyed by seed and step: slots of one seed share the uniform numbers.
+        """
+        widths = [self.net.params[f"{name}.weight"].shape[-1] for name in self.net.hidden]
+        shape = (self.optim.batch, sum(widths))
+        draws = {
+            seed: torch.rand(shape, generator=stream(seed, "dropout", self.step))
+            for seed in {slot.seed for slot in self.slots}
+        }
+        uniform = torch.stack([draws[slot.seed] for slot in self.slots]).to(self.device)
+        return ((uniform >= self.dropout) / (1 - self.dropout)).split(widths, -1)
 
     def _batch(self, step: int) -> Tensor:
         """Indices (S·B,) of the step's mini-batches.
@@ -131,20 +159,26 @@ class SlotTrainer:
                 self.first_non_finite[slot] = first + int(bad[0])
                 self.lr[slot] = 0
 
-    @torch.no_grad()
     def accuracy(self, statistics: Statistics) -> tuple[Tensor, Tensor]:
         """Test accuracy and mean test loss of each slot, (S,) and (S,)."""
+        return self.evaluate(self.test_x, self.test_labels, statistics)
+
+    @torch.no_grad()
+    def evaluate(
+        self, images: Tensor, targets: Tensor, statistics: Statistics
+    ) -> tuple[Tensor, Tensor]:
+        """Accuracy and mean loss of each slot on images (N, inputs), (S,) and (S,)."""
         right = torch.zeros(len(self.slots), device=self.device)
         loss = torch.zeros(len(self.slots), device=self.device)
         for x, labels in zip(
-            self.test_x.split(EVALUATION_CHUNK),
-            self.test_labels.split(EVALUATION_CHUNK),
+            images.split(EVALUATION_CHUNK),
+            targets.split(EVALUATION_CHUNK),
             strict=True,
         ):
             log_p = torch.log_softmax(self.net.forward(x, statistics)[0], -1)
             right += (log_p.argmax(-1) == labels).sum(1)
             loss -= log_p.gather(-1, labels.view(1, -1, 1).expand(len(right), -1, 1)).sum((1, 2))
-        return right / len(self.test_x), loss / len(self.test_x)
+        return right / len(images), loss / len(images)
 
     def estimate_population(self) -> None:
         """Algorithm 2 over the training batches of one epoch, in the data's own order."""

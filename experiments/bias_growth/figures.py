@@ -1,6 +1,6 @@
 """Figures of Section 2: exact growth of the bias, where training blows up, and how."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import matplotlib.pyplot as plt
@@ -8,13 +8,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, unique
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.statistics import combine, known, largest, number_text, upper_median
 from bnrepro.evidence.tables import Row
-from bnrepro.plots.style import RC, Arm, arm
-from experiments.bias_growth.metrics import LIMIT, blown_up, exact, last_rows, shown_rate
-from experiments.bias_growth.tables import NETWORKS, answer, by_arm, tables
+from bnrepro.experiment import Table
+from bnrepro.plots.curves import seed_lines
+from bnrepro.plots.panels import legend_below, panels
+from bnrepro.plots.style import Arm, arm, nonlinearity
+from experiments.bias_growth import metrics
 
-__all__ = ["FIGURES", "answer", "tables"]
+EXACT = {
+    "bias": ("bias b, RMS over units", "(a) b alone trained: it grows by the same step …"),
+    "loss": ("loss", "(b) … and the loss does not change"),
+    "drive": ("largest |Σ ∂ℓ/∂x̂|", "(c) the layer above, trained too, cuts its drive"),
+}
 CURVES = {  # what is drawn, its name and the axis; a line that leaves the axis has diverged
     "loss": ("training loss", (0.1, 300)),
     "bias": ("bias b, RMS over units", (1e-3, 100)),
@@ -22,93 +29,63 @@ CURVES = {  # what is drawn, its name and the axis; a line that leaves the axis 
     "weight": ("weights, ‖W‖", (8, 300)),
     "std": ("σ of Wu + b", (0.02, 100)),
 }
+OUTSIDE = ("scale_outside", "centre_outside")
 THROUGH = {"bn": "BN: gradient through the statistics", "centre": "centring, through the mean"}
+EXACT_ARMS = {name: f"{arm(name).label}, b alone" for name in OUTSIDE} | {"bn": THROUGH["bn"]}
+TRAINED_ARMS = {name: THROUGH.get(name, arm(name).label) for name in (*OUTSIDE, "centre", "bn")}
+ABOVE = Arm("centring outside, layer above trained too", "#555555", (0, (3, 1, 1, 1)))
 
 
-def look(row: Row) -> Arm:
-    """How a row's arm is drawn."""
+def arm_lines(axis: Axes, rows: Sequence[Row], column: str, labels: Mapping[str, str]) -> None:
+    """Draw a column of the arms that have labels, every seed a line."""
+    for name, label in labels.items():
+        found = [row for row in rows if arm_of(row) == name]
+        seed_lines(axis, found, column, arm(name)._replace(label=label), cross=False)
+
+
+def arm_of(row: Row) -> str:
+    """The arm as which a row is drawn."""
     if row["gradient"] == "through":
-        return arm("bn" if row["transform"] == "scale" else "centre")
-    return arm(f"{row['transform']}_outside")
-
-
-def seed_lines(axis: Axes, rows: Sequence[Row], column: str, style: Arm) -> None:
-    """Draw a column over steps, every seed a line."""
-    for number, seed in enumerate(unique(rows, "seed")):
-        line = [row for row in rows if row["seed"] == seed]
-        values = [np.nan if row[column] is None else row[column] for row in line]
-        axis.plot(
-            [row["step"] for row in line],
-            values,
-            color=style.colour,
-            linestyle=style.dash,
-            linewidth=1.3,
-            label=None if number else style.label,
-        )
-
-
-# --- exact ---------------------------------------------------------------------------------------
+        return "bn" if row["transform"] == "scale" else "centre"
+    return f"{row['transform']}_outside"
 
 
 def exact_figure(evidence: Evidence) -> Figure:
     """Bias, loss and the drive Σ ∂ℓ/∂x̂ over full-batch steps, every seed a line."""
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(1, 3, figsize=(13, 4.1), layout="constrained")
-        columns = {"bias": "bias b, RMS over units", "loss": "loss", "drive": "largest |Σ ∂ℓ/∂x̂|"}
-        for axis, (column, name) in zip(axes, columns.items(), strict=True):
-            exact_panel(axis, evidence, column)
-            axis.set_ylabel(name)
-            axis.set_xlabel("gradient step on all the data")
-        axes[0].set_title("(a) b alone trained: it grows by the same step …")
-        axes[1].set_title("(b) … and the loss does not change")
-        axes[2].set_title("(c) the layer above, trained too, cuts its drive")
-        axes[1].set_ylim(bottom=0)
-        axes[2].set_yscale("log")
-        figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9
-        )
+    figure, (axes,) = panels(1, 3, (13, 4.1))
+    for axis, (column, (name, title)) in zip(axes, EXACT.items(), strict=True):
+        arm_lines(axis, metrics.exact(evidence), column, EXACT_ARMS)
+        seed_lines(axis, metrics.exact(evidence, above=True), column, ABOVE)
+        axis.set(title=title, xlabel="gradient step on all the data", ylabel=name)
+    axes[1].set_ylim(bottom=0)
+    axes[2].set_yscale("log")
+    legend_below(figure, axes, fontsize=9)
     return figure
-
-
-def exact_panel(axis: Axes, evidence: Evidence, column: str) -> None:
-    """Draw one column of the exact part."""
-    for name in ("scale_outside", "centre_outside", "bn"):
-        style = arm(name)
-        rows = [row for row in exact(evidence) if look(row) == style]
-        text = THROUGH["bn"] if name == "bn" else f"{style.label}, b alone"
-        seed_lines(axis, rows, column, style._replace(label=text))
-    above = Arm("centring outside, layer above trained too", "#555555", (0, (3, 1, 1, 1)))
-    seed_lines(axis, evidence.where("exact", above=True), column, above)
-
-
-# --- where it blows up ---------------------------------------------------------------------------
 
 
 def blow_up_figure(evidence: Evidence) -> Figure:
     """A map a network: arms × rates, the share of seeds that blew up and the median last loss."""
     activations = unique(evidence.training, "activation")
-    with plt.rc_context(RC | {"axes.grid": False}):
-        figure, axes = plt.subplots(
-            1, len(activations), figsize=(8 * len(activations), 4.6), squeeze=False, sharey=True
-        )
-        for axis, activation in zip(axes[0], activations, strict=True):
-            blow_up_map(axis, evidence, activation)
-        figure.suptitle(
-            "Median training loss at the end; dark and ✗: seeds that blew up (loss not finite or "
-            f"above {LIMIT:.1f}, twice that of guessing)"
-        )
-        figure.tight_layout()
+    size = (8 * len(activations), 4.6)
+    with plt.rc_context({"axes.grid": False}):
+        figure, (axes,) = panels(1, len(activations), size, sharey=True, layout=None)
+    for axis, activation in zip(axes, activations, strict=True):
+        blow_up_map(axis, evidence, activation)
+    figure.suptitle(
+        "Median training loss at the end; dark and ✗: seeds that blew up (loss not finite or "
+        f"above {metrics.LIMIT:.1f}, twice that of guessing)"
+    )
+    figure.tight_layout()
     return figure
 
 
 def blow_up_map(axis: Axes, evidence: Evidence, activation: str) -> None:
     """Draw one network's map."""
-    rows = last_rows(evidence, activation=activation)
-    arms, rates = by_arm(rows), sorted(unique(rows, "lr"))
+    arms, rates = by_arm(evidence, activation), sorted(unique(evidence.training, "lr"))
     shares = np.zeros((len(arms), len(rates)))
     for (i, name), (j, lr) in product(enumerate(arms), enumerate(rates)):
         found = [row for row in arms[name] if row["lr"] == lr]
-        shares[i, j] = sum(map(blown_up, found)) / len(found)
+        shares[i, j] = sum(map(metrics.blown_up, found)) / len(found)
         colour = "white" if shares[i, j] > 0.5 else "black"
         axis.annotate(cell_text(found), (j, i), color=colour, ha="center", va="center", fontsize=9)
     axis.imshow(shares, cmap="OrRd", vmin=0, vmax=1.15, aspect="auto")
@@ -116,69 +93,138 @@ def blow_up_map(axis: Axes, evidence: Evidence, activation: str) -> None:
     axis.set_yticks(range(len(arms)), list(arms))
     for line in (0.5, 1.5, 1.5 + (len(arms) - 2) / 2):
         axis.axhline(line, color="black", linewidth=1.2 if line < 2 else 0.6)
-    axis.set_xlabel("learning rate")
     axis.tick_params(length=0)
-    axis.set_title(NETWORKS[activation])
+    axis.set(xlabel="learning rate", title=f"{nonlinearity(activation)} network")
 
 
 def cell_text(rows: Sequence[Row]) -> str:
     """Median last loss of the seeds, and how many of them blew up."""
-    losses = sorted(float("inf") if r["loss"] is None else r["loss"] for r in rows)
-    text = number(losses[len(losses) // 2])
-    count = sum(map(blown_up, rows))
+    loss, count = upper_median([row["loss"] for row in rows]), sum(map(metrics.blown_up, rows))
+    text = f"{loss:.0f}" if 10 <= loss <= 1e4 else f"{loss:.2g}" if loss < 10 else f"{loss:.0e}"
+    text = "not finite" if np.isinf(loss) else text
     return f"{text}\n✗ {count}/{len(rows)}" if count else text
-
-
-def number(loss: float) -> str:
-    """A loss in few digits."""
-    if loss > 1e4:
-        return "not finite" if np.isinf(loss) else f"{loss:.0e}"
-    return f"{loss:.0f}" if loss >= 10 else f"{loss:.2g}"
-
-
-# --- how it gets there ---------------------------------------------------------------------------
 
 
 def curves_figure(evidence: Evidence) -> Figure:
     """Loss, bias, weights and σ of the last hidden layer, statistics of each batch, every seed."""
     activations = unique(evidence.training, "activation")
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(
-            len(activations),
-            len(CURVES),
-            figsize=(16.5, 3.3 * len(activations)),
-            squeeze=False,
-            layout="constrained",
-        )
-        for line, activation in zip(axes, activations, strict=True):
-            lr = shown_rate(evidence, activation)
-            rows = evidence.where("training", activation=activation, lr=lr, every=1)
-            for axis, (column, (name, limits)) in zip(line, CURVES.items(), strict=True):
-                curve_panel(axis, rows, column)
-                axis.set_ylabel(name)
-                axis.set_ylim(*limits)
-            line[0].axhline(LIMIT, color="black", linewidth=0.8)
-            line[0].set_title(f"{NETWORKS[activation]}, rate {lr:g}", loc="left")
-        for axis in axes[-1]:
-            axis.set_xlabel("training step")
-        figure.legend(
-            *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9
-        )
-        figure.suptitle(
-            f"Last hidden layer, statistics of each mini-batch, {len(all_seeds(evidence))} seeds; "
-            "black: twice the loss of guessing; BN's b stays at 0 to rounding, below the axes; "
-            "a line that leaves an axis has diverged"
-        )
+    figure, grid = panels(len(activations), len(CURVES), (16.5, 3.3 * len(activations)))
+    for axes, activation in zip(grid, activations, strict=True):
+        lr = metrics.shown_rate(evidence, activation)
+        rows = evidence.where("training", activation=activation, lr=lr, every=1)
+        for axis, (column, (name, limits)) in zip(axes, CURVES.items(), strict=True):
+            arm_lines(axis, rows, column, TRAINED_ARMS)
+            axis.set(yscale="log", ylim=limits, ylabel=name)
+        axes[0].axhline(metrics.LIMIT, color="black", linewidth=0.8)
+        axes[0].set_title(f"{nonlinearity(activation)} network, rate {lr:g}", loc="left")
+    for axis in grid[-1]:
+        axis.set_xlabel("training step")
+    legend_below(figure, grid.flat, fontsize=9)
+    figure.suptitle(
+        f"Last hidden layer, statistics of each mini-batch, {len(all_seeds(evidence))} seeds; "
+        "black: twice the loss of guessing; BN's b stays at 0 to rounding, below the axes; "
+        "a line that leaves an axis has diverged"
+    )
     return figure
 
 
-def curve_panel(axis: Axes, rows: Sequence[Row], column: str) -> None:
-    """Draw one column of the training part."""
-    for name in ("scale_outside", "centre_outside", "centre", "bn"):
-        style = arm(name)
-        found = [row for row in rows if look(row) == style]
-        seed_lines(axis, found, column, style._replace(label=THROUGH.get(name, style.label)))
-    axis.set_yscale("log")
-
-
 FIGURES = {"blow-up": blow_up_figure, "bias": exact_figure, "curves": curves_figure}
+
+
+def tables(evidence: Evidence) -> list[Table]:
+    """The exact part, where training blew up, and what became of the last hidden layer."""
+    return [exact_table(evidence), training_table(evidence), growth_table(evidence)]
+
+
+def exact_table(evidence: Evidence) -> Table:
+    """A row an arm of the exact part, extremes over seeds and steps."""
+    deviations = {
+        "step_deviation": "largest deviation of Δb",
+        "output_deviation": "of x̂",
+        "loss_deviation": "of the loss",
+    }
+    header = ["exact, float64", "RMS of b at the end", *deviations.values()]
+    table = [[*header, "last Σ ∂ℓ/∂x̂ / first"]]
+    arms = grouped(evidence.exact, "transform", "gradient", "above")
+    for (transform, gradient, above), rows in arms.items():
+        kind = "centring and scaling" if transform == "scale" else "centring"
+        where = "gradient through" if gradient == "through" else "outside"
+        label = f"{kind}, {where}" + (", layer above trained too" if above else "")
+        worst = (largest(row[column] for row in rows) for column in deviations)
+        seeds = grouped(rows, "seed").values()
+        ends, drives = ([each[-1][column] for each in seeds] for column in ("bias", "drive"))
+        ratios = combine(lambda end, first: end / first, drives, [e[0]["drive"] for e in seeds])
+        cells = [span(ends), *(number_text(value, ".2g") for value in worst), span(ratios)]
+        table.append([label, *cells])
+    return table
+
+
+def span(values: Sequence[float | None]) -> str:
+    """The range over seeds."""
+    if len(known(values)) < len(values):
+        return "not finite"
+    low, high = (number_text(f(known(values))) for f in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
+def by_arm(evidence: Evidence, activation: str) -> dict[str, list[Row]]:
+    """The last rows of one network by their arm in words."""
+    rows = metrics.last_rows(evidence, activation=activation)
+    arms: dict[str, list[Row]] = {}
+    through = {"scale": "BN (γ = 1, β = 0)", "centre": "centring, through the mean"}
+    for (kind, gradient, every), each in grouped(rows, "transform", "gradient", "every").items():
+        steps = "each step" if every == 1 else f"every {every} steps"
+        outside = f"centring{', scaling' * (kind == 'scale')} outside, {steps}"
+        arms[through[kind] if gradient == "through" else outside] = each
+    return arms
+
+
+def training_table(evidence: Evidence) -> Table:
+    """Seeds that blew up, for each network, arm and learning rate."""
+    rates = sorted(unique(evidence.training, "lr"))
+    table = [["seeds that blew up", *(f"rate {lr:g}" for lr in rates)]]
+    for activation in unique(evidence.training, "activation"):
+        for label, rows in by_arm(evidence, activation).items():
+            counts = (count([row for row in rows if row["lr"] == lr]) for lr in rates)
+            table.append([f"{nonlinearity(activation)} network: {label}", *counts])
+    return table
+
+
+def growth_table(evidence: Evidence) -> Table:
+    """What became of the last hidden layer, at the rate that the curves show; medians over seeds.
+
+    A number that is not finite counts as the largest.
+    """
+    columns = {"loss": "training loss", "bias": "RMS of b", "weight": "‖W‖", "std": "σ of Wu + b"}
+    table = [["at the end, median seed", *columns.values()]]
+    for activation in unique(evidence.training, "activation"):
+        lr = metrics.shown_rate(evidence, activation)
+        for label, rows in by_arm(evidence, activation).items():
+            medians = [upper_median([r[c] for r in rows if r["lr"] == lr]) for c in columns]
+            name = f"{nonlinearity(activation)} network, rate {lr:g}: {label}"
+            table.append([name, *map(number_text, medians)])
+    return table
+
+
+def answer(evidence: Evidence) -> str:
+    """What came out, in one sentence."""
+    outside = metrics.exact(evidence, transform="centre", gradient="outside")
+    ends = [rows[-1] for rows in grouped(outside, "seed").values()]
+    bn = metrics.last_rows(evidence, gradient="through", transform="scale")
+    centre = metrics.bounded(evidence, transform="centre", gradient="outside")
+    through = metrics.bounded(evidence, transform="centre", gradient="through")
+    scale = metrics.bounded(evidence, transform="scale", gradient="outside")
+    grown = span([row["bias"] for row in ends])
+    change = number_text(largest(metrics.output_deviation(evidence, {})), ".0e")
+    return (
+        f"With b alone trained its RMS reaches {grown} in {ends[0]['step']:,} equal steps while "
+        f"output and loss stay to {change}. Trained in full, BN blows up in {count(bn)} runs; at "
+        f"the settings of the others, centring outside the gradient step blows up in "
+        f"{count(centre)} (inside it, through the mean, in {count(through)}), centring and scaling "
+        f"in {count(scale)}."
+    )
+
+
+def count(rows: Sequence[Row]) -> str:
+    """How many networks blew up, by their last rows."""
+    return f"{sum(map(metrics.blown_up, rows))} of {len(rows)}"

@@ -10,50 +10,33 @@ There is no γ and no β, as in Section 2: with the gradient through the statist
 `Normalisation` is BN with γ = 1, β = 0, and the gradient is all that differs between the arms.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from itertools import product
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bnrepro.config.schema import ModelConfig, OptimConfig, seed_list
-from bnrepro.data import Dataset, binarize
+from bnrepro.config.schema import ModelConfig, seed_list
+from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
 from bnrepro.models.mlp import Slot, initial_weight
 from bnrepro.norm import normalize
 from bnrepro.run.cells import run_cells
 from bnrepro.run.values import number
-from bnrepro.training.slots import SlotTrainer
+from bnrepro.training.slot_rows import by_slot, first_layer, sweep_trainer
 from experiments.bias_growth import BiasGrowthConfig
 from experiments.bias_growth.transforms import Arm, Normalisation
 
+Cell = Callable[[BiasGrowthConfig, Dataset, torch.device], Iterable[Row]]
 THROUGH = [Arm("scale", "through"), Arm("centre", "through")]
-
-
-@dataclass(frozen=True)
-class ExactCell:
-    """Full-batch steps on one layer's bias."""
-
-    seed: int
-    arm: Arm
-    above: bool  # whether the layer above is trained too
-
-
-@dataclass(frozen=True)
-class TrainingCell:
-    """Networks of all rates and seeds, all parameters trained."""
-
-    activation: str
-    arm: Arm
-
-
-Cell = ExactCell | TrainingCell
 
 
 def run(cfg: BiasGrowthConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), measure)
+    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
 
 
 def cells(cfg: BiasGrowthConfig) -> list[Cell]:
@@ -61,75 +44,64 @@ def cells(cfg: BiasGrowthConfig) -> list[Cell]:
     exact = [*THROUGH, Arm("scale", "outside"), Arm("centre", "outside")]
     result: list[Cell] = []
     for seed in seed_list(cfg.seeds):
-        result += [ExactCell(seed, arm, above=False) for arm in exact]
-        result.append(ExactCell(seed, Arm("centre", "outside"), above=True))
+        result += [partial(exact_rows, seed=seed, arm=arm) for arm in exact]
+        result.append(partial(exact_rows, seed=seed, arm=exact[-1], above=True))
     outside = [Arm(t, "outside", every) for t in ("centre", "scale") for every in cfg.every]
-    arms = [*THROUGH, *outside]
-    return result + [TrainingCell(act, arm) for act in cfg.activations for arm in arms]
-
-
-def measure(
-    cfg: BiasGrowthConfig, data: Dataset, cell: Cell, device: torch.device
-) -> Iterable[Row]:
-    """The rows of one cell."""
-    if isinstance(cell, ExactCell):
-        return exact_rows(cfg, data, cell)
-    return training_rows(cfg, data, cell, device)
-
-
-def network_config(cfg: BiasGrowthConfig, activation: str) -> ModelConfig:
-    """The network of Section 4.1; its normalisation is a cell's arm."""
-    return ModelConfig(cfg.hidden, activation, "none", "normal", cfg.init_std, cfg.eps, 0.1)
+    networks = product(cfg.activations, [*THROUGH, *outside])
+    return result + [partial(training_rows, activation=a, arm=arm) for a, arm in networks]
 
 
 # --- exact: one layer, all the data, float64 -----------------------------------------------------
 
 
-def exact_rows(cfg: BiasGrowthConfig, data: Dataset, cell: ExactCell) -> Iterator[Row]:
+def exact_rows(
+    cfg: BiasGrowthConfig, data: Dataset, device: torch.device, seed: int, arm: Arm,
+    above: bool = False,
+) -> Iterator[Row]:  # fmt: skip
     """Full-batch gradient steps on b, with u = Wu₀ of fixed W, a sigmoid and a fixed softmax above.
 
-    A row every `exact_record_every` steps: `bias` RMS of b over units after that many steps;
-    `drive` max |Σ ∂ℓ/∂x̂|; `step_ratio` the largest |Δb| relative to the largest first step of a
-    gradient outside the statistics; `step_deviation`, `output_deviation` and `loss_deviation` are
-    changes since the first step, relative.
+    With `above` the softmax layer is trained too. A row every `exact_record_every` steps: `bias`
+    RMS of b over units after that many steps; `drive` max |Σ ∂ℓ/∂x̂|; `step_ratio` the largest |Δb|
+    relative to the largest first step of a gradient outside the statistics; `step_deviation`,
+    `output_deviation` and `loss_deviation` are changes since the first step, relative.
     """
-    model = network_config(cfg, "sigmoid")
-    u, labels = layer_input(model, data, cell.seed, cfg.exact_examples)
-    top = initial_weight(model, Slot(cell.seed, 0, cfg.init_std), "output", u.shape[1], 10).double()
-    params = [torch.zeros(1, u.shape[1]), top, torch.zeros(1, 10)]
+    u, labels = layer_input(cfg, data, seed)
+    params = [torch.zeros(1, u.shape[1]), top_weight(cfg, seed), torch.zeros(1, 10)]
     params = [p.double().requires_grad_() for p in params]
-    key = {"part": "exact", "seed": cell.seed, "transform": cell.arm.transform}
-    key |= {"gradient": cell.arm.gradient, "above": cell.above}
+    key = {"part": "exact", "seed": seed, "transform": arm.transform, "gradient": arm.gradient}
     first: dict[str, Tensor] = {}
     for step in range(1, cfg.exact_steps + 1):
-        now = gradient_step(params, u, labels, cell, cfg)
+        now = gradient_step(params, u, labels, arm, params if above else params[:1], cfg)
         first = first or now
         if step == 1 or step % cfg.exact_record_every == 0:
-            yield {**key, "step": step, **compare(now, first)}
+            yield {**key, "above": above, "step": step, **compare(now, first)}
 
 
-def layer_input(
-    model: ModelConfig, data: Dataset, seed: int, examples: int
-) -> tuple[Tensor, Tensor]:
+def layer_input(cfg: BiasGrowthConfig, data: Dataset, seed: int) -> tuple[Tensor, Tensor]:
     """u (N, units): what the first hidden layer's initial weights make of N images; labels (N,)."""
-    x = binarize(data.train_images[:examples]).double()
-    slot = Slot(seed, 0, model.init_std)
-    weight = initial_weight(model, slot, "hidden1", x.shape[1], model.hidden[0])
-    return x @ weight.double(), data.train_labels[:examples]
+    count = cfg.exact_examples
+    u, weight = first_layer(cfg, data.train_images[:count], seed, cfg.hidden[0])
+    return u @ weight, data.train_labels[:count]
+
+
+def top_weight(cfg: BiasGrowthConfig, seed: int) -> Tensor:
+    """The initial weights (units, 10) of the softmax layer above."""
+    slot = Slot(seed, 0, cfg.init_std)
+    return initial_weight(ModelConfig(init="normal"), slot, "output", cfg.hidden[0], 10)
 
 
 def gradient_step(
-    params: Sequence[Tensor], u: Tensor, labels: Tensor, cell: ExactCell, cfg: BiasGrowthConfig
-) -> dict[str, Tensor]:
-    """One step on b (and, with `above`, on the softmax layer); what there was before it."""
+    params: Sequence[Tensor], u: Tensor, labels: Tensor, arm: Arm, trained: Sequence[Tensor],
+    cfg: BiasGrowthConfig,
+) -> dict[str, Tensor]:  # fmt: skip
+    """One step on the trained parameters, b first; what there was before it."""
     bias, weight, shift = params
     x = u + bias
-    stats = normalize(x if cell.arm.gradient == "through" else x.detach(), (0,), cfg.eps)
-    s = stats.inv_std if cell.arm.transform == "scale" else torch.ones_like(stats.inv_std)
+    stats = normalize(x if arm.gradient == "through" else x.detach(), (0,), cfg.eps)
+    s = stats.inv_std if arm.transform == "scale" else torch.ones_like(stats.inv_std)
     x_hat = (x - stats.mean) * s
     x_hat.retain_grad()
     loss = F.cross_entropy(torch.sigmoid(x_hat) @ weight + shift, labels)
-    trained = list(params) if cell.above else [bias]
     drive, *grads = torch.autograd.grad(loss, [x_hat, *trained])
     with torch.no_grad():
         for parameter, grad in zip(trained, grads, strict=True):
@@ -160,7 +132,7 @@ def compare(now: dict[str, Tensor], first: dict[str, Tensor]) -> Row:
 
 
 def training_rows(
-    cfg: BiasGrowthConfig, data: Dataset, cell: TrainingCell, device: torch.device
+    cfg: BiasGrowthConfig, data: Dataset, device: torch.device, activation: str, arm: Arm
 ) -> Iterator[Row]:
     """Train rates × seeds at once; a row a network and stop, on the last hidden layer.
 
@@ -168,26 +140,23 @@ def training_rows(
     by the rate (the mean of Σ ∂ℓ/∂x over those steps), `weight` ‖W‖, `std` the mean over units of
     √Var[x] at the last refresh, `loss` the mean training loss since the last stop.
     """
-    slots = [Slot(s, lr, cfg.init_std) for lr in cfg.lr for s in seed_list(cfg.seeds)]
-    model, optim = network_config(cfg, cell.activation), OptimConfig(0.0, 0.0, cfg.batch)
-    transform = Normalisation(cell.arm, cfg.eps)
-    trainer = SlotTrainer(model, optim, slots, data, device, transform)
+    transform = Normalisation(arm, cfg.eps)
+    trainer = sweep_trainer(cfg, data, device, transform, cfg.lr, activation=activation)
     params, last = trainer.net.params, trainer.net.hidden[-1]
-    key = {"part": "training", "activation": cell.activation, **asdict(cell.arm)}
     before, step = params[f"{last}.bias"].clone(), 0
     for losses in trainer.run(cfg.stops):
         bias, weight = params[f"{last}.bias"], params[f"{last}.weight"]
         drift = (bias - before) / (trainer.step - step)
-        values = {
+        columns = {
             "loss": losses,
             "bias": bias.square().mean((1, 2)).sqrt(),
             "drift": drift.square().mean((1, 2)).sqrt(),
             "weight": torch.linalg.vector_norm(weight, dim=(1, 2)),
             "std": transform.held[last].var.sqrt().mean((1, 2)),
         }
-        for i, slot in enumerate(slots):
-            row = {name: number(value[i]) for name, value in values.items()}
+        for slot, row in by_slot(trainer, columns):
             if row["drift"] is not None:
                 row["drift"] /= slot.lr
+            key = {"part": "training", "activation": activation, **asdict(arm)}
             yield {**key, "seed": slot.seed, "lr": slot.lr, "step": trainer.step, **row}
         before, step = bias.clone(), trainer.step

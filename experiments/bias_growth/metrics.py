@@ -1,12 +1,12 @@
 """The metrics of Section 2's claims: a value a seed."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, unique
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.statistics import Values, largest
+from bnrepro.evidence.steps import second_half_growth
 from bnrepro.evidence.tables import Row
 
 LIMIT = 2 * math.log(10)  # twice the loss of guessing one of ten classes: blown up
@@ -20,8 +20,7 @@ def exact(evidence: Evidence, **values: Any) -> list[Row]:
 
 def last_rows(evidence: Evidence, **values: Any) -> list[Row]:
     """Each trained network's last row."""
-    rows = evidence.where("training", **values)
-    return list({tuple(row[k] for k in NETWORK): row for row in rows}.values())
+    return [rows[-1] for rows in grouped(evidence.where("training", **values), *NETWORK).values()]
 
 
 def blown_up(row: Row) -> bool:
@@ -53,12 +52,12 @@ def step_deviation(evidence: Evidence, claim: Claim) -> Values:
     It is relative to the largest |Δb| of the first step. Full-batch gradient steps train b alone
     and take the statistics for constants; centring, and centring with scaling.
     """
-    return _worst(evidence, "outside", lambda row: row["step_deviation"])
+    return _largest(evidence, "outside", "step_deviation")
 
 
 def output_deviation(evidence: Evidence, claim: Claim) -> Values:
     """The largest relative change of x̂ or of the loss, in the runs of `step_deviation`."""
-    return _worst(evidence, "outside", lambda r: max(r["output_deviation"], r["loss_deviation"]))
+    return _largest(evidence, "outside", "output_deviation", "loss_deviation")
 
 
 def step_through(evidence: Evidence, claim: Claim) -> Values:
@@ -66,12 +65,12 @@ def step_through(evidence: Evidence, claim: Claim) -> Values:
 
     It is relative to the step that a gradient outside them would take.
     """
-    return _worst(evidence, "through", lambda row: row["step_ratio"])
+    return _largest(evidence, "through", "step_ratio")
 
 
-def _worst(evidence: Evidence, gradient: str, value: Callable[[Row], float]) -> Values:
-    by_seed = (exact(evidence, seed=seed, gradient=gradient) for seed in all_seeds(evidence))
-    return [max(map(value, rows)) for rows in by_seed]
+def _largest(evidence: Evidence, gradient: str, *columns: str) -> Values:
+    by_seed = grouped(exact(evidence, gradient=gradient), "seed").values()
+    return [largest(row[column] for row in rows for column in columns) for rows in by_seed]
 
 
 def log_bias_growth(evidence: Evidence, claim: Claim) -> Values:
@@ -80,14 +79,9 @@ def log_bias_growth(evidence: Evidence, claim: Claim) -> Values:
     All parameters are trained, the statistics of each mini-batch constant, with the claim's
     `transform`, `activation` and `lr`.
     """
-    values: Values = []
     cell = {key: claim[key] for key in ("activation", "transform", "lr")}
-    for seed in all_seeds(evidence):
-        rows = evidence.where("training", gradient="outside", every=1, seed=seed, **cell)
-        half = [row for row in rows if row["step"] <= rows[-1]["step"] / 2][-1]
-        pair = rows[-1]["bias"], half["bias"]
-        values.append(None if None in pair else math.log(pair[0] / pair[1]))
-    return values
+    rows = evidence.where("training", gradient="outside", every=1, **cell)
+    return [second_half_growth(each, "bias") for each in grouped(rows, "seed").values()]
 
 
 def blown_up_rates(evidence: Evidence, claim: Claim) -> Values:
@@ -111,16 +105,15 @@ def extra_blown_up_cells(evidence: Evidence, claim: Claim) -> Values:
 
 
 def _count(evidence: Evidence, seed: int, transform: str, **values: Any) -> float:
-    """Cells that blow up where BN stays bounded."""
-    outside = last_rows(evidence, gradient="outside", transform=transform, seed=seed, **values)
-    bounded = bounded_by_bn(evidence)
-    return float(sum(blown_up(row) and setting(row) in bounded for row in outside))
+    found = bounded(evidence, gradient="outside", transform=transform, seed=seed, **values)
+    return float(sum(map(blown_up, found)))
 
 
-def bounded_by_bn(evidence: Evidence) -> set[tuple[str, float, int]]:
-    """The settings at which BN, the gradient through both statistics, does not blow up."""
+def bounded(evidence: Evidence, **values: Any) -> list[Row]:
+    """The last rows of networks at settings (activation, rate, seed) at which BN stays bounded."""
     bn = last_rows(evidence, gradient="through", transform="scale")
-    return {setting(row) for row in bn if not blown_up(row)}
+    bounded_bn = {setting(row) for row in bn if not blown_up(row)}
+    return [row for row in last_rows(evidence, **values) if setting(row) in bounded_bn]
 
 
 def setting(row: Row) -> tuple[str, float, int]:

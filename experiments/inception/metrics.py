@@ -1,6 +1,7 @@
 """The metrics of Section 4.2's claims: a value a seed; where two arms are compared, paired."""
 
 import math
+from operator import sub
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
@@ -15,7 +16,7 @@ PLAIN = "inception"  # the arm whose best accuracy is the target of all
 
 def max_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
     """Best evaluated test accuracy of `arm` minus that of `against`."""
-    return paired(evidence, claim, "best_test_accuracy", lambda a, b: a - b)
+    return paired(evidence, claim, "best_test_accuracy", sub)
 
 
 def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
@@ -40,16 +41,13 @@ def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
 
 def non_finite_parameters(evidence: Evidence, claim: Claim) -> Values:
     """Share of the arm's parameters that are not finite when its run ends."""
-    arm = claim["arm"]
-    return [evidence.run(arm, seed)["non_finite_parameters"] for seed in evidence.seeds(arm)]
+    return [r["non_finite_parameters"] for r in evidence.where("runs", variant=claim["arm"])]
 
 
 def above_chance(evidence: Evidence, claim: Claim) -> Values:
     """Best evaluated accuracy minus the chance bound: the share of the commonest class (1/C where
     classes are equally common) plus three standard errors of the images evaluated. −1 for a run
     that lost its finite numbers before the first evaluation."""
-    runs = [evidence.run(claim["arm"], seed) for seed in evidence.seeds(claim["arm"])]
-    best = [run["best_test_accuracy"] for run in runs]
-    return [
-        -1.0 if b is None else b - r["chance_accuracy"] for b, r in zip(best, runs, strict=True)
-    ]
+    runs = evidence.where("runs", variant=claim["arm"])
+    accuracies = [(r["best_test_accuracy"], r["chance_accuracy"]) for r in runs]
+    return [-1.0 if best is None else best - chance for best, chance in accuracies]

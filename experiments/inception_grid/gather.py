@@ -13,7 +13,7 @@ from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import TRAINED, common_criteria, run_row
 from bnrepro.evidence.tables import Row
 from bnrepro.run.record import Record, has_result, read_summary, seed_folders
-from experiments.inception_grid.metrics import chosen_speed
+from experiments.inception_grid.metrics import chosen_speed, kind
 
 log = logging.getLogger(__name__)
 ORDER = ("rate", "fast", "multiplier")  # what is chosen later rests on what was chosen before
@@ -36,7 +36,7 @@ def gather_searches(folders: Mapping[str, Path], seeds: Sequence[int] | None = N
     """Evidence of the finished searches among the folders; the seeds are part of their config."""
     evidence = Evidence(runs=[], cells=[], curves=[])
     finished = {v: read_summary(f) or {} for v, f in folders.items() if is_searched(f)}
-    for variant in sorted(finished, key=ORDER.index):
+    for variant in sorted(finished, key=lambda search: ORDER.index(kind(search))):
         summary = finished[variant]
         cells = _cells(folders[variant], summary)
         runs = [run for cell in cells for run in seed_folders(cell).values()]
@@ -95,8 +95,8 @@ def _choose(evidence: Evidence, search: str, summary: Row) -> Row:
     best = next(v for k, v in summary["winner"].items() if k != "score")
     return {
         "variant": search,
-        "value": {"rate": best, "fast": chosen_speed(evidence)}.get(search),
-        "at_edge": summary["at_edge"] if search == "rate" else None,
+        "value": {"rate": best, "fast": chosen_speed(evidence, search)}.get(kind(search)),
+        "at_edge": summary["at_edge"] if kind(search) == "rate" else None,
         "config_hash": summary["config_hash"],
         **{k: cells[0][k] for k in PROVENANCE},
         "commit": " ".join(commits) if all(commits) else None,

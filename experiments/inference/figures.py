@@ -3,15 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.evidence.evidence import Evidence, all_seeds
-from bnrepro.evidence.statistics import t_interval
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.statistics import (
+    Values,
+    combine,
+    largest,
+    mean_text,
+    number_text,
+    upper_median,
+)
+from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
-from bnrepro.plots.bands import band
-from bnrepro.plots.style import RC, Arm
+from bnrepro.plots.bands import band, band_over
+from bnrepro.plots.panels import legend_below, panels, ticks_at, ticks_within
+from bnrepro.plots.style import Arm, arm
 from experiments.inference.metrics import accuracies, fixed_statistics, gap, sizes
 
 STATISTICS = {
@@ -26,6 +34,7 @@ LAYERS = {
     "hidden3": Arm("hidden layer 3", "#c9752b", (0, (2, 1))),
 }
 MARKERS = dict(zip(STATISTICS, "osD^", strict=True))
+FOOT = 1e-17  # where a change of exactly zero is drawn
 
 
 def tables(evidence: Evidence) -> list[Table]:
@@ -37,169 +46,147 @@ def answer(evidence: Evidence) -> str:
     """What came out, in one sentence."""
     m = sizes(evidence)
     near = min(m, key=lambda size: abs(size - 64))
-    change = max(row["difference"] for row in fixed_statistics(evidence))
-    folds = [row["error_in_epsilons"] for row in evidence.where("fold")]
-    first, last = (
-        t_interval(_column(evidence, "moments", "ratio_unbiased", m=m[0], layer=layer)).mean
-        for layer in ("hidden1", "hidden3")
-    )
+    change = largest(row["difference"] for row in fixed_statistics(evidence))
+    folds = largest(row["error_in_epsilons"] for row in evidence.fold)
+    layers = grouped(evidence.where("moments", m=m[0]), "layer").values()
+    ratios = [mean_text([r["ratio_unbiased"] for r in rows], 2, interval=False) for rows in layers]
+    place = {2: "second", 3: "third"}.get(len(ratios), "last")
+    deeper = f" and {ratios[-1]} times in the {place}" if len(ratios) > 1 else ""
+    share = {
+        (size, kind): mean_text(accuracies(evidence, size, kind), 2, 100, " %", interval=False)
+        for size in (near, m[0])
+        for kind in STATISTICS
+    }
     return (
-        f"With fixed statistics an example's logits change by {change:.1g} when its batch-mates "
-        f"do; test accuracy is {_percent(evidence, near, 'population')} at m = {near} "
-        f"({_percent(evidence, near, 'moving')} with moving averages); with m/(m−1) the estimated "
-        f"variance at m = {m[0]} is {first:.2f} times the true one in the first layer and "
-        f"{last:.2f} times in the third, and accuracy is "
-        f"{_percent(evidence, m[0], 'population')} with the factor and "
-        f"{_percent(evidence, m[0], 'population_biased')} without; folding changes the output by "
-        f"at most {max(folds):.0f} machine epsilons."
+        f"With fixed statistics an example's logits change by {number_text(change, '.1g')} when "
+        f"its batch-mates do; test accuracy is {share[near, 'population']} at m = {near} "
+        f"({share[near, 'moving']} with moving averages); with m/(m−1) the estimated variance "
+        f"at m = {m[0]} is {ratios[0]} times the true one in the first layer{deeper}, and "
+        f"accuracy is "
+        f"{share[m[0], 'population']} with the factor and "
+        f"{share[m[0], 'population_biased']} without; folding changes the output by at most "
+        f"{number_text(folds, '.0f')} machine epsilons."
     )
 
 
-def _percent(evidence: Evidence, m: int, statistics: str) -> str:
-    return f"{100 * t_interval(_accuracies(evidence, m, statistics)).mean:.2f} %"
-
-
-def _accuracies(evidence: Evidence, m: int, statistics: str) -> list[float]:
-    return list(accuracies(evidence, m, statistics).values())
-
-
-def _column(evidence: Evidence, table: str, column: str, **values: Any) -> list[float]:
-    """A column's finite numbers in the rows of a table that have these values."""
-    return [row[column] for row in evidence.where(table, **values) if row[column] is not None]
-
-
-def size_table(evidence: Evidence) -> list[list[str]]:
+def size_table(evidence: Evidence) -> Table:
     """A row a mini-batch size: last accuracy in per cent, and what batch statistics cost."""
     titles = [f"{arm.label}, %" for arm in STATISTICS.values()]
     spread = "label changes with the division of the test set, %"
     rows = [["m", *titles, "moving − population, points", spread]]
     for m in sizes(evidence):
-        each = (t_interval(_accuracies(evidence, m, name)) for name in STATISTICS)
-        difference = t_interval(list(gap(evidence, m, "moving", "population").values()))
-        means = [interval.times(100).text(2) for interval in (*each, difference)]
-        changes = t_interval(_column(evidence, "spread", "disagreement", m=m))
-        rows.append([str(m), *means, f"{100 * changes.mean:.2f}"])
+        each = [accuracies(evidence, m, name) for name in STATISTICS]
+        each.append(gap(evidence, m, "moving", "population"))
+        changes = [row["disagreement"] for row in evidence.where("spread", m=m)]
+        means = [mean_text(values, 2, 100) for values in each]
+        rows.append([str(m), *means, mean_text(changes, 2, 100, interval=False)])
     return rows
 
 
-def fold_table(evidence: Evidence) -> list[list[str]]:
+def fold_table(evidence: Evidence) -> Table:
     """Folding: worst error, numbers kept, time in this run; over all networks."""
     columns = ("largest error, machine epsilons", "relative error", "numbers kept", "time saved")
     rows = [["folding", *columns]]
-    for dtype in ("float32", "float64"):
-        found = evidence.where("fold", dtype=dtype)
-        epsilons, error = (max(r[k] for r in found) for k in ("error_in_epsilons", "error"))
+    for dtype, found in grouped(evidence.fold, "dtype").items():
+        worst = (largest(row[k] for row in found) for k in ("error_in_epsilons", "error"))
+        errors = map(number_text, worst, (".0f", ".1e"))
         kept = f"{found[0]['numbers']:,} → {found[0]['numbers_folded']:,}"
-        ratios = sorted(r["time_ratio"] for r in found)
-        saved = f"{100 * (1 - 1 / ratios[len(ratios) // 2]):.0f} % (median of {len(ratios)})"
-        rows.append([dtype, f"{epsilons:.0f}", f"{error:.1e}", kept, saved])
+        ratio = upper_median([row["time_ratio"] for row in found])
+        saved = f"{100 * (1 - 1 / ratio):.0f} % (median of {len(found)})"
+        rows.append([dtype, *errors, kept, saved])
     return rows
 
 
 def accuracy_figure(evidence: Evidence) -> Figure:
     """Error at the end against m, and accuracy over training for three of the sizes."""
     m = sizes(evidence)
-    chosen = [m[0], m[len(m) // 2], m[-1]]
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
-        _against_size(axes[0, 0], evidence, m)
-        for axis, size in zip(axes.flat[1:], chosen, strict=True):
-            _over_training(axis, evidence, size)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=10)
-        count = len(all_seeds(evidence))
-        figure.suptitle(f"Which statistics at test time? {count} seeds, mean and 95 % interval")
+    figure, axes = panels(2, 2, (11, 8))
+    first, *others = axes.flat
+    for name, look in STATISTICS.items():
+        shares = (accuracies(evidence, size, name) for size in m)
+        errors = [combine(lambda v: 100 * (1 - v), each) for each in shares]
+        band(first, m, errors, look, MARKERS[name])
+    first.set(title="At the end of training", ylabel="test error, %", yscale="log")
+    size_axis(first, m)
+    ticks_within(first.yaxis, (1, 2, 3, 5, 10, 20, 30, 50, 100))
+    for axis, size in zip(others, sorted({m[0], m[len(m) // 2], m[-1]}), strict=False):
+        training_panel(axis, evidence, size)
+    for axis in others[len(m) :]:
+        axis.set_axis_off()
+    legend_below(figure, [first], fontsize=10)
+    count = len(all_seeds(evidence))
+    figure.suptitle(f"Which statistics at test time? {count} seeds, mean and 95 % interval")
     return figure
 
 
-def _against_size(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
-    for name, arm in STATISTICS.items():
-        errors = [[100 * (1 - v) for v in _accuracies(evidence, size, name)] for size in m]
-        band(axis, m, errors, arm, MARKERS[name])
-    axis.set(title="At the end of training", ylabel="test error, %", yscale="log")
-    _size_axis(axis, m)
-
-
-def _size_axis(axis: Axes, m: Sequence[int]) -> None:
+def size_axis(axis: Axes, m: Sequence[int]) -> None:
+    """The sizes of the mini-batches, each twice the one before."""
     axis.set_xscale("log", base=2)
-    axis.set_xticks(m, [str(size) for size in m], fontsize=9)
-    axis.minorticks_off()
+    ticks_at(axis.xaxis, m, fontsize=9)
     axis.set_xlabel("mini-batch size m in training")
-    if axis.get_yscale() == "log":
-        ticks = [t for t in (1, 2, 3, 5, 10, 20, 30, 50, 100) if _inside(axis, t)]
-        axis.set_yticks(ticks, [str(t) for t in ticks])
 
 
-def _inside(axis: Axes, value: float) -> bool:
-    low, high = axis.get_ylim()
-    return low <= value <= high
+def percent(row: Row) -> float:
+    """Accuracy in per cent."""
+    return 100 * row["accuracy"]
 
 
-def _over_training(axis: Axes, evidence: Evidence, m: int) -> None:
-    for name, arm in STATISTICS.items():
-        rows = evidence.where("accuracy", m=m, statistics=name)
-        stops = sorted({r["examples"] for r in rows})
-        values = [[100 * r["accuracy"] for r in rows if r["examples"] == s] for s in stops]
-        band(axis, [s / 1000 for s in stops], values, arm, MARKERS[name])
+def training_panel(axis: Axes, evidence: Evidence, m: int) -> None:
+    """Test accuracy over training with mini-batches of m."""
+    rows = [r | {"thousands": r["examples"] / 1000} for r in evidence.where("accuracy", m=m)]
+    for name, look in STATISTICS.items():
+        found = [row for row in rows if row["statistics"] == name]
+        band_over(axis, found, "thousands", percent, look, MARKERS[name])
     axis.set(title=f"m = {m}", xlabel="examples seen, thousands", ylabel="test accuracy, %")
-    lowest = min(100 * r["accuracy"] for r in evidence.where("accuracy", m=m))
-    axis.set_ylim(max(lowest - 4, 0), 100)
+    axis.set_ylim(max(min(map(percent, rows)) - 4, 0), 100)
 
 
 def statistics_figure(evidence: Evidence) -> Figure:
     """Is the variance right, is x̂ normalised at inference, do batch-mates matter?"""
     m = sizes(evidence)
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
-        axes[0, 0].sharey(axes[0, 1])
-        _variance_panel(axes[0, 0], evidence, m, "ratio_biased")
-        _variance_panel(axes[0, 1], evidence, m, "ratio_unbiased")
-        _x_hat_panel(axes[1, 0], evidence, m)
-        _mates_panel(axes[1, 1], evidence, m)
-        figure.suptitle(
-            f"Population statistics: {len(all_seeds(evidence))} seeds, means over units"
-        )
+    figure, ((biased, unbiased), (x_hat, mates)) = panels(2, 2, (11, 8))
+    biased.sharey(unbiased)
+    layer_panel(biased, evidence, "moments", "ratio_biased", "right")
+    biased.plot(m, [(s - 1) / s for s in m], ":", color="#777777", label="(m−1)/m")
+    biased.set_ylabel("estimate / variance over all examples")
+    biased.set_title("mean of σ²_B, without m/(m−1)")
+    layer_panel(unbiased, evidence, "moments", "ratio_unbiased", "right")
+    unbiased.set_title("mean of σ²_B times m/(m−1): Algorithm 2")
+    layer_panel(x_hat, evidence, "x_hat", "x_hat_var", "as in training")
+    x_hat.set(title="x̂ at inference, Algorithm 2", ylabel="variance over training images")
+    for axis in (biased, unbiased, x_hat):
+        size_axis(axis, m)
+        axis.legend(fontsize=9)
+    mates_panel(mates, evidence, m)
+    count = len(all_seeds(evidence))
+    figure.suptitle(f"Population statistics: {count} seeds, means over units")
     return figure
 
 
-def _variance_panel(axis: Axes, evidence: Evidence, m: Sequence[int], column: str) -> None:
-    axis.axhline(1, color="#bbbbbb", linewidth=5, label="right")
-    for layer, arm in LAYERS.items():
-        band(axis, m, [_column(evidence, "moments", column, layer=layer, m=s) for s in m], arm)
-    title, label = "mean of σ²_B, without m/(m−1)", "estimate / variance over all examples"
-    if column == "ratio_unbiased":
-        title = "mean of σ²_B times m/(m−1): Algorithm 2"
-    else:
-        axis.plot(m, [(s - 1) / s for s in m], ":", color="#777777", label="(m−1)/m")
-        axis.set_ylabel(label)
-    axis.set_title(title)
-    _size_axis(axis, m)
-    axis.legend(fontsize=9)
+def layer_panel(axis: Axes, evidence: Evidence, table: str, column: str, target: str) -> None:
+    """A column over m, a line a layer; what it should be, 1, in grey."""
+    axis.axhline(1, color="#bbbbbb", linewidth=5, label=target)
+    for layer in unique(evidence.where(table), "layer"):
+        values = by_size(evidence, table, column, layer=layer)
+        band(axis, sizes(evidence), values, LAYERS.get(layer) or arm(layer))
 
 
-def _x_hat_panel(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
-    axis.axhline(1, color="#bbbbbb", linewidth=5, label="as in training")
-    for layer, arm in LAYERS.items():
-        band(axis, m, [_column(evidence, "x_hat", "x_hat_var", layer=layer, m=s) for s in m], arm)
-    axis.set(title="x̂ at inference, Algorithm 2", ylabel="variance over training images")
-    _size_axis(axis, m)
-    axis.legend(fontsize=9)
+def by_size(evidence: Evidence, table: str, column: str, **values: Any) -> list[Values]:
+    """A column, a value a seed, for every size."""
+    each = (evidence.where(table, m=m, **values) for m in sizes(evidence))
+    return [[row[column] for row in rows] for rows in each]
 
 
-def _mates_panel(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
+def mates_panel(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
     """Largest change of a logit; a change of exactly zero is drawn at the axis' foot."""
-    foot = 1e-17
     for name in ("batch", "moving", "population"):
-        found = [_column(evidence, "company", "difference", statistics=name, m=s) for s in m]
-        shown = [[max(v, foot) for v in values] for values in found]
+        found = by_size(evidence, "company", "difference", statistics=name)
+        shown = [combine(lambda v: max(v, FOOT), values) for values in found]
         band(axis, m, shown, STATISTICS[name], MARKERS[name], interval=False)
-    axis.set(
-        title="The same example among other batch-mates",
-        ylabel="largest change of a logit, float64",
-    )
-    _size_axis(axis, m)
-    axis.set(yscale="log", ylim=(foot / 3, 1e3))
-    axis.set_yticks([foot, 1e-12, 1e-8, 1e-4, 1], ["0", "1e−12", "1e−8", "1e−4", "1"])
+    axis.set(title="The same example among other batch-mates")
+    axis.set(ylabel="largest change of a logit, float64", yscale="log", ylim=(FOOT / 3, 1e3))
+    size_axis(axis, m)
+    ticks_at(axis.yaxis, [FOOT, 1e-12, 1e-8, 1e-4, 1], ["0", "1e−12", "1e−8", "1e−4", "1"])
     axis.legend(fontsize=9, loc="center right")
 
 

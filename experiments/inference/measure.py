@@ -7,27 +7,30 @@ Rows have a `part`: `accuracy` (one a network, statistics and stop), `moments` a
 network and layer), `company` and `spread` (what batch-mates change), `fold` and `enumeration`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnrepro.config.schema import ModelConfig, OptimConfig, seed_list
+from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
-from bnrepro.models.mlp import HiddenLayer, Slot, SlotMLP, in_float64
+from bnrepro.models.mlp import HiddenLayer, SlotMLP, in_float64
 from bnrepro.models.transforms import BatchTransform, Statistics
 from bnrepro.norm import normalize
 from bnrepro.run.cells import run_cells
 from bnrepro.run.values import finite
 from bnrepro.seeding import stream
+from bnrepro.training.probes import divided_logits
+from bnrepro.training.slot_rows import by_slot, sweep_trainer
 from bnrepro.training.slots import SlotTrainer
 from experiments.inference import InferenceConfig
 from experiments.inference.folding import fold_rows
 
-Cell = int | None  # m of the networks to train; None: the enumeration, which needs no network
+Cell = Callable[[InferenceConfig, Dataset, torch.device], Iterable[Row]]
 
 
 class Moments(NamedTuple):
@@ -40,24 +43,24 @@ class Moments(NamedTuple):
 
 def run(cfg: InferenceConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), measure)
+    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
 
 
 def cells(cfg: InferenceConfig) -> list[Cell]:
-    """The enumeration, then networks of each mini-batch size."""
-    return [None, *cfg.batches]
+    """The enumeration, which needs no network, then networks of each mini-batch size."""
+    networks = (partial(network_rows, m=m) for m in cfg.batches)
+    return [lambda cfg, data, device: enumeration_rows(cfg), *networks]
 
 
-def measure(cfg: InferenceConfig, data: Dataset, cell: Cell, device: torch.device) -> list[Row]:
-    """The rows of one cell."""
-    if cell is None:
-        return list(enumeration_rows(cfg))
-    trainer = new_trainer(cfg, data, cell, device)
-    return [{"m": cell, **row} for row in network_rows(cfg, trainer)]
-
-
-def network_rows(cfg: InferenceConfig, trainer: SlotTrainer) -> Iterator[Row]:
+def network_rows(
+    cfg: InferenceConfig, data: Dataset, device: torch.device, m: int
+) -> Iterator[Row]:
     """Train every seed's network; all rows of its mini-batch size."""
+    yield from ({"m": m, **row} for row in trained_rows(cfg, new_trainer(cfg, data, m, device)))
+
+
+def trained_rows(cfg: InferenceConfig, trainer: SlotTrainer) -> Iterator[Row]:
+    """Accuracies during training, then everything that is measured at its end."""
     m = trainer.optim.batch
     for examples in cfg.stops:
         list(trainer.run([examples // m]))
@@ -65,32 +68,21 @@ def network_rows(cfg: InferenceConfig, trainer: SlotTrainer) -> Iterator[Row]:
     moments = measured_moments(cfg, trainer)
     yield from moment_rows(trainer, moments)
     use_population(trainer.net, moments, m / (m - 1))
-    for rows in (x_hat_rows, mate_rows, spread_rows):
+    for rows in (x_hat_rows, mate_rows, spread_rows, fold_rows):
         yield from rows(cfg, trainer)
-    yield from fold_rows(cfg, trainer)
 
 
 def new_trainer(cfg: InferenceConfig, data: Dataset, m: int, device: torch.device) -> SlotTrainer:
     """Sigmoid networks with BN, one a seed, to be trained with mini-batches of m."""
-    model = ModelConfig(
-        hidden=cfg.hidden,
-        activation="sigmoid",
-        norm="batch",
-        init="normal",
-        init_std=cfg.init_std,
-        eps=cfg.eps,
-        bn_momentum=cfg.bn_momentum,
-    )
-    slots = [Slot(seed, cfg.lr, cfg.init_std) for seed in seed_list(cfg.seeds)]
-    return SlotTrainer(model, OptimConfig(lr=cfg.lr, momentum=0.0, batch=m), slots, data, device)
+    transform = BatchTransform(cfg.eps, cfg.bn_momentum)
+    return sweep_trainer(cfg, data, device, transform, [cfg.lr], batch=m)
 
 
 def slot_rows(
     trainer: SlotTrainer, part: str, columns: Mapping[str, Tensor], **key: object
 ) -> Iterator[Row]:
     """A row a slot: its seed, the key, and the slot's number of each column (S,)."""
-    for i, slot in enumerate(trainer.slots):
-        numbers = {name: finite(values[i]) for name, values in columns.items()}
+    for slot, numbers in by_slot(trainer, columns, finite):
         yield {"part": part, "seed": slot.seed, **key, **numbers}
 
 
@@ -219,11 +211,11 @@ def spread_rows(cfg: InferenceConfig, trainer: SlotTrainer) -> Iterator[Row]:
     n, m = cfg.regroupings, trainer.optim.batch
     count = min(cfg.company_examples, len(trainer.test_x)) // m * m
     labels, examples = trainer.test_labels[:count], torch.arange(count)
+    net = trainer.net.with_transform(BatchTransform(cfg.eps, group=m))
+    orders = (random_order(count, count, m, "division", i).to(trainer.device) for i in range(n))
     votes, truths = [], []
-    for division in range(n):
-        order = random_order(count, count, m, "division", division).to(trainer.device)
-        logits, _ = forward_batches(cfg, trainer, trainer.test_x[order])
-        p = torch.softmax(logits, -1)[:, order.argsort()]  # in the test set's order
+    for logits in divided_logits(net, trainer.test_x[:count], orders):
+        p = torch.softmax(logits, -1)
         votes.append(F.one_hot(p.argmax(-1), p.shape[-1]))
         truths.append(p[:, examples, labels])
     tally = torch.stack(votes).sum(0).float()

@@ -5,10 +5,11 @@ The judged sizes are the m of at least 32, the smallest mini-batch that the pape
 """
 
 from collections.abc import Sequence
+from operator import sub
 
-from bnrepro.evidence.evidence import Evidence, all_seeds
+from bnrepro.evidence.evidence import Evidence, grouped
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.statistics import Values, combine, largest
 from bnrepro.evidence.tables import Row
 
 PAPER_BATCH = 32  # 4.2: the smallest mini-batch that the paper trains with
@@ -20,7 +21,7 @@ def company_difference(evidence: Evidence, claim: Claim) -> Values:
     A value a network and kind of fixed statistics; None where a logit is not finite.
     """
     rows = fixed_statistics(evidence)
-    return [_most([row["difference"], row["difference_alone"]]) for row in rows]
+    return [largest([row["difference"], row["difference_alone"]]) for row in rows]
 
 
 def enumeration_error(evidence: Evidence, claim: Claim) -> Values:
@@ -37,8 +38,7 @@ def variance_error(evidence: Evidence, claim: Claim) -> Values:
 
     Of the first hidden layer of trained networks, a mean over units; the largest over m.
     """
-    rows = evidence.where("moments", layer="hidden1")
-    return _farthest_from_one(evidence, rows, "ratio_unbiased")
+    return _farthest_from_one(evidence.where("moments", layer="hidden1"), "ratio_unbiased")
 
 
 def x_hat_variance_error(evidence: Evidence, claim: Claim) -> Values:
@@ -47,7 +47,7 @@ def x_hat_variance_error(evidence: Evidence, claim: Claim) -> Values:
     The largest over hidden layers and judged sizes.
     """
     rows = [row for row in evidence.where("x_hat") if row["m"] >= PAPER_BATCH]
-    return _farthest_from_one(evidence, rows, "x_hat_var")
+    return _farthest_from_one(rows, "x_hat_var")
 
 
 def moving_gap(evidence: Evidence, claim: Claim) -> Values:
@@ -56,20 +56,19 @@ def moving_gap(evidence: Evidence, claim: Claim) -> Values:
     The largest over judged sizes.
     """
     judged = [m for m in sizes(evidence) if m >= PAPER_BATCH]
-    gaps = [gap(evidence, m, "moving", "population") for m in judged]
-    return [max(abs(g[seed]) for g in gaps) for seed in all_seeds(evidence)] if gaps else []
+    gaps = zip(*(gap(evidence, m, "moving", "population") for m in judged), strict=True)
+    return [largest(combine(abs, each)) for each in gaps]
 
 
 def lowest_accuracy(evidence: Evidence, claim: Claim) -> Values:
     """The lowest last test accuracy with population statistics over all m."""
-    every = [accuracies(evidence, m, "population") for m in sizes(evidence)]
-    return [min(values[seed] for values in every) for seed in all_seeds(evidence)]
+    every = (accuracies(evidence, m, "population") for m in sizes(evidence))
+    return combine(lambda *values: min(values), *every)
 
 
 def factor_gain(evidence: Evidence, claim: Claim) -> Values:
     """Last accuracy with the factor m/(m−1) minus that without it, at the smallest m."""
-    gains = gap(evidence, min(sizes(evidence)), "population", "population_biased")
-    return [gains[seed] for seed in all_seeds(evidence)]
+    return gap(evidence, min(sizes(evidence)), "population", "population_biased")
 
 
 def fold_error(evidence: Evidence, claim: Claim) -> Values:
@@ -85,17 +84,15 @@ def sizes(evidence: Evidence) -> list[int]:
     return sorted({row["m"] for row in evidence.where("moments")})
 
 
-def accuracies(evidence: Evidence, m: int, statistics: str) -> dict[int, float]:
-    """Last test accuracy by seed with one kind of statistics."""
+def accuracies(evidence: Evidence, m: int, statistics: str) -> Values:
+    """Last test accuracy with one kind of statistics, a value a seed."""
     rows = evidence.where("accuracy", m=m, statistics=statistics)
-    last = max(row["examples"] for row in rows)
-    return {row["seed"]: row["accuracy"] for row in rows if row["examples"] == last}
+    return [each[-1]["accuracy"] for each in grouped(rows, "seed").values()]
 
 
-def gap(evidence: Evidence, m: int, kind: str, other: str) -> dict[int, float]:
-    """Last accuracy with one kind of statistics minus that with another, by seed."""
-    a, b = (accuracies(evidence, m, statistics) for statistics in (kind, other))
-    return {seed: a[seed] - b[seed] for seed in a}
+def gap(evidence: Evidence, m: int, kind: str, other: str) -> Values:
+    """Last accuracy with one kind of statistics minus that with another, a value a seed."""
+    return combine(sub, *(accuracies(evidence, m, statistics) for statistics in (kind, other)))
 
 
 def fixed_statistics(evidence: Evidence) -> list[Row]:
@@ -103,14 +100,6 @@ def fixed_statistics(evidence: Evidence) -> list[Row]:
     return [row for row in evidence.where("company") if row["statistics"] != "batch"]
 
 
-def _farthest_from_one(evidence: Evidence, rows: Sequence[Row], column: str) -> Values:
-    if not rows:
-        return []
-    by_seed = [[row[column] for row in rows if row["seed"] == seed] for seed in all_seeds(evidence)]
-    return [_most([None if v is None else abs(v - 1) for v in values]) for values in by_seed]
-
-
-def _most(values: Values) -> float | None:
-    """The largest; None when one of them is not finite."""
-    known = [v for v in values if v is not None]
-    return max(known) if len(known) == len(values) else None
+def _farthest_from_one(rows: Sequence[Row], column: str) -> Values:
+    by_seed = grouped(rows, "seed").values()
+    return [largest(combine(lambda v: abs(v - 1), [r[column] for r in each])) for each in by_seed]

@@ -1,21 +1,21 @@
 """Figures and tables of Section 3.3's conjecture: singular values and what the argument assumes."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
-import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import t_interval
+from bnrepro.evidence.evidence import Evidence, grouped, unique
+from bnrepro.evidence.statistics import known, largest, mean, mean_text, number_text, t_interval
 from bnrepro.experiment import Table
-from bnrepro.plots.style import RC, arm
-from experiments.jacobian.metrics import NEAR, QUANTILES, layer_mean, measured_steps, share_gain
+from bnrepro.plots.curves import lines, mark_diverged, seed_lines
+from bnrepro.plots.panels import legend_below, panels, steps_from_0
+from bnrepro.plots.style import arm, nonlinearity
+from experiments.jacobian import metrics
 
-NETWORKS = {"sigmoid": "sigmoid", "relu": "ReLU"}
-ARMS = ("random", "baseline", "bn")
+MARKERS = {"random": "x", "baseline": "s", "bn": "o"}
 FLOOR = 1e-3  # singular values below are drawn here: those of a rank-deficient Jacobian are 0
 SHARE = "singular values within [½, 2], %"
 PREMISES = {
@@ -31,31 +31,21 @@ def shown_width(evidence: Evidence) -> int:
     return 100 if 100 in widths else max(widths)
 
 
-def grid_of_panels(lines: int, columns: int, height: float) -> tuple[Figure, Any]:
-    """A figure with a line of panels for each activation, and the array of its axes."""
-    size = (15.5, height * lines)
-    return plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
-
-
-# --- singular values -----------------------------------------------------------------------------
-
-
 def values_figure(evidence: Evidence) -> Figure:
     """A row an activation: the spectrum before and after training, its share over steps, widths."""
     activations = unique(evidence.network, "activation")
-    width, steps = shown_width(evidence), measured_steps(evidence)
-    with plt.rc_context(RC):
-        figure, axes = grid_of_panels(len(activations), 4, 3.7)
-        for line, activation in zip(axes, activations, strict=True):
-            name = NETWORKS[activation]
-            for axis, step in zip(line[:2], (steps[0], steps[-1]), strict=True):
-                spectrum_panel(axis, evidence, activation=activation, width=width, step=step)
-                axis.set_title(f"{name}, width {width}, {moment(step)}")
-            share_panel(line[2], evidence, activation, width)
-            line[2].set_title(f"{name}, width {width}: over training")
-            width_panel(line[3], evidence, activation, steps[-1])
-            line[3].set_title(f"{name}, {moment(steps[-1])}: by width")
-        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    width, steps = shown_width(evidence), metrics.measured_steps(evidence)
+    figure, grid = panels(len(activations), 4, (15.5, 3.7 * len(activations)))
+    for axes, activation in zip(grid, activations, strict=True):
+        name = nonlinearity(activation)
+        for axis, step in zip(axes[:2], (steps[0], steps[-1]), strict=True):
+            spectrum_panel(axis, evidence, activation=activation, width=width, step=step)
+            axis.set_title(f"{name}, width {width}, {moment(step)}")
+        share_panel(axes[2], evidence, activation=activation, width=width)
+        axes[2].set_title(f"{name}, width {width}: over training")
+        width_panel(axes[3], evidence, activation=activation, step=steps[-1])
+        axes[3].set_title(f"{name}, {moment(steps[-1])}: by width")
+    legend_below(figure, grid.flat)
     return figure
 
 
@@ -66,74 +56,61 @@ def moment(step: int) -> str:
 
 def spectrum_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
     """Quantiles of the singular values, a line a seed; the band is what counts as close to 1."""
-    axis.axhspan(*NEAR, color="#e3e8d4", zorder=0, label="close to 1: within [½, 2]")
+    axis.axhspan(*metrics.NEAR, color="#e3e8d4", zorder=0, label="close to 1: within [½, 2]")
     axis.axhline(1, color="black", linewidth=0.7)
-    for name in ARMS:
-        for i, seed in enumerate(all_seeds(evidence)):
-            values = [layer_mean(evidence, f"q{q}", arm=name, seed=seed, **cell) for q in QUANTILES]
-            heights = [np.nan if v is None else max(v, FLOOR) for v in values]
-            axis.plot(QUANTILES, heights, **line_style(name), label=None if i else arm(name).label)
-    axis.set_yscale("log")
-    axis.set_ylim(FLOOR, 20)
-    axis.set_xlabel("singular values up to this rank, %")
-    axis.set_ylabel("singular value of J")
+    for name in MARKERS:
+        seeds = grouped(metrics.arm_rows(evidence, name, **cell), "seed").values()
+        values = [[mean(row[f"q{q}"] for row in rows) for q in metrics.QUANTILES] for rows in seeds]
+        heights = [[v if v is None else max(v, FLOOR) for v in each] for each in values]
+        lines(axis, [(metrics.QUANTILES, each) for each in heights], arm(name), linewidth=1.3)
+    axis.set(yscale="log", ylim=(FLOOR, 20))
+    axis.set(xlabel="singular values up to this rank, %", ylabel="singular value of J")
 
 
-def line_style(name: str) -> dict[str, Any]:
-    """How the lines of an arm are drawn."""
-    return {"color": arm(name).colour, "linestyle": arm(name).dash, "linewidth": 1.3}
-
-
-def share_panel(axis: Axes, evidence: Evidence, activation: str, width: int) -> None:
+def share_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
     """The share within [½, 2] over training; level lines are random matrices."""
-    axis.set_ylabel(SHARE)
-    step_panel(axis, evidence, "share", activation, width, 100)
-    for seed in all_seeds(evidence):
-        share = layer_mean(evidence, "share", arm="random", width=width, seed=seed)
-        if share is not None:
-            axis.axhline(100 * share, **line_style("random"))
-    axis.set_ylim(0, 100)
+    step_panel(axis, evidence, "share", 100, **cell)
+    random_levels(axis, evidence, "share", cell["width"], 100)
+    axis.set(ylabel=SHARE, ylim=(0, 100))
 
 
-def step_panel(
-    axis: Axes, evidence: Evidence, column: str, activation: str, width: int,
-    factor: float = 1, matrix: str = "example",
-) -> None:  # fmt: skip
+def random_levels(
+    axis: Axes, evidence: Evidence, column: str, width: int, factor: float = 1
+) -> None:
+    """A level line a seed: what random matrices have."""
+    label, colour, dash = arm("random")
+    for level in known(metrics.layer_means(evidence, column, arm="random", width=width)):
+        axis.axhline(factor * level, color=colour, linestyle=dash, linewidth=1.3, label=label)
+
+
+def step_panel(axis: Axes, evidence: Evidence, column: str, factor: float = 1, **cell: Any) -> None:
     """A column over training, a line a seed, on an axis that has room for step 0."""
-    steps = measured_steps(evidence)
     for name in ("baseline", "bn"):
-        cell = {"activation": activation, "width": width, "arm": name, "matrix": matrix}
-        for i, seed in enumerate(all_seeds(evidence)):
-            values = [layer_mean(evidence, column, step=s, seed=seed, **cell) for s in steps]
-            heights = [np.nan if v is None else factor * v for v in values]
-            label = None if i else arm(name).label
-            axis.plot(steps, heights, marker=".", label=label, **line_style(name))
-    axis.set_xscale("symlog", linthresh=next(filter(None, steps), 1), linscale=0.5)
-    axis.set_xticks(steps, [f"{step:,}" for step in steps])
-    axis.minorticks_off()
+        networks = grouped(metrics.arm_rows(evidence, name, **cell), "seed", "step").items()
+        rows = [
+            {"seed": seed, "step": step, column: mean(row[column] for row in layers)}
+            for (seed, step), layers in networks
+        ]
+        cross = column != "condition"  # which a finite network may lack
+        seed_lines(axis, rows, column, arm(name), factor, cross, marker=".")
+    steps_from_0(axis, metrics.measured_steps(evidence), ",", linscale=0.5)
     axis.set_xlabel("training step")
 
 
-def width_panel(axis: Axes, evidence: Evidence, activation: str, step: int) -> None:
+def width_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
     """The share within [½, 2] at one step against the width, a point a seed."""
     widths = sorted(unique(evidence.network, "width"))
-    markers = {"random": "x", "baseline": "s", "bn": "o"}
-    for offset, name in enumerate(ARMS):
+    for offset, (name, marker) in enumerate(MARKERS.items(), start=-1):
+        look = arm(name)
         for place, width in enumerate(widths):
-            cell = {"activation": activation, "width": width, "arm": name, "step": step}
-            values = [layer_mean(evidence, "share", seed=s, **cell) for s in all_seeds(evidence)]
-            heights = [100 * v for v in values if v is not None]
-            x = [place + 0.2 * (offset - 1)] * len(heights)
-            look: dict[str, Any] = {"fillstyle": "none", "markersize": 6}
-            axis.plot(x, heights, markers[name], color=arm(name).colour, **look)
+            values = metrics.layer_means(evidence, "share", arm=name, width=width, **cell)
+            heights, x = [100 * v for v in known(values)], place + 0.2 * offset
+            style: dict[str, Any] = {"fillstyle": "none", "markersize": 6}
+            axis.plot([x] * len(heights), heights, marker, color=look.colour, **style)
+            lost = [x] if None in values else []
+            mark_diverged(axis, lost, look.colour, f"{look.label}: diverged")
     axis.set_xticks(range(len(widths)), [str(w) for w in widths])
-    axis.set_xlim(-0.5, len(widths) - 0.5)
-    axis.set_ylim(0, 100)
-    axis.set_xlabel("units a layer")
-    axis.set_ylabel(SHARE)
-
-
-# --- premises ------------------------------------------------------------------------------------
+    axis.set(xlim=(-0.5, len(widths) - 0.5), ylim=(0, 100), xlabel="units a layer", ylabel=SHARE)
 
 
 def premises_figure(evidence: Evidence) -> Figure:
@@ -142,34 +119,28 @@ def premises_figure(evidence: Evidence) -> Figure:
     Where J has no full rank, as with ReLU for every example, its mean over the probe is shown.
     """
     activations = unique(evidence.network, "activation")
-    width = shown_width(evidence)
-    with plt.rc_context(RC):
-        figure, axes = grid_of_panels(len(activations), len(PREMISES) + 1, 3.5)
-        for line, activation in zip(axes, activations, strict=True):
-            for axis, (column, name) in zip(line, PREMISES.items(), strict=False):
-                step_panel(axis, evidence, column, activation, width)
-                axis.set_ylabel(name)
-                axis.set_ylim(bottom=0)
-            line[0].set_title(f"{NETWORKS[activation]}, width {width}", loc="left")
-            condition_panel(line[-1], evidence, activation, width)
-        handles, labels = axes[0, -1].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
-        figure.suptitle(
-            "The argument assumes 0 in the first three columns; it concludes 0 in the last"
-        )
+    figure, grid = panels(len(activations), len(PREMISES) + 1, (15.5, 3.5 * len(activations)))
+    for axes, activation in zip(grid, activations, strict=True):
+        cell = {"activation": activation, "width": shown_width(evidence)}
+        for axis, (column, name) in zip(axes, PREMISES.items(), strict=False):
+            step_panel(axis, evidence, column, **cell)
+            axis.set_ylabel(name)
+            axis.set_ylim(bottom=0)
+        axes[0].set_title(f"{nonlinearity(activation)}, width {cell['width']}", loc="left")
+        condition_panel(axes[-1], evidence, **cell)
+    legend_below(figure, grid[:, ::-1].flat, 3)
+    title = "The argument assumes 0 in the first three columns; it concludes 0 in the last"
+    figure.suptitle(title)
     return figure
 
 
-def condition_panel(axis: Axes, evidence: Evidence, activation: str, width: int) -> None:
+def condition_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
     """The condition number over training; level lines are random matrices."""
-    rows = evidence.where("network", activation=activation, width=width, matrix="example")
+    rows = evidence.where("network", matrix="example", **cell)
     singular = all(row["condition"] is None for row in rows)
-    for i, seed in enumerate(all_seeds(evidence)):
-        level = layer_mean(evidence, "condition", arm="random", width=width, seed=seed)
-        if level is not None:
-            axis.axhline(level, label=None if i else arm("random").label, **line_style("random"))
+    random_levels(axis, evidence, "condition", cell["width"])
     matrix = "mean" if singular else "example"
-    step_panel(axis, evidence, "condition", activation, width, matrix=matrix)
+    step_panel(axis, evidence, "condition", matrix=matrix, **cell)
     axis.set_ylabel("log₁₀ condition number of " + ("mean J" if singular else "J"))
     axis.set_ylim(bottom=0)
     if singular:
@@ -178,15 +149,24 @@ def condition_panel(axis: Axes, evidence: Evidence, activation: str, width: int)
 
 FIGURES = {"singular-values": values_figure, "premises": premises_figure}
 
-# --- tables --------------------------------------------------------------------------------------
-
-COLUMNS = {  # of the rows, a factor, and digits
-    "share within [½, 2], %": ("share", 100, 1),
-    "below ½, %": ("below", 100, 1),
-    "above 2, %": ("above", 100, 1),
-    "log₁₀ condition": ("condition", 1, 2),
-    "|correlation| of x": ("correlation", 1, 3),
+COLUMNS: dict[
+    str, tuple[Any, ...]
+] = {  # of the rows, digits, a factor, and what is shown where a finite network has none
+    "share within [½, 2], %": ("share", 1, 100),
+    "below ½, %": ("below", 1, 100),
+    "above 2, %": ("above", 1, 100),
+    "log₁₀ condition": ("condition", 2, 1, "–"),  # without bound
+    "|correlation| of x": ("correlation", 3, 1, "–"),
 }
+RANDOM = (
+    "width",
+    "random matrix: share within [½, 2], %",
+    "random matrix: log₁₀ condition",
+    "both sides whitened: |J Jᵀ − I|",
+    "unit variance alone: |diag(J Jᵀ) − 1|",
+    "unit variance alone: |J Jᵀ − I|",
+    "unit variance alone: share, %",
+)
 
 
 def tables(evidence: Evidence) -> list[Table]:
@@ -194,84 +174,77 @@ def tables(evidence: Evidence) -> list[Table]:
     return [network_table(evidence), random_table(evidence)]
 
 
-def network_table(evidence: Evidence) -> list[list[str]]:
+def network_table(evidence: Evidence) -> Table:
     """A row a network, before and after training: mean and 95 % interval over seeds."""
-    steps = measured_steps(evidence)
-    rows = [["network", "step", *COLUMNS, "share, mean J, %"]]
-    for activation in unique(evidence.network, "activation"):
-        for width in unique(evidence.network, "width"):
-            for step in (steps[0], steps[-1]):
-                for name in ("baseline", "bn"):
-                    cell = {"activation": activation, "width": width, "arm": name, "step": step}
-                    values = [interval(evidence, *c, **cell) for c in COLUMNS.values()]
-                    values.append(interval(evidence, "share", 100, 1, matrix="mean", **cell))
-                    label = f"{NETWORKS[activation]}, width {width}, {arm(name).label}"
-                    rows.append([label, f"{step:,}", *values])
+    steps, rows = (
+        metrics.measured_steps(evidence),
+        [["network", "step", *COLUMNS, "share, mean J, %"]],
+    )
+    activations, widths = (unique(evidence.network, key) for key in ("activation", "width"))
+    ends = sorted({steps[0], steps[-1]})
+    for activation, width, step, name in product(activations, widths, ends, ("baseline", "bn")):
+        cell = {"activation": activation, "width": width, "arm": name, "step": step}
+        values = [interval(evidence, *spec, **cell) for spec in COLUMNS.values()]
+        values.append(interval(evidence, "share", 1, 100, matrix="mean", **cell))
+        label = f"{nonlinearity(activation)}, width {width}, {arm(name).label}"
+        rows.append([label, f"{step:,}", *values])
     return rows
 
 
-def interval(evidence: Evidence, column: str, factor: float, digits: int, **cell: Any) -> str:
+def interval(
+    evidence: Evidence,
+    column: str,
+    digits: int,
+    factor: float,
+    lost: str | None = None,
+    **cell: Any,
+) -> str:
     """Mean and 95 % interval over seeds of a column, in words of a table."""
-    values = [layer_mean(evidence, column, seed=seed, **cell) for seed in all_seeds(evidence)]
-    return interval_text(values, factor, digits)
+    return mean_text(
+        metrics.layer_means(evidence, column, **cell), digits, factor, lost=lost or None
+    )
 
 
-def interval_text(values: Sequence[float | None], factor: float, digits: int) -> str:
-    """Mean and interval; for a condition number without bound and for a lost network, a dash."""
-    known = [v for v in values if v is not None]
-    if not known or len(known) < len(values):
-        return "–"
-    return t_interval(known).times(factor).text(digits)
-
-
-def random_table(evidence: Evidence) -> list[list[str]]:
+def random_table(evidence: Evidence) -> Table:
     """What to compare with: random matrices, and the paper's argument in exact arithmetic."""
-    header = [
-        "width",
-        "random matrix: share within [½, 2], %",
-        "random matrix: log₁₀ condition",
-        "both sides whitened: |J Jᵀ − I|",
-        "unit variance alone: |diag(J Jᵀ) − 1|",
-        "unit variance alone: |J Jᵀ − I|",
-        "unit variance alone: share, %",
-    ]
-    rows = [header]
-    for width in unique(evidence.random, "width"):
-        random = {"arm": "random", "width": width}
-        exact = evidence.where("exact", width=width)
+    rows = [[*RANDOM]]
+    for width, exact in grouped(evidence.exact, "width").items():
+        share = interval(evidence, "share", 1, 100, arm="random", width=width)
+        condition = interval(evidence, "condition", 2, 1, "–", arm="random", width=width)
         keys = ("identity_error", "bn_diagonal_error", "bn_identity_error")
-        worst = [f"{max(row[key] for row in exact):.1g}" for key in keys]
-        share = interval(evidence, "share", 100, 1, **random)
-        condition = interval(evidence, "condition", 1, 2, **random)
-        scaled = interval_text([row["bn_share"] for row in exact], 100, 1)
+        worst = [number_text(largest(row[key] for row in exact), ".1g") for key in keys]
+        scaled = mean_text([row["bn_share"] for row in exact], 1, 100)
         rows.append([str(width), share, condition, *worst, scaled])
     return rows
 
 
-# --- answer --------------------------------------------------------------------------------------
-
-
 def answer(evidence: Evidence) -> str:
     """The answer in one line."""
-    width, step = shown_width(evidence), measured_steps(evidence)[-1]
-    cell = {"activation": "sigmoid", "width": width, "step": step}
-    shares = {a: interval(evidence, "share", 100, 1, arm=a, **cell) for a in ("bn", "baseline")}
-    random = interval(evidence, "share", 100, 1, arm="random", width=width)
+    width, step = shown_width(evidence), metrics.measured_steps(evidence)[-1]
+    activations = unique(evidence.network, "activation")
+    activation = "sigmoid" if "sigmoid" in activations else activations[0]
+    cell = {"activation": activation, "width": width, "step": step}
+    shares = {
+        name: mean_text(metrics.layer_means(evidence, "share", arm=name, **cell), 1, 100, " %",
+                        lost="an unknown share (diverged)")
+        for name in MARKERS
+    }  # fmt: skip
     claim = {**cell, "at": "last", "arm": "bn"}
-    words = [compared(share_gain(evidence, claim | {"against": a})) for a in ("baseline", "random")]
+    words = [
+        compared(metrics.share_gain(evidence, claim | {"against": a}))
+        for a in ("baseline", "random")
+    ]
     return (
-        f"After {step:,} steps (sigmoid, width {width}) {shares['bn']} % of the singular values "
-        f"lie within [½, 2] with BN, {words[0]} without ({shares['baseline']} %) and "
-        f"{words[1]} in a random Gaussian matrix ({random} %)."
+        f"After {step:,} steps ({nonlinearity(activation)}, width {width}) {shares['bn']} of the "
+        f"singular values lie within [½, 2] with BN, {words[0]} without ({shares['baseline']}) and "
+        f"{words[1]} in a random Gaussian matrix ({shares['random']})."
     )
 
 
 def compared(gains: Sequence[float | None]) -> str:
     """What the interval of paired differences says."""
-    known = [gain for gain in gains if gain is not None]
-    if len(known) < max(len(gains), 2):
+    there = known(gains)
+    if len(there) < max(len(gains), 2):
         return "not comparable with those"
-    _, low, high, _ = t_interval(known)
-    assert low is not None
-    assert high is not None
+    low, high = t_interval(there).bounds()
     return "more than" if low > 0 else "fewer than" if high < 0 else "not clearly other than"

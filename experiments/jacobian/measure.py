@@ -15,77 +15,53 @@ I = Cov[ẑ] = J Cov[x̂] Jᵀ = J Jᵀ. `exact_row` checks it and what is left 
 scaled to unit variance; `random_row` measures matrices of N(0, 1/n) entries for comparison.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from bnrepro.config.schema import ModelConfig, OptimConfig, seed_list
+from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
-from bnrepro.models.mlp import HiddenLayer, Slot, SlotMLP, in_float64
+from bnrepro.models.mlp import HiddenLayer, SlotMLP, in_float64
+from bnrepro.models.transforms import BatchTransform, Transform
 from bnrepro.run.cells import run_cells
 from bnrepro.run.values import number
 from bnrepro.seeding import stream
+from bnrepro.training.slot_rows import sweep_trainer
 from bnrepro.training.slots import SlotTrainer
 from experiments.jacobian import JacobianConfig
 from experiments.jacobian.metrics import NEAR, QUANTILES
 
 ZERO = 1e-12  # a singular value this small beside the largest counts as 0
-
-
-@dataclass(frozen=True)
-class ExactCell:
-    """The paper's argument at one width."""
-
-    width: int
-
-
-@dataclass(frozen=True)
-class RandomCell:
-    """Random Gaussian matrices of one width."""
-
-    width: int
-
-
-@dataclass(frozen=True)
-class NetworkCell:
-    """Networks of one width, activation and arm, all seeds together."""
-
-    width: int
-    activation: str
-    lr: float
-    arm: str  # baseline | bn
-
-
-Cell = ExactCell | RandomCell | NetworkCell
+Cell = Callable[[JacobianConfig, Dataset, torch.device], Iterable[Row]]
 
 
 def run(cfg: JacobianConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), measure)
+    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
 
 
 def cells(cfg: JacobianConfig) -> list[Cell]:
     """At each width the exact argument, random matrices, and both arms with each activation."""
     result: list[Cell] = []
     for width in cfg.widths:
-        result += [ExactCell(width), RandomCell(width)]
+        random = partial(random_row, count=cfg.jacobian_examples)
+        result += [partial(matrix_rows, row=row, width=width) for row in (exact_row, random)]
         for activation, lr in zip(cfg.activations, cfg.lr, strict=True):
-            result += [NetworkCell(width, activation, lr, arm) for arm in ("baseline", "bn")]
+            key = {"width": width, "activation": activation}
+            result += [partial(network_rows, key=key, arm=a, lr=lr) for a in ("baseline", "bn")]
     return result
 
 
-def measure(cfg: JacobianConfig, data: Dataset, cell: Cell, device: torch.device) -> list[Row]:
-    """The rows of one cell."""
-    if isinstance(cell, ExactCell):
-        return [exact_row(cell.width, seed) for seed in seed_list(cfg.seeds)]
-    if isinstance(cell, RandomCell):
-        count = cfg.jacobian_examples
-        return [random_row(cell.width, seed, count) for seed in seed_list(cfg.seeds)]
-    return list(network_rows(cfg, data, cell, device))
+def matrix_rows(
+    cfg: JacobianConfig, data: Dataset, device: torch.device,
+    row: Callable[[int, int], Row], width: int,
+) -> Iterator[Row]:  # fmt: skip
+    """A row a seed of what needs no network."""
+    yield from (row(width, seed) for seed in seed_list(cfg.seeds))
 
 
 # --- singular values -----------------------------------------------------------------------------
@@ -153,18 +129,17 @@ def exact_row(width: int, seed: int) -> Row:
 
 
 def network_rows(
-    cfg: JacobianConfig, data: Dataset, cell: NetworkCell, device: torch.device
+    cfg: JacobianConfig, data: Dataset, device: torch.device, key: Row, arm: str, lr: float
 ) -> Iterator[Row]:
-    """Train all seeds of a cell at once; rows a stop, layer and seed."""
-    norm = "batch" if cell.arm == "bn" else "none"
-    hidden = [cell.width] * cfg.hidden_layers
-    model = ModelConfig(hidden, cell.activation, norm, "normal", cfg.init_std, cfg.eps, 0.1)
-    slots = [Slot(seed, cell.lr, cfg.init_std) for seed in seed_list(cfg.seeds)]
-    trainer = SlotTrainer(model, OptimConfig(0.0, 0.0, cfg.batch), slots, data, device)
-    common = {"part": "network", "width": cell.width, "activation": cell.activation}
-    common["arm"] = cell.arm
+    """Train all seeds of a width, activation and arm at once; rows a stop, layer and seed."""
+    transform = BatchTransform(cfg.eps) if arm == "bn" else Transform()
+    hidden, activation = [key["width"]] * cfg.hidden_layers, key["activation"]
+    trainer = sweep_trainer(
+        cfg, data, device, transform, [lr], activation=activation, hidden=hidden
+    )
+    common = {"part": "network", **key, "arm": arm}
     if cfg.stops[0] == 0:
-        yield from (common | row for row in stop_rows(cfg, trainer, [None] * len(slots)))
+        yield from (common | row for row in stop_rows(cfg, trainer, [None] * len(trainer.slots)))
     for losses in trainer.run(cfg.stops):
         yield from (common | row for row in stop_rows(cfg, trainer, list(map(number, losses))))
 

@@ -4,11 +4,13 @@ J = D_z⁻¹ (∂z/∂x) D_x is the Jacobian between the inputs x, z of two cons
 the units' standard deviations over the probe images, with frozen statistics.
 """
 
-from collections.abc import Mapping
+from operator import sub
 from typing import Any
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.pairs import Claim
+from bnrepro.evidence.statistics import Values, combine, largest, mean
+from bnrepro.evidence.tables import Row
 
 QUANTILES = tuple(range(0, 101, 5))  # per cent, the columns q0 … q100
 NEAR = (0.5, 2.0)  # our reading of "close to 1"
@@ -19,30 +21,29 @@ def measured_steps(evidence: Evidence) -> list[int]:
     return sorted(unique(evidence.network, "step"))
 
 
-def layer_mean(evidence: Evidence, column: str, **cell: Any) -> float | None:
-    """The mean of a column over the layers of one network at one step; None if one is missing.
-
-    For the arm `random` it is the value of random matrices of that width and seed.
-    """
-    if cell["arm"] == "random":
-        rows = evidence.where("random", width=cell["width"], seed=cell["seed"])
-    else:
-        rows = evidence.where("network", **{"matrix": "example", **cell})
-    values = [row[column] for row in rows]
-    known = [v for v in values if v is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+def arm_rows(evidence: Evidence, arm: str, width: int, **cell: Any) -> list[Row]:
+    """The rows of an arm's networks; of the arm `random` those of random matrices."""
+    if arm == "random":
+        return evidence.where("random", width=width)
+    return evidence.where("network", **{"matrix": "example", "arm": arm, "width": width, **cell})
 
 
-def identity_error(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
+def layer_means(evidence: Evidence, column: str, **cell: Any) -> Values:
+    """The mean of a column over the layers of a network at one step, a value a seed."""
+    by_seed = grouped(arm_rows(evidence, **cell), "seed")
+    return [mean(row[column] for row in by_seed.get(seed, [])) for seed in all_seeds(evidence)]
+
+
+def identity_error(evidence: Evidence, claim: Claim) -> Values:
     """The largest entry of |J Jᵀ − I| over all widths, for a linear layer.
 
     Full whitening gives its normalised input x̂ and output ẑ unit covariance.
     """
-    seeds = [evidence.where("exact", seed=seed) for seed in all_seeds(evidence)]
-    return [max(row["identity_error"] for row in rows) for rows in seeds]
+    by_seed = grouped(evidence.exact, "seed").values()
+    return [largest(row["identity_error"] for row in rows) for rows in by_seed]
 
 
-def share_gain(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
+def share_gain(evidence: Evidence, claim: Claim) -> Values:
     """The share of J's singular values within [½, 2], the claim's `arm` minus `against`.
 
     A network's share is the mean over probe images and layers at the first or last measured step
@@ -51,11 +52,5 @@ def share_gain(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
     """
     step = measured_steps(evidence)[0 if claim["at"] == "first" else -1]
     cell = {"activation": claim["activation"], "width": claim["width"], "step": step}
-    values: Values = []
-    for seed in all_seeds(evidence):
-        arm, against = (
-            layer_mean(evidence, "share", arm=claim[key], seed=seed, **cell)
-            for key in ("arm", "against")
-        )
-        values.append(None if arm is None or against is None else arm - against)
-    return values
+    arms = (claim["arm"], claim["against"])
+    return combine(sub, *(layer_means(evidence, "share", arm=arm, **cell) for arm in arms))

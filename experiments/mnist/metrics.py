@@ -4,6 +4,7 @@ Both arms of a seed have the same initial weights and the same data order.
 """
 
 import math
+from operator import sub
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
@@ -15,7 +16,7 @@ __all__ = ["final_accuracy_gain", "log_median_drift", "log_spread_drift", "log_s
 
 def final_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
     """Last test accuracy of `arm` minus that of `against`, with moving averages."""
-    return paired(evidence, claim, "final_test_accuracy", lambda a, b: a - b)
+    return paired(evidence, claim, "final_test_accuracy", sub)
 
 
 def log_median_drift(evidence: Evidence, claim: Claim) -> Values:

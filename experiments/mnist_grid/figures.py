@@ -1,51 +1,54 @@
 """Heat maps of the grid: accuracy of every cell, and how long it sat on the initial plateau."""
 
-from collections import defaultdict
-from typing import Any
+from collections.abc import Mapping
+from statistics import fmean
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.evidence import Evidence, grouped
+from bnrepro.evidence.statistics import each_text, known
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
-from bnrepro.plots.style import RC, arm, on_data
+from bnrepro.plots.panels import panels
+from bnrepro.plots.style import ARMS, on_data
 from experiments.mnist_grid.gather import PLATEAU
 
-TITLES = {"baseline_tuned": "without BN, Glorot", "bn": "with BN", "baseline": "without BN"}
+Cell = tuple[float, float]  # learning rate and initial standard deviation
 
 
-def tables(evidence: Evidence) -> list[Table]:
-    """The finalists."""
-    return [finalist_rows(evidence)]
+def winner(evidence: Evidence, variant: str) -> Row:
+    """The setting chosen for an arm; older evidence lacks what its config says of the network."""
+    (run,) = evidence.where("runs", variant=variant)
+    paper = {"norm": "batch" if variant == "bn" else "none"}
+    paper["init"] = "glorot" if variant == "baseline_tuned" else "normal"
+    return paper | {key: value for key, value in run.items() if value is not None}
 
 
-def answer(evidence: Evidence) -> str:
-    """The setting that was chosen for each arm."""
-    parts = [f"{_title(run['variant'])}: {_setting(run)}" for run in evidence.runs]
-    return f"Chosen on held-out images: {'; '.join(parts)}."
+def name_of(evidence: Evidence, variant: str) -> str:
+    """An arm by what is not searched: its normalisation, and its initial weights if given."""
+    run = winner(evidence, variant)
+    words = ("with BN" if run["norm"] == "batch" else "without BN") + ", Glorot" * is_glorot(run)
+    return words if variant in ARMS else variant
 
 
-def _setting(run: Row) -> str:
-    std = f"std {run['init_std']:g}" if run.get("init_std") else "Glorot"
-    return f"rate {run['lr']:g}, {std}"
+def is_glorot(run: Row) -> bool:
+    """Whether Glorot's formula gives the initial standard deviation."""
+    return run["init"] == "glorot"
 
 
-def finalist_rows(evidence: Evidence) -> list[list[str]]:
-    """The finalists at full length, best first in each arm, with every seed's accuracy."""
-    accuracy = on_data("last validation accuracy by seed", evidence.data)
-    rows = [["arm", "learning rate", "initial std", accuracy, "mean"]]
-    for variant in evidence.variants:
-        cells = _by_cell(evidence, variant, finals=True)
-        for (lr, std), found in sorted(cells.items(), key=lambda c: -_mean(c[1], "accuracy")):
-            scale = "Glorot" if variant == "baseline_tuned" else f"{std:g}"
-            each = ", ".join(f"{row['accuracy']:.4f}" for row in found)
-            rows.append(
-                [_title(variant), f"{lr:g}", scale, each, f"{_mean(found, 'accuracy'):.4f}"]
-            )
-    return rows
+def by_cell(evidence: Evidence, variant: str, finals: bool = False) -> dict[Cell, list[Row]]:
+    """An arm's rows of the short rounds, or of the finalists, by cell."""
+    rows = evidence.where("cells", variant=variant)
+    chosen = [row for row in rows if row["round"].startswith("finalist") == finals]
+    return grouped(chosen, "lr", "init_std")
+
+
+def score(rows: list[Row]) -> float:
+    """Mean accuracy over seeds; one that diverged counts 0."""
+    return fmean(row["accuracy"] for row in rows)
 
 
 def heat_maps(evidence: Evidence) -> Figure:
@@ -53,14 +56,12 @@ def heat_maps(evidence: Evidence) -> Figure:
 
     The colours of accuracy span 90 to 98 %, where the arms differ; below that all is white.
     """
-    with plt.rc_context(RC | {"axes.grid": False, "font.size": 8}):
-        count = len(evidence.variants)
-        figure, axes = plt.subplots(
-            2, count, figsize=(5.2 * count, 7.4), squeeze=False, layout="constrained"
-        )
+    count = len(evidence.variants)
+    with plt.rc_context({"axes.grid": False, "font.size": 8}):
+        figure, axes = panels(2, count, (5.2 * count, 7.4))
         for column, variant in enumerate(evidence.variants):
-            _accuracy_map(axes[0, column], evidence, variant)
-            _plateau_map(axes[1, column], evidence, variant)
+            accuracy_map(axes[0, column], evidence, variant)
+            plateau_map(axes[1, column], evidence, variant)
         title = (
             "Mean over the tuning seeds at the end of the short runs; ★ the setting chosen "
             "among the finalists at full length"
@@ -69,71 +70,100 @@ def heat_maps(evidence: Evidence) -> Figure:
     return figure
 
 
-def _accuracy_map(axis: Axes, evidence: Evidence, variant: str) -> None:
-    cells = _by_cell(evidence, variant)
-    values = {cell: _mean(rows, "accuracy") for cell, rows in cells.items()}
-    texts = {cell: f"{100 * v:.1f}" if v else "diverged" for cell, v in values.items()}
-    _map(axis, evidence, variant, values, texts, (0.90, 0.98), "Greens")
-    axis.set_title(f"{_title(variant)}: validation accuracy, %")
+def accuracy_map(axis: Axes, evidence: Evidence, variant: str) -> None:
+    """Validation accuracy of every cell."""
+    cells = by_cell(evidence, variant)
+    values = {cell: score(rows) for cell, rows in cells.items()}
+    texts = {cell: accuracy_text(rows) for cell, rows in cells.items()}
+    heat_map(axis, evidence, variant, values, texts, (0.90, 0.98), "Greens")
+    axis.set_title(f"{name_of(evidence, variant)}: validation accuracy, %")
 
 
-def _plateau_map(axis: Axes, evidence: Evidence, variant: str) -> None:
-    cells = _by_cell(evidence, variant)
-    first = min(r["left_plateau_at"] or np.inf for rows in cells.values() for r in rows)
-    longest = max(row["steps"] for rows in cells.values() for row in rows)
+def accuracy_text(rows: list[Row]) -> str:
+    """A cell's mean accuracy, and how many of its seeds diverged."""
+    lost = sum(row["diverged"] for row in rows)
+    if lost == len(rows):
+        return "diverged"
+    return f"{100 * score(rows):.1f}" + (f"\n{lost} of {len(rows)} diverged" if lost else "")
+
+
+def plateau_map(axis: Axes, evidence: Evidence, variant: str) -> None:
+    """Steps that every cell sat on the initial plateau."""
+    cells = by_cell(evidence, variant)
+    rows = [row for each in cells.values() for row in each]
+    first = min(known(row["left_plateau_at"] for row in rows), default=0)
+    longest = max(row["steps"] for row in rows)
     values, texts = {}, {}
-    for cell, rows in cells.items():
-        known = [r["left_plateau_at"] for r in rows if r["left_plateau_at"] is not None]
-        values[cell] = sum(known) / len(known) if len(known) == len(rows) else longest
+    for cell, each in cells.items():
+        there = known(row["left_plateau_at"] for row in each)
+        values[cell] = fmean(there) if len(there) == len(each) else longest
         sign = "≤ " if values[cell] == first else ""
-        texts[cell] = f"{sign}{values[cell]:,.0f}" if len(known) == len(rows) else f"> {longest:,}"
-    _map(axis, evidence, variant, values, texts, (0, longest), "Oranges")
-    axis.set_title(f"{_title(variant)}: steps until accuracy passes {PLATEAU:.0%}")
+        texts[cell] = f"{sign}{values[cell]:,.0f}" if len(there) == len(each) else f"> {longest:,}"
+    heat_map(axis, evidence, variant, values, texts, (0, longest), "Oranges")
+    axis.set_title(f"{name_of(evidence, variant)}: steps until accuracy passes {PLATEAU:.0%}")
 
 
-def _map(
+def heat_map(
     axis: Axes,
     evidence: Evidence,
     variant: str,
-    values: dict[tuple[float, float], float],
-    texts: dict[tuple[float, float], str],
+    values: Mapping[Cell, float],
+    texts: Mapping[Cell, str],
     limits: tuple[float, float],
     colours: str,
 ) -> None:
-    rates, stds = sorted({c[0] for c in values}), sorted({c[1] for c in values})
+    """Rates × standard deviations, every cell with its text; ★ the one that was chosen."""
+    rates, stds = (sorted({cell[i] for cell in values}) for i in (0, 1))
     grid = np.array([[values.get((lr, std), np.nan) for lr in rates] for std in stds])
     axis.imshow(grid, origin="lower", cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
-    (winner,) = evidence.where("runs", variant=variant)
+    run = winner(evidence, variant)
     for (lr, std), text in texts.items():
-        chosen = lr == winner["lr"] and winner.get("init_std") in (None, std)
+        chosen = lr == run["lr"] and run.get("init_std", std) == std
         dark = values[lr, std] > limits[0] + 0.6 * (limits[1] - limits[0])
-        place = (rates.index(lr), stds.index(std))
-        label, colour = text + (" ★" if chosen else ""), "white" if dark else "black"
-        weight = "bold" if chosen else "normal"
-        axis.annotate(label, place, color=colour, ha="center", va="center", weight=weight)
-    axis.set_xticks(range(len(rates)), [f"{r:g}" for r in rates])
-    single = variant == "baseline_tuned"
-    axis.set_yticks(range(len(stds)), ["Glorot"] if single else [f"{s:g}" for s in stds])
-    axis.set_xlabel("learning rate")
-    axis.set_ylabel("initial standard deviation")
+        axis.annotate(
+            text + (" ★" if chosen else ""),
+            (rates.index(lr), stds.index(std)),
+            color="white" if dark else "black",
+            ha="center",
+            va="center",
+            weight="bold" if chosen else "normal",
+        )
+    axis.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    axis.set_yticks(range(len(stds)), [std_text(run, std) for std in stds])
+    axis.set(xlabel="learning rate", ylabel="initial standard deviation")
 
 
-def _by_cell(
-    evidence: Evidence, variant: str, finals: bool = False
-) -> dict[tuple[float, float], list[dict[str, Any]]]:
-    cells: dict[tuple[float, float], list[dict[str, Any]]] = defaultdict(list)
-    for row in evidence.cells:
-        if row["variant"] == variant and row["round"].startswith("finalist") == finals:
-            cells[row["lr"], row["init_std"]].append(row)
-    return dict(cells)
-
-
-def _mean(rows: list[dict[str, Any]], key: str) -> float:
-    return sum(row[key] for row in rows) / len(rows)
-
-
-def _title(variant: str) -> str:
-    return TITLES.get(variant, arm(variant).label)
+def std_text(run: Row, std: float) -> str:
+    """An initial standard deviation in words."""
+    return "Glorot" if is_glorot(run) else f"{std:g}"
 
 
 FIGURES = {"heat-maps": heat_maps}
+
+
+def tables(evidence: Evidence) -> list[Table]:
+    """The finalists."""
+    return [finalist_rows(evidence)]
+
+
+def finalist_rows(evidence: Evidence) -> Table:
+    """The finalists at full length, best first in each arm, with every seed's accuracy."""
+    accuracy = on_data("last validation accuracy by seed", evidence.data)
+    table = [["arm", "learning rate", "initial std", accuracy, "mean"]]
+    for variant in evidence.variants:
+        name, run = name_of(evidence, variant), winner(evidence, variant)
+        cells = by_cell(evidence, variant, finals=True)
+        for (lr, std), rows in sorted(cells.items(), key=lambda cell: -score(cell[1])):
+            each = each_text((None if r["diverged"] else r["accuracy"] for r in rows), 4)
+            table.append([name, f"{lr:g}", std_text(run, std), each, f"{score(rows):.4f}"])
+    return table
+
+
+def answer(evidence: Evidence) -> str:
+    """The setting that was chosen for each arm."""
+    parts = []
+    for variant in evidence.variants:
+        run = winner(evidence, variant)
+        std = "Glorot" if is_glorot(run) else f"std {run['init_std']:g}"
+        parts.append(f"{name_of(evidence, variant)}: rate {run['lr']:g}, {std}")
+    return f"Chosen on held-out images: {'; '.join(parts)}."

@@ -7,12 +7,16 @@ cells   a row a trained slot of every round
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bnrepro.evidence.evidence import Evidence
+import yaml
+
+from bnrepro.config.schema import seed_list
+from bnrepro.evidence.evidence import Evidence, grouped
 from bnrepro.evidence.gather import common_criteria, provenance
-from bnrepro.evidence.steps import steps_to
+from bnrepro.evidence.steps import Curve, steps_to
 from bnrepro.evidence.tables import Row
 from bnrepro.run.record import Record, has_result, read_summary
 
+Slot = tuple[float, float, int]  # rate, standard deviation and seed
 PLATEAU = 0.2  # a network above this accuracy has left the initial plateau near 1/10
 
 
@@ -23,12 +27,25 @@ def gather_grid(folders: Mapping[str, Path], seeds: Sequence[int] | None = None)
     finished = {v: f for v, f in folders.items() if is_searched(f)}
     for variant, folder in finished.items():
         summary = read_summary(folder) or {}
-        rounds = [folder / name for name in summary["rounds"]]
-        for path in rounds:
-            cells.extend({"variant": variant, **row} for row in slot_rows(path))
-        winner = {**summary["winner"], "at_edge": summary["at_edge"]}
-        runs.append({"variant": variant, **winner, **merged_provenance(rounds)})
+        rounds = {folder / name: settings for name, settings in summary["rounds"].items()}
+        cfg = yaml.safe_load((next(iter(rounds)) / "config.yaml").read_text("utf-8"))
+        for path, settings in rounds.items():
+            slots = round_slots(cfg, settings)
+            cells.extend({"variant": variant, **row} for row in slot_rows(path, slots))
+        network = {key: cfg["model"][key] for key in ("norm", "init")}
+        winner = {**network, **summary["winner"], "at_edge": summary["at_edge"]}
+        runs.append({"variant": variant, **winner, **merged_provenance(list(rounds))})
     return Evidence(runs=runs, criteria=common_criteria(list(finished.values())), cells=cells)
+
+
+def round_slots(cfg: Row, settings: Sequence[Sequence[float]]) -> list[Slot]:
+    """Rate, standard deviation and seed of every slot of a round; `settings` end in their score."""
+    slots = []
+    for values in settings:
+        cell = {"lr": cfg["optim"]["lr"], "init_std": cfg["model"]["init_std"]}
+        cell |= dict(zip(cfg["grid"]["axes"], values, strict=False))
+        slots += [(cell["lr"], cell["init_std"], seed) for seed in seed_list(cfg["seeds"])]
+    return slots
 
 
 def is_searched(folder: Path) -> bool:
@@ -47,23 +64,32 @@ def merged_provenance(rounds: Sequence[Path]) -> Row:
     return {**each[0], "commit": " ".join(unique) or None, "dirty": dirty}
 
 
-def slot_rows(folder: Path) -> list[Row]:
-    """A row a slot of one round: its last accuracy, and how long it sat on the plateau."""
-    slots: dict[tuple[float, float, int], list[Row]] = {}
-    for row in Record(folder).rows():
-        slots.setdefault((row["lr"], row["init_std"], row["seed"]), []).append(row)
-    last = max(rows[-1]["step"] for rows in slots.values())
-    return [
-        {
-            "round": folder.name,
-            "lr": lr,
-            "init_std": std,
-            "seed": seed,
-            "steps": rows[-1]["step"],
-            "diverged": rows[-1]["step"] < last,
-            "accuracy": 0.0 if rows[-1]["step"] < last else rows[-1]["test_accuracy"],
-            "train_loss": rows[-1]["train_loss"],
-            "left_plateau_at": steps_to([(r["step"], r["test_accuracy"]) for r in rows], PLATEAU),
-        }
-        for (lr, std, seed), rows in slots.items()
-    ]
+def slot_rows(folder: Path, slots: Sequence[Slot]) -> list[Row]:
+    """A row a slot of one round: its last accuracy, and how long it sat on the plateau.
+
+    A slot without rows diverged before its first evaluation.
+    """
+    found = grouped(Record(folder).rows(), "lr", "init_std", "seed")
+    last = max((rows[-1]["step"] for rows in found.values()), default=0)
+    result = []
+    for slot in slots:
+        rows = found.get(slot, [])
+        end: Row = rows[-1] if rows else {"step": 0, "train_loss": None}
+        diverged = not rows or end["step"] < last
+        result.append(
+            {
+                "round": folder.name,
+                **dict(zip(("lr", "init_std", "seed"), slot, strict=True)),
+                "steps": end["step"],
+                "diverged": diverged,
+                "accuracy": 0.0 if diverged else end["test_accuracy"],
+                "train_loss": end["train_loss"],
+                "left_plateau_at": steps_to(curve_of(rows), PLATEAU),
+            }
+        )
+    return result
+
+
+def curve_of(rows: Sequence[Row]) -> Curve:
+    """Accuracy over steps."""
+    return [(row["step"], row["test_accuracy"]) for row in rows]

@@ -3,7 +3,6 @@
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from bnrepro.config.claims import criteria
@@ -93,7 +92,7 @@ def train(
 
     def rows(losses: Any) -> list[dict[str, Any]]:
         each = zip(trainer.slots, measure(trainer, losses, None), strict=True)
-        return [{**asdict(slot), **row} for slot, row in each]
+        return [{"seed": s.seed, "lr": s.lr, "init_std": s.init_std, **row} for s, row in each]
 
     bar = Bar(str(record.folder), recording.stops[-1], trainer.step)
     with marking([record], recording.identity), bar:

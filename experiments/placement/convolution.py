@@ -83,7 +83,7 @@ def minibatches(seeds: Sequence[int], size: int, batch: int) -> Iterator[Tensor]
 
 
 def conv_rows(
-    cfg: PlacementConfig, data: Dataset, kind: str, device: torch.device
+    cfg: PlacementConfig, data: Dataset, device: torch.device, kind: str
 ) -> Iterator[Row]:
     """Train the small convolutional network with one kind of BN; last test accuracies."""
     side = data.train_images.shape[-1]

@@ -1,190 +1,288 @@
-"""The figures of Section 3.2's experiment."""
+"""Section 3.2: what BN meets on Wu + b and on u, what its place does; feature maps."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from statistics import fmean
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.evidence.evidence import Evidence, all_seeds
-from bnrepro.evidence.statistics import t_interval
-from bnrepro.plots.bands import band
-from bnrepro.plots.style import RC, Arm
-from experiments.placement.metrics import (
-    JUDGED,
-    best_rate,
-    gaussian_values,
-    last_rows,
-    shape_mean,
-    stops,
-)
-from experiments.placement.tables import (
-    KINDS,
-    PLACES,
-    SHAPES,
-    SHIFTS,
-    activations_of,
-    answer,
-    tables,
-    title,
-)
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.statistics import each_text, mean_text, t_interval
+from bnrepro.evidence.tables import Row
+from bnrepro.experiment import Table
+from bnrepro.plots.bands import band, band_over
+from bnrepro.plots.panels import legend_below, panels, steps_from_0, ticks_at, ticks_within
+from bnrepro.plots.style import ARMS, Arm, nonlinearity
+from experiments.placement import metrics
 
-__all__ = ["FIGURES", "answer", "tables"]
-
+PLACES = {
+    "none": ARMS["baseline"],
+    "preactivation": Arm("BN(Wu), before g", ARMS["bn"].colour, "-"),
+    "input": ARMS["bn_input"],
+    "after": ARMS["bn_after"],
+}
 MARKERS = dict(zip(PLACES, "^oDs", strict=True))
 WHAT = {
     "u": Arm("u, the layer's input", "#d1603d", (0, (4, 2))),
     "x": Arm("Wu + b, the nonlinearity's input", "#1b3a5b", "-"),
 }
+SHAPES = {
+    "gaussian_distance": "Kolmogorov distance to a Gaussian",
+    "absolute_skewness": "absolute skewness",
+    "kurtosis": "excess kurtosis",
+    "zeros": "share of zeros",
+    "shape_change": "change of shape since the point before",
+}
+KINDS = {
+    "none": ARMS["baseline"],
+    "map": Arm("BN per feature map", ARMS["bn"].colour, "-"),
+    "activation": ARMS["bn_activation"],
+}
+SHIFTS = {
+    "alike": ("one shift,\nγ, β alike", "training, one shift for all, γ and β alike"),
+    "own": ("own\nshifts", "training, a shift of its own for each image"),
+    "learned": ("one shift,\nγ, β learned", "training, one shift for all, γ and β learned"),
+    "inference": ("inference", "inference"),
+    "padded": ("zero\npadding", "training, zeros for padding, own shifts within a margin"),
+}
+COMMUTING: dict[str, Callable[..., float]] = {"map": max, "activation": min}  # over seeds
+FOOT = 1e-18  # where a change of exactly zero is drawn
+
+
+def judged(evidence: Evidence) -> str:
+    """The layers that measures of shape are means over, in words."""
+    layers = [name[-1] for name in unique(evidence.shape, "layer") if name in metrics.JUDGED]
+    return f"hidden layer{'s' * (len(layers) > 1)} {' and '.join(layers) or '–'}"
 
 
 def shape_figure(evidence: Evidence) -> Figure:
     """Rows: activations; columns: densities, then measures of shape over training; no BN."""
-    activations = activations_of(evidence)
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(
-            len(activations),
-            1 + len(SHAPES),
-            figsize=(20, 3.6 * len(activations)),
-            squeeze=False,
-            layout="constrained",
-        )
-        for row, activation in zip(axes, activations, strict=True):
-            _density_panel(row[0], evidence, activation)
-            for axis, column in zip(row[1:], SHAPES, strict=True):
-                _shape_panel(axis, evidence, activation, column)
-        for axis, name in zip(axes[0, 1:], SHAPES.values(), strict=True):
-            axis.set_title(name, fontsize=10)
-        axes[0, 0].set_title("standardised values at the end", fontsize=10)
-        for axis in axes[-1, 1:]:
-            axis.set_xlabel("training steps")
-        handles, labels = axes[0, 1].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
-        figure.suptitle(
-            "Without BN: the two places where it could go, hidden layers 2 and 3, "
-            f"{len(all_seeds(evidence))} seeds"
-        )
+    activations = unique(evidence.accuracy, "activation")
+    figure, grid = panels(len(activations), 1 + len(SHAPES), (20, 3.6 * len(activations)))
+    for axes, activation in zip(grid, activations, strict=True):
+        density_panel(axes[0], evidence, activation)
+        for axis, column in zip(axes[1:], SHAPES, strict=True):
+            shape_panel(axis, evidence, activation, column)
+    for axis, name in zip(grid[0, 1:], SHAPES.values(), strict=True):
+        axis.set_title(name, fontsize=10)
+    grid[0, 0].set_title("standardised values at the end", fontsize=10)
+    for axis in grid[-1, 1:]:
+        axis.set_xlabel("training steps")
+    legend_below(figure, grid[:, 1:].flat, 3)
+    figure.suptitle(
+        f"Without BN: the two places where it could go, {judged(evidence)}, "
+        f"{len(all_seeds(evidence))} seeds"
+    )
     return figure
 
 
-def _density_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
+def density_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     """Both layers and all units of the first seed together, beside N(0, 1)."""
     rows = evidence.where("density", activation=activation, arm="none")
-    places = sorted({r["z"] for r in rows})
+    places = sorted(unique(rows, "z"))
     normal = [math.exp(-z * z / 2) / math.sqrt(2 * math.pi) for z in places]
     axis.plot(places, normal, color="#aaaaaa", linewidth=4)
-    for what, arm in WHAT.items():
-        judged = [r for r in rows if r["what"] == what and r["layer"] in JUDGED]
-        found = [[r["density"] for r in judged if r["z"] == z] for z in places]
-        heights = [sum(values) / len(values) for values in found]
-        axis.plot(places, heights, color=arm.colour, linestyle=arm.dash, linewidth=1.8)
-    axis.set(ylabel=f"{title(activation)} network\ndensity", xlabel="standard deviations")
+    for what, look in WHAT.items():
+        found = [row for row in rows if row["what"] == what and row["layer"] in metrics.JUDGED]
+        heights = {z: fmean(r["density"] for r in each) for z, each in grouped(found, "z").items()}
+        axis.plot(list(heights), list(heights.values()), linewidth=1.8, **look.line)
+    axis.set(ylabel=f"{nonlinearity(activation)} network\ndensity", xlabel="standard deviations")
 
 
-def _shape_panel(axis: Axes, evidence: Evidence, activation: str, column: str) -> None:
-    steps = stops(evidence)
-    sample = gaussian_values(evidence, column)
-    if sample:
-        label = "a Gaussian (a sample as large)"
-        axis.axhline(t_interval(sample).mean, color="#aaaaaa", linewidth=4, label=label)
-    for what, arm in WHAT.items():
+def shape_panel(axis: Axes, evidence: Evidence, activation: str, column: str) -> None:
+    """A measure of the shapes of u and Wu + b over training, beside a Gaussian sample's."""
+    if sample := metrics.gaussian_values(evidence, column):
+        level, text = t_interval(sample).mean, "a Gaussian (a sample as large)"
+        axis.axhline(level, color="#aaaaaa", linewidth=4, label=text)
+    steps = metrics.stops(evidence)
+    compared = steps[1:] if column == "shape_change" else steps  # with the shape before
+    for what, look in WHAT.items():
         rows = evidence.where("shape", arm="none", activation=activation, what=what)
-        at = [[r for r in rows if r["step"] == step] for step in steps]
-        values = [[shape_mean(found, column, s) for s in all_seeds(evidence)] for found in at]
-        band(axis, steps, values, arm, "o" if what == "x" else "s")
-    _step_axis(axis, steps)
-    if column == "zeros":
-        axis.set_ylim(-0.02, 1)
-    else:
-        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
-
-
-def _step_axis(axis: Axes, steps: Sequence[int]) -> None:
-    axis.set_xscale("symlog", linthresh=max(1, next((s for s in steps if s), 1)))
-    axis.set_xticks(steps, [f"{s:g}" for s in steps])
-    axis.minorticks_off()
+        at = grouped(rows, "step")
+        values = [
+            [metrics.shape_mean(at[t], column, s) for s in all_seeds(evidence)] for t in compared
+        ]
+        band(axis, compared, values, look, "o" if what == "x" else "s")
+    steps_from_0(axis, steps)
+    bottom = min(0, axis.get_ylim()[0])
+    axis.set_ylim(*((-0.02, 1) if column == "zeros" else (bottom, None)))
 
 
 def accuracy_figure(evidence: Evidence) -> Figure:
     """Each arm at its best rate over training; at the end at every rate; convolutions."""
-    activations = activations_of(evidence)
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(
-            2, len(activations) + 1, figsize=(5 * len(activations) + 4, 8), layout="constrained"
-        )
-        for column, activation in enumerate(activations):
-            _curves(axes[0, column], evidence, activation)
-            _rates(axes[1, column], evidence, activation)
-        _kinds(axes[0, -1], evidence)
-        _commuting(axes[1, -1], evidence)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4)
-        figure.suptitle(
-            f"The place of BN: {len(all_seeds(evidence))} seeds, mean and 95 % interval"
-        )
+    activations = unique(evidence.accuracy, "activation")
+    size = (5 * len(activations) + 4, 8)
+    figure, axes = panels(2, len(activations) + 1, size)
+    for column, activation in enumerate(activations):
+        curve_panel(axes[0, column], evidence, activation)
+        rate_panel(axes[1, column], evidence, activation)
+    kind_panel(axes[0, -1], evidence)
+    shift_panel(axes[1, -1], evidence)
+    legend_below(figure, axes[0, :-1])
+    count = len(all_seeds(evidence))
+    figure.suptitle(f"The place of BN: {count} seeds, mean and 95 % interval")
     return figure
 
 
-def _curves(axis: Axes, evidence: Evidence, activation: str) -> None:
-    for arm, place in PLACES.items():
-        lr = best_rate(evidence, activation, arm)
+def curve_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
+    """Test accuracy over training, each arm at its best rate."""
+    for arm, look in PLACES.items():
+        lr = metrics.best_rate(evidence, activation, arm)
         rows = evidence.where("accuracy", activation=activation, arm=arm, lr=lr)
-        steps = sorted({r["step"] for r in rows})
-        values = [[100 * r["accuracy"] for r in rows if r["step"] == s] for s in steps]
-        band(axis, steps, values, place, MARKERS[arm])
-    _step_axis(axis, stops(evidence))
-    axis.set_title(f"{title(activation)}: each at its own best rate")
+        band_over(axis, rows, "step", percent, look, MARKERS[arm])
+    steps_from_0(axis, metrics.stops(evidence))
+    axis.set_title(f"{nonlinearity(activation)}: each at its own best rate")
     axis.set(xlabel="training steps", ylabel="test accuracy, %", ylim=(0, 100))
 
 
-def _rates(axis: Axes, evidence: Evidence, activation: str) -> None:
-    for arm, place in PLACES.items():
-        rows = last_rows(evidence, activation, arm)
-        rates = sorted({r["lr"] for r in rows})
-        values = [[100 * (1 - r["accuracy"]) for r in rows if r["lr"] == lr] for lr in rates]
-        band(axis, rates, values, place, MARKERS[arm])
-    axis.set(title=f"{title(activation)}: at the end", xscale="log", yscale="log")
+def percent(row: Row) -> float | None:
+    """Accuracy in per cent; None where the network diverged."""
+    accuracy = metrics.finite_accuracy(row)
+    return None if accuracy is None else 100 * accuracy
+
+
+def rate_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
+    """Test error at the end at every rate."""
+    errors, rates = [], unique(evidence.accuracy, "lr")
+    for arm, look in PLACES.items():
+        rows = metrics.last_rows(evidence, activation, arm)
+        band_over(axis, rows, "lr", lambda row: 100 * (1 - row["accuracy"]), look, MARKERS[arm])
+        errors += [100 * (1 - row["accuracy"]) for row in rows]
+    axis.set(title=f"{nonlinearity(activation)}: at the end", xscale="log", yscale="log")
     axis.set(xlabel="learning rate", ylabel="test error, %")
-    axis.set_xticks(rates, [f"{lr:g}" for lr in rates])
-    errors = [100 * (1 - r["accuracy"]) for a in PLACES for r in last_rows(evidence, activation, a)]
     axis.set_ylim(max(min(errors), 0.5) / 1.2, max(errors) * 1.2)
-    low, high = axis.get_ylim()
-    ticks = [t for t in (1, 2, 3, 5, 7, 10, 20, 50, 90) if low <= t <= high]
-    axis.set_yticks(ticks, [str(t) for t in ticks])
-    axis.minorticks_off()
+    ticks_at(axis.xaxis, sorted(rates))
+    ticks_within(axis.yaxis, (1, 2, 3, 5, 7, 10, 20, 50, 90))
 
 
-def _kinds(axis: Axes, evidence: Evidence) -> None:
-    for place, (kind, arm) in enumerate(KINDS.items()):
-        found = [100 * r["accuracy"] for r in evidence.where("conv_accuracy", kind=kind)]
+def kind_panel(axis: Axes, evidence: Evidence) -> None:
+    """Test accuracy of the convolutional network with each kind of BN."""
+    for place, (kind, look) in enumerate(KINDS.items()):
+        found = [100 * row["accuracy"] for row in evidence.where("conv_accuracy", kind=kind)]
         interval = t_interval(found)
-        low, high = (interval.mean if b is None else b for b in (interval.low, interval.high))
+        low, high = interval.bounds()
         axis.plot([place - 0.12] * len(found), found, "o", color="#777777", ms=4)
         error = [[interval.mean - low], [high - interval.mean]]
-        axis.errorbar(place, interval.mean, error, fmt="D", color=arm.colour, capsize=4)
-    names = (arm.label for arm in KINDS.values())
+        axis.errorbar(place, interval.mean, error, fmt="D", color=look.colour, capsize=4)
+    names = (look.label for look in KINDS.values())
     labels = [name.replace(" per ", "\nper ").replace(" BN", "\nBN") for name in names]
     axis.set_xticks(range(len(KINDS)), labels)
     axis.set(title="Convolutional network", ylabel="test accuracy, %", xlim=(-0.5, 2.5))
 
 
-def _commuting(axis: Axes, evidence: Evidence) -> None:
-    foot = 1e-18  # a change of exactly zero is drawn here
-    show: dict[str, tuple[str, Callable[..., float]]] = {
-        "map": ("o", max),
-        "activation": ("s", min),
-    }
-    for kind, (marker, choose) in show.items():
-        found = [evidence.where("shift", kind=kind, setting=s) for s in SHIFTS]
-        values = [max(choose(r["change"] for r in rows), foot) for rows in found]
+def shift_panel(axis: Axes, evidence: Evidence) -> None:
+    """How far BN of a convolution is from commuting with shifts."""
+    for kind, marker in zip(COMMUTING, "os", strict=True):
+        values = [max(changed(evidence, kind, setting), FOOT) for setting in SHIFTS]
         label, colour, _ = KINDS[kind]
         axis.plot(range(len(SHIFTS)), values, marker, color=colour, ms=8, label=label)
-    axis.set(title="Convolution and BN of shifted images", yscale="log", ylim=(foot / 5, 1e5))
+    axis.set(title="Convolution and BN of shifted images", yscale="log", ylim=(FOOT / 5, 1e5))
     axis.set(ylabel="relative change against a shifted output")
-    axis.set_yticks([foot, 1e-15, 1e-10, 1e-5, 1], ["0", "1e−15", "1e−10", "1e−5", "1"])
+    ticks_at(axis.yaxis, [FOOT, 1e-15, 1e-10, 1e-5, 1], ["0", "1e−15", "1e−10", "1e−5", "1"])
     axis.set_xticks(range(len(SHIFTS)), [short for short, _ in SHIFTS.values()], fontsize=8)
     axis.legend(loc="center left")
 
 
+def changed(evidence: Evidence, kind: str, setting: str) -> float:
+    """The change under shifts that tells most: the largest of what should be small."""
+    rows = evidence.where("shift", kind=kind, setting=setting)
+    return COMMUTING[kind](row["change"] for row in rows)
+
+
 FIGURES = {"shapes": shape_figure, "accuracy": accuracy_figure}
+
+
+def tables(evidence: Evidence) -> list[Table]:
+    """Distributions, accuracies, convolutional networks, and shifts."""
+    shapes = [shape_table(evidence, arm) for arm in ("none", "preactivation")]
+    others = (accuracy_table, convolution_table, shift_table)
+    return [*shapes, *(table(evidence) for table in others)]
+
+
+def shape_text(
+    evidence: Evidence, column: str, what: str, activation: str, arm: str = "none"
+) -> str:
+    """A column's mean over the judged layers, later stops and seeds."""
+    rows = metrics.later_shapes(evidence, what, activation, arm)
+    values = [metrics.shape_mean(rows, column, seed) for seed in all_seeds(evidence)]
+    return mean_text(values, 3, interval=False)
+
+
+def shape_table(evidence: Evidence, arm: str) -> Table:
+    """One arm: u against Wu + b, means over the judged layers, later stops and seeds."""
+    networks = [(a, w) for a in unique(evidence.accuracy, "activation") for w in "ux"]
+    words = {"u": "u", "x": "Wu + b"}
+    names = [f"{nonlinearity(activation)}, {words[w]}" for activation, w in networks]
+    rows = [[f"{PLACES[arm].label}: {judged(evidence)}", *names, "Gaussian sample"]]
+    for column, label in SHAPES.items():
+        cells = [shape_text(evidence, column, w, a, arm) for a, w in networks]
+        sample = mean_text(metrics.gaussian_values(evidence, column), 3, interval=False)
+        rows.append([label, *cells, sample])
+    return rows
+
+
+def accuracy_table(evidence: Evidence) -> Table:
+    """Last test accuracy in per cent at every rate, and at the rate of lowest training loss."""
+    rates = sorted(unique(evidence.accuracy, "lr"))
+    rows = [["place of BN", *(f"lr {lr:g}" for lr in rates), "own best rate", "by seed"]]
+    for activation in unique(evidence.accuracy, "activation"):
+        for arm, look in PLACES.items():
+            at = grouped(metrics.last_rows(evidence, activation, arm), "lr")
+            each = [mean_text([r["accuracy"] for r in at.get(lr, [])], 2, 100) for lr in rates]
+            best = metrics.best_accuracy(evidence, activation, arm)
+            shown = (
+                f"{mean_text(best, 2, 100)} (lr {metrics.best_rate(evidence, activation, arm):g})"
+            )
+            rows.append(
+                [f"{nonlinearity(activation)}, {look.label}", *each, shown, each_text(best, 2, 100)]
+            )
+    return rows
+
+
+def convolution_table(evidence: Evidence) -> Table:
+    """The small convolutional network: learned numbers of BN and accuracy."""
+    rows = [["convolutional network", "γ and β learned", "test accuracy, %", "by seed"]]
+    first = all_seeds(evidence)[0]
+    for kind, look in KINDS.items():
+        found = [row["accuracy"] for row in evidence.where("conv_accuracy", kind=kind)]
+        numbers = sum(row["numbers"] for row in evidence.where("pairs", kind=kind, seed=first))
+        rows.append(
+            [look.label, f"{numbers:,}", mean_text(found, 2, 100), each_text(found, 2, 100)]
+        )
+    return rows
+
+
+def shift_table(evidence: Evidence) -> Table:
+    """Relative change when BN and convolution meet a shift; and b's gradient."""
+    rows = [["does BN of a convolution commute with shifts?", "per feature map", "per activation"]]
+    for setting, (_, label) in SHIFTS.items():
+        changes = [f"{changed(evidence, kind, setting):.1e}" for kind in COMMUTING]
+        rows.append([label, *changes])
+    bias = []
+    for kind in COMMUTING:
+        found = [row["gradient"] for row in evidence.bias if row["kind"] in (kind, "dense")]
+        bias.append(f"{max(found):.1e}")
+    return [*rows, ["gradient of b ahead of BN, relative", *bias]]
+
+
+def answer(evidence: Evidence) -> str:
+    """What came out, in one sentence."""
+    parts = []
+    for activation in unique(evidence.accuracy, "activation"):
+        u, x = (shape_text(evidence, "gaussian_distance", w, activation) for w in "ux")
+        before, after = (
+            mean_text(
+                metrics.best_accuracy(evidence, activation, arm), 2, 100, " %", interval=False
+            )
+            for arm in ("preactivation", "after")
+        )
+        parts.append(
+            f"{nonlinearity(activation)}: mean distance to a Gaussian in training {x} for Wu + b, "
+            f"{u} for u; accuracy {before} with BN before the nonlinearity, {after} after it"
+        )
+    by_map, by_activation = (metrics.shift_changes(evidence, kind) for kind in COMMUTING)
+    return (
+        "; ".join(parts) + f"; a shift changes per-feature-map BN by at most "
+        f"{max(by_map):.0e}, per-activation BN by at least {min(by_activation):.2f}."
+    )

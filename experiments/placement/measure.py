@@ -13,25 +13,24 @@ last stop) and `reference` (what a Gaussian sample of that size would measure); 
 `convolution.py` are described there.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from bnrepro.config.schema import ModelConfig, OptimConfig, seed_list
+from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
-from bnrepro.models.mlp import Slot
 from bnrepro.models.transforms import BatchTransform, Transform
 from bnrepro.run.cells import run_cells
 from bnrepro.run.values import finite
 from bnrepro.seeding import stream
+from bnrepro.training.distributions import Shape, density, distances, measure_shape
+from bnrepro.training.slot_rows import by_slot, sweep_trainer
 from bnrepro.training.slots import SlotTrainer
 from experiments.placement import PlacementConfig
 from experiments.placement.convolution import KINDS, conv_rows, exact_rows
-from experiments.placement.shape import Shape, density, distances, measure_shape
 
 ARMS: dict[str, Callable[[float], Transform]] = {  # what normalises, made with ε
     "none": lambda eps: Transform(),
@@ -42,57 +41,31 @@ ARMS: dict[str, Callable[[float], Transform]] = {  # what normalises, made with 
 LAST = 100  # steps over which a training loss is averaged
 
 
-@dataclass(frozen=True)
-class ExactCell:
-    """The float64 identities, and Gaussian samples."""
-
-
-@dataclass(frozen=True)
-class ConvolutionCell:
-    """Convolutional networks with one kind of BN, all seeds together."""
-
-    kind: str  # of convolution.KINDS
-
-
-@dataclass(frozen=True)
-class DenseCell:
-    """Multilayer perceptrons of one activation and arm, all rates and seeds together."""
-
-    activation: str
-    arm: str  # of ARMS
-
-
-Cell = ExactCell | ConvolutionCell | DenseCell
+Cell = Callable[[PlacementConfig, Dataset, torch.device], Iterable[Row]]
 
 
 def run(cfg: PlacementConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), measure)
+    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
 
 
 def cells(cfg: PlacementConfig) -> list[Cell]:
     """The identities, the convolutional networks, and every arm with each activation."""
-    dense = (DenseCell(activation, arm) for activation in cfg.activations for arm in ARMS)
-    return [ExactCell(), *map(ConvolutionCell, KINDS), *dense]
-
-
-def measure(cfg: PlacementConfig, data: Dataset, cell: Cell, device: torch.device) -> list[Row]:
-    """The rows of one cell."""
-    if isinstance(cell, ExactCell):
-        return [*exact_rows(cfg, data), *reference_rows(cfg)]
-    if isinstance(cell, ConvolutionCell):
-        return list(conv_rows(cfg, data, cell.kind, device))
-    return list(dense_rows(cfg, data, cell, device))
+    return [
+        lambda cfg, data, device: [*exact_rows(cfg, data), *reference_rows(cfg)],
+        *(partial(conv_rows, kind=kind) for kind in KINDS),
+        *(partial(dense_rows, activation=a, arm=arm) for a in cfg.activations for arm in ARMS),
+    ]
 
 
 def dense_rows(
-    cfg: PlacementConfig, data: Dataset, cell: DenseCell, device: torch.device
+    cfg: PlacementConfig, data: Dataset, device: torch.device, activation: str, arm: str
 ) -> Iterator[Row]:
     """Train one arm at every rate and seed; accuracies, and distributions at `shape_lr`.
 
     The statistics of the first training images, passed as one batch, serve at test time.
     """
-    trainer = new_trainer(cfg, data, cell, device)
+    trainer = new_trainer(cfg, data, device, activation, arm)
     losses: list[Tensor] = []
     shapes: dict[str, Shape] = {}
     for stop in cfg.stops:
@@ -101,18 +74,15 @@ def dense_rows(
         found = [*accuracy_rows(trainer, losses[-LAST:]), *shape_rows(cfg, trainer, shapes)]
         if stop == cfg.stops[-1]:
             found += density_rows(cfg, shapes)
-        key = {"activation": cell.activation, "arm": cell.arm, "step": stop}
+        key = {"activation": activation, "arm": arm, "step": stop}
         yield from (key | row for row in found)
 
 
 def new_trainer(
-    cfg: PlacementConfig, data: Dataset, cell: DenseCell, device: torch.device
+    cfg: PlacementConfig, data: Dataset, device: torch.device, activation: str, arm: str
 ) -> SlotTrainer:
     """Networks of one arm, one for each rate and seed."""
-    slots = [Slot(seed, lr, cfg.init_std) for lr in cfg.lr for seed in seed_list(cfg.seeds)]
-    model = ModelConfig(hidden=cfg.hidden, activation=cell.activation, init="normal")
-    optim = OptimConfig(lr=0.0, momentum=0.0, batch=cfg.batch)  # a slot has its rate
-    return SlotTrainer(model, optim, slots, data, device, transform=ARMS[cell.arm](cfg.eps))
+    return sweep_trainer(cfg, data, device, ARMS[arm](cfg.eps), cfg.lr, activation=activation)
 
 
 def accuracy_rows(trainer: SlotTrainer, losses: Sequence[Tensor]) -> Iterator[Row]:
@@ -120,8 +90,8 @@ def accuracy_rows(trainer: SlotTrainer, losses: Sequence[Tensor]) -> Iterator[Ro
     accuracy, _ = trainer.accuracy("population")
     latest = torch.stack(list(losses)).mean(0) if losses else torch.full_like(accuracy, torch.nan)
     columns = {"accuracy": accuracy, "training_loss": latest}
-    for i, slot in enumerate(trainer.slots):
-        yield {"part": "accuracy", "lr": slot.lr, "seed": slot.seed, **numbers(columns, i)}
+    for slot, row in by_slot(trainer, columns, finite):
+        yield {"part": "accuracy", "lr": slot.lr, "seed": slot.seed, **row}
 
 
 def numbers(columns: Mapping[str, Tensor], i: int) -> Row:

@@ -8,10 +8,11 @@ over the recorded steps after the first.
 
 import math
 from collections.abc import Sequence
+from operator import sub
 
-from bnrepro.evidence.evidence import Evidence, all_seeds
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.statistics import Values, combine, known, mean
 from bnrepro.evidence.tables import Row
 
 JUDGED = ("hidden2", "hidden3")  # their u is another nonlinearity's output
@@ -40,8 +41,7 @@ def log_shape_change(evidence: Evidence, claim: Claim) -> Values:
 
 def zeros_gap(evidence: Evidence, claim: Claim) -> Values:
     """The share of exact zeros in u minus that in x."""
-    pairs = _pairs(evidence, claim, "zeros")
-    return [None if u is None or x is None else u - x for u, x in pairs]
+    return combine(sub, *_pair(evidence, claim, "zeros"))
 
 
 def accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
@@ -49,15 +49,13 @@ def accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
 
     Each arm at the rate with its lowest training loss, which is a mean over seeds.
     """
-    arm, against = (
-        best_accuracy(evidence, claim["activation"], claim[key]) for key in ("arm", "against")
-    )
-    return [arm[seed] - against[seed] for seed in all_seeds(evidence)]
+    arms = (best_accuracy(evidence, claim["activation"], claim[k]) for k in ("arm", "against"))
+    return combine(sub, *arms)
 
 
 def bias_gradient(evidence: Evidence, claim: Claim) -> Values:
     """|∂ℓ/∂b| ahead of BN, relative to Σ|∂ℓ/∂x|, the same sum without cancellation."""
-    return [row["gradient"] for row in evidence.where("bias")]
+    return [row["gradient"] for row in evidence.bias]
 
 
 def map_equivariance(evidence: Evidence, claim: Claim) -> Values:
@@ -84,12 +82,6 @@ def stops(evidence: Evidence) -> list[int]:
     return sorted({row["step"] for row in evidence.where("shape")})
 
 
-def mean(values: Sequence[float | None]) -> float | None:
-    """None when one of them is not finite, or when there is none."""
-    known = [v for v in values if v is not None]
-    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
-
-
 def shape_mean(rows: Sequence[Row], column: str, seed: int) -> float | None:
     """Mean of a column over one seed's rows on the judged layers."""
     return mean([row[column] for row in rows if row["seed"] == seed and row["layer"] in JUDGED])
@@ -104,8 +96,7 @@ def later_shapes(evidence: Evidence, what: str, activation: str, arm: str = "non
 
 def gaussian_values(evidence: Evidence, column: str) -> list[float]:
     """What Gaussian samples as large as the probe measure; none for a change of shape."""
-    found = [row.get(column) for row in evidence.where("reference")]
-    return [value for value in found if value is not None]
+    return known(row.get(column) for row in evidence.reference)
 
 
 def last_rows(evidence: Evidence, activation: str, arm: str) -> list[Row]:
@@ -117,19 +108,21 @@ def last_rows(evidence: Evidence, activation: str, arm: str) -> list[Row]:
 
 def best_rate(evidence: Evidence, activation: str, arm: str) -> float:
     """The rate with the lowest mean training loss; one where a seed diverged comes last."""
-    rows = last_rows(evidence, activation, arm)
-    losses = {
-        lr: mean([row["training_loss"] for row in rows if row["lr"] == lr])
-        for lr in sorted({row["lr"] for row in rows})
-    }
+    by_rate = grouped(last_rows(evidence, activation, arm), "lr")
+    losses = {lr: mean(row["training_loss"] for row in by_rate[lr]) for lr in sorted(by_rate)}
     return min(losses, key=lambda lr: math.inf if (loss := losses[lr]) is None else loss)
 
 
-def best_accuracy(evidence: Evidence, activation: str, arm: str) -> dict[int, float]:
-    """Last test accuracy by seed at the arm's best rate."""
+def best_accuracy(evidence: Evidence, activation: str, arm: str) -> Values:
+    """Last test accuracy at the arm's best rate, a value a seed; None where it diverged."""
     lr = best_rate(evidence, activation, arm)
-    rows = last_rows(evidence, activation, arm)
-    return {row["seed"]: row["accuracy"] for row in rows if row["lr"] == lr}
+    rows = [row for row in last_rows(evidence, activation, arm) if row["lr"] == lr]
+    return [finite_accuracy(row) for row in rows]
+
+
+def finite_accuracy(row: Row) -> float | None:
+    """The accuracy of a network; None where its training loss left the finite numbers."""
+    return None if row["step"] and row["training_loss"] is None else row["accuracy"]
 
 
 def shift_changes(evidence: Evidence, kind: str) -> list[float]:
@@ -141,14 +134,12 @@ def shift_changes(evidence: Evidence, kind: str) -> list[float]:
     return [row["change"] for row in rows if kind == "map" or row["setting"] != "alike"]
 
 
-def _pairs(
-    evidence: Evidence, claim: Claim, column: str
-) -> list[tuple[float | None, float | None]]:
-    """The column's means of u and of x for every seed."""
-    u, x = (later_shapes(evidence, what, claim["activation"]) for what in "ux")
-    seeds = all_seeds(evidence)
-    return [(shape_mean(u, column, seed), shape_mean(x, column, seed)) for seed in seeds]
+def _pair(evidence: Evidence, claim: Claim, column: str) -> list[Values]:
+    """The column's means of u and of x, a value a seed each."""
+    rows = (later_shapes(evidence, what, claim["activation"]) for what in "ux")
+    return [[shape_mean(each, column, seed) for seed in all_seeds(evidence)] for each in rows]
 
 
 def _log_ratio(evidence: Evidence, claim: Claim, column: str) -> Values:
-    return [math.log(x / u) if u and x else None for u, x in _pairs(evidence, claim, column)]
+    u, x = _pair(evidence, claim, column)
+    return combine(lambda x, u: math.log(x / u) if u and x else None, x, u)

@@ -10,60 +10,37 @@ gradients of trained networks.
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.func import jacrev
 
-from bnrepro.config.schema import ModelConfig, OptimConfig, seed_list
-from bnrepro.data import Dataset, binarize
+from bnrepro.config.schema import seed_list
+from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
-from bnrepro.models.mlp import Slot, SlotMLP, initial_weight
+from bnrepro.models.mlp import SlotMLP
+from bnrepro.models.transforms import BatchTransform, Transform
 from bnrepro.norm import normalize
 from bnrepro.run.cells import run_cells
-from bnrepro.run.values import number
-from bnrepro.training.slots import SlotTrainer
+from bnrepro.training.slot_rows import by_slot, first_layer, sweep_trainer
 from experiments.scale_invariance import ScaleInvarianceConfig
+from experiments.scale_invariance.metrics import ERRORS
 
 Layer = Callable[[Tensor, Tensor], Tensor]  # (u, W) -> (m, units)
-
-
-@dataclass(frozen=True)
-class ExactCell:
-    """One layer of one seed, with weights of every scale."""
-
-    seed: int
-    eps: float | None  # None: the plain layer, without BN
-
-
-@dataclass(frozen=True)
-class TrainingCell:
-    """The networks of one arm, all rates and seeds together."""
-
-    arm: str  # baseline | bn
-
-
-Cell = ExactCell | TrainingCell
+Cell = Callable[[ScaleInvarianceConfig, Dataset, torch.device], Iterable[Row]]
 
 
 def run(cfg: ScaleInvarianceConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), measure)
+    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
 
 
 def cells(cfg: ScaleInvarianceConfig) -> list[Cell]:
     """For each seed a layer with every ε and one without BN; then the training of both arms."""
-    exact = [ExactCell(s, eps) for s in seed_list(cfg.seeds) for eps in [*cfg.exact_eps, None]]
-    return [*exact, TrainingCell("baseline"), TrainingCell("bn")]
-
-
-def measure(
-    cfg: ScaleInvarianceConfig, data: Dataset, cell: Cell, device: torch.device
-) -> Iterable[Row]:
-    """The rows of one cell."""
-    if isinstance(cell, ExactCell):
-        return exact_rows(cfg, data, cell)
-    return training_rows(cfg, data, cell.arm, device)
+    layers = [(seed, eps) for seed in seed_list(cfg.seeds) for eps in [*cfg.exact_eps, None]]
+    exact = [partial(exact_rows, seed=seed, eps=eps) for seed, eps in layers]
+    return [*exact, *(partial(training_rows, arm=arm) for arm in ("baseline", "bn"))]
 
 
 # --- exact: one layer in float64 ---------------------------------------------------------------
@@ -95,40 +72,27 @@ def normalized_layer(eps: float) -> Layer:
     return lambda u, weight: normalize(u @ weight, (0,), eps).x_hat
 
 
-def plain_layer(u: Tensor, weight: Tensor) -> Tensor:
-    """Wu."""
-    return u @ weight
-
-
-def exact_rows(cfg: ScaleInvarianceConfig, data: Dataset, cell: ExactCell) -> list[Row]:
+def exact_rows(
+    cfg: ScaleInvarianceConfig, data: Dataset, device: torch.device, seed: int, eps: float | None
+) -> Iterator[Row]:
     """A row for each a: how far the layer with weights aW is from the one with W.
 
-    `output_error`, `jacobian_error` and `gradient_error` are relative to the equations of ε = 0,
-    `prediction_error` (with BN) to those of ε/a², the largest of the three; `flow` and `pull` are
-    norms behind the sigmoid relative to those at a = 1.
+    With BN, or without where ε is None. `output_error`, `jacobian_error` and `gradient_error` are
+    relative to the equations of ε = 0, `prediction_error` (with BN) to those of ε/a², the largest
+    of the three; `flow` and `pull` are norms behind the sigmoid relative to those at a = 1.
     """
-    u, weight = first_layer(cfg, data, cell.seed)
-    layer = plain_layer if cell.eps is None else normalized_layer(cell.eps)
+    u, weight = first_layer(cfg, data.train_images[: cfg.exact_examples], seed, cfg.exact_units)
+    layer: Layer = torch.matmul if eps is None else normalized_layer(eps)
     reference = differentiate(layer, u, weight)
-    rows = []
     for a in [sign * size for size in cfg.exact_scales for sign in (1, -1)]:
         scaled = differentiate(layer, u, a * weight)
-        output, jacobian, gradient = errors(scaled, reference, a)
-        row = {"part": "exact", "seed": cell.seed, "eps": cell.eps, "a": a}
-        row |= {"output_error": output, "jacobian_error": jacobian, "gradient_error": gradient}
+        row = {"part": "exact", "seed": seed, "eps": eps, "a": a}
+        row |= dict(zip(ERRORS, errors(scaled, reference, a), strict=True))
         row |= {"flow": scaled.flow / reference.flow, "pull": scaled.pull / reference.pull}
-        if cell.eps is not None:
-            predicted = differentiate(normalized_layer(cell.eps / a**2), u, weight)
+        if eps is not None:
+            predicted = differentiate(normalized_layer(eps / a**2), u, weight)
             row["prediction_error"] = max(errors(scaled, predicted, a))
-        rows.append(row)
-    return rows
-
-
-def first_layer(cfg: ScaleInvarianceConfig, data: Dataset, seed: int) -> tuple[Tensor, Tensor]:
-    """A mini-batch u (m, inputs) and initial weights W (inputs, units) of the first layer."""
-    u = binarize(data.train_images[: cfg.exact_examples]).double()
-    model, slot = model_config(cfg, "batch"), Slot(seed, 0, cfg.init_std)
-    return u, initial_weight(model, slot, "hidden1", u.shape[1], cfg.exact_units).double()
+        yield row
 
 
 def errors(scaled: Derivatives, reference: Derivatives, a: float) -> tuple[float, float, float]:
@@ -152,30 +116,22 @@ def relative_distance(value: Tensor, target: Tensor) -> float:
 # --- training ------------------------------------------------------------------------------------
 
 
-def model_config(cfg: ScaleInvarianceConfig, norm: str) -> ModelConfig:
-    """The network of Section 4.1."""
-    return ModelConfig(cfg.hidden, "sigmoid", norm, "normal", cfg.init_std, cfg.eps, 0.1)
-
-
 def training_rows(
-    cfg: ScaleInvarianceConfig, data: Dataset, arm: str, device: torch.device
+    cfg: ScaleInvarianceConfig, data: Dataset, device: torch.device, arm: str
 ) -> Iterator[Row]:
     """Train rates × seeds at once; a row a network and stop, all hidden layers together.
 
     `loss` is the mean training loss since the last stop, the other columns are those of `probe` on
     a fixed batch of ten mini-batches in one.
     """
-    model = model_config(cfg, "batch" if arm == "bn" else "none")
-    slots = [Slot(s, lr, cfg.init_std) for lr in cfg.lr for s in seed_list(cfg.seeds)]
-    trainer = SlotTrainer(model, OptimConfig(0.0, 0.0, cfg.batch), slots, data, device)
+    transform = BatchTransform(cfg.eps) if arm == "bn" else Transform()
+    trainer = sweep_trainer(cfg, data, device, transform, cfg.lr)
     count = min(10 * cfg.batch, len(trainer.x))
-    x = trainer.x[:count].expand(len(slots), -1, -1)
-    labels = trainer.labels[:count].expand(len(slots), -1)
+    x = trainer.x[:count].expand(len(trainer.slots), -1, -1)
+    labels = trainer.labels[:count].expand(len(trainer.slots), -1)
     for losses in trainer.run(cfg.stops):
         probed = probe(trainer.net, x, labels, trainer.lr.flatten(), cfg.probe_scale)
-        values = {"loss": losses, **probed}
-        for i, slot in enumerate(slots):
-            row = {key: number(value[i]) for key, value in values.items()}
+        for slot, row in by_slot(trainer, {"loss": losses, **probed}):
             key = {"part": "training", "arm": arm, "seed": slot.seed, "lr": slot.lr}
             yield {**key, "probe_scale": cfg.probe_scale, "step": trainer.step, **row}
 

@@ -11,13 +11,12 @@ from torch import Tensor
 from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
-from bnrepro.models.mlp import Slot
 from bnrepro.norm import Normalized, normalize, normalize_backward
 from bnrepro.norm.whitening import whiten, whiten_backward
 from bnrepro.seeding import stream
+from bnrepro.training.slot_rows import sweep_trainer
 from experiments.whitening import WhiteningConfig
-from experiments.whitening.training import TrainingCell, make_trainer
-from experiments.whitening.transforms import ARMS, centre, centre_backward
+from experiments.whitening.transforms import ARMS, centre, centre_backward, transform_of
 
 
 class Passes(NamedTuple):
@@ -43,9 +42,11 @@ def _normalize_backward(dx_hat: Tensor, forward: Normalized) -> Tensor:
 
 def step_cost_rows(cfg: WhiteningConfig, data: Dataset, device: torch.device) -> list[Row]:
     """Seconds of one network's training step, the arms taking turns so that they share the load."""
-    slot = Slot(seed_list(cfg.seeds)[0], min(cfg.lr), cfg.init_std)
-    cells = [TrainingCell(cfg.batch, arm, cfg.eps) for arm in ARMS]
-    trainers = {cell.arm: make_trainer(cfg, cell, [slot], data, device) for cell in cells}
+    seeds, rates = seed_list(cfg.seeds)[:1], [min(cfg.lr)]
+    trainers = {
+        arm: sweep_trainer(cfg, data, device, transform_of(arm, cfg.eps), rates, seeds=seeds)
+        for arm in ARMS
+    }
     spent: dict[str, list[float]] = {arm: [] for arm in ARMS}
     for turn in range(cfg.timed_stretches + 1):  # the first warms up
         for arm, trainer in trainers.items():
@@ -56,7 +57,9 @@ def step_cost_rows(cfg: WhiteningConfig, data: Dataset, device: torch.device) ->
     return [{**key, "arm": arm, "seconds": median(values[1:])} for arm, values in spent.items()]
 
 
-def cost_rows(cfg: WhiteningConfig, width: int, repeats: int, device: torch.device) -> list[Row]:
+def cost_rows(
+    cfg: WhiteningConfig, data: Dataset, device: torch.device, width: int, repeats: int
+) -> list[Row]:
     """Seconds of a transform of (m, d) inputs, forward and backward, arms in turn; medians."""
     generator = stream(0, "whitening", "cost", width)
     x, d = (

@@ -5,13 +5,14 @@ that is not reported.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
+from operator import sub
 from statistics import linear_regression
 from typing import Any
 
-from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.statistics import Above, Values, combine
 from bnrepro.evidence.steps import Curve, best, steps_to
 from bnrepro.evidence.tables import Row
 
@@ -36,9 +37,8 @@ def main_rows(evidence: Evidence, table: str, **values: Any) -> list[Row]:
 
 def last_rows(evidence: Evidence, batch: int) -> list[Row]:
     """Each network's row at the last step."""
-    rows = evidence.where("training", batch=batch)
-    end = max(row["step"] for row in rows)
-    return [row for row in rows if row["step"] == end]
+    networks = grouped(evidence.where("training", batch=batch), "arm", "ridge", "seed")
+    return [rows[-1] for rows in networks.values()]
 
 
 def seeds(evidence: Evidence) -> list[int]:
@@ -75,26 +75,26 @@ def log_steps_ratio(evidence: Evidence, claim: Claim) -> Values:
     """ln(steps_against / steps_arm) until test accuracy reaches the target; mini-batch m = 4d.
 
     The target is the best that the network without normalisation ever has for that seed; None
-    where an arm never reaches it.
+    where the arm never reaches it, a lower bound where `against` does not.
     """
-    return _log_ratio(evidence, claim, {claim["arm"]: 1.0, claim["against"]: 1.0})
+    return _log_ratio(evidence, claim, lambda arm: 1.0)
 
 
 def log_seconds_ratio(evidence: Evidence, claim: Claim) -> Values:
     """As `log_steps_ratio`, for steps times the arm's measured seconds a step."""
-    arms = (claim["arm"], claim["against"])
-    return _log_ratio(evidence, claim, {arm: step_seconds(evidence, arm) for arm in arms})
+    return _log_ratio(evidence, claim, lambda arm: step_seconds(evidence, arm))
 
 
-def _log_ratio(evidence: Evidence, claim: Claim, unit: Mapping[str, float]) -> Values:
-    values: Values = []
+def _log_ratio(evidence: Evidence, claim: Claim, unit: Callable[[str], float]) -> Values:
+    arm, against, values = claim["arm"], claim["against"], list[float | None]()
+    last = main_rows(evidence, "training")[-1]["step"]
     for seed in seeds(evidence):
-        arm, against = (steps_to_target(evidence, claim[k], seed) for k in ("arm", "against"))
-        if arm is None or against is None:
+        mine, other = (steps_to_target(evidence, name, seed) for name in (arm, against))
+        if mine is None:
             values.append(None)
         else:
-            ratio = against * unit[claim["against"]] / (arm * unit[claim["arm"]])
-            values.append(math.log(ratio))
+            value = math.log((other or last) * unit(against) / (mine * unit(arm)))
+            values.append(Above(value) if other is None else value)
     return values
 
 
@@ -103,11 +103,16 @@ def cost_exponent_gap(evidence: Evidence, claim: Claim) -> Values:
 
     It is fitted on d ≥ 256; one value.
     """
-    return [cost_exponent(evidence, "whiten") - cost_exponent(evidence, "bn")]
+    return combine(sub, *([cost_exponent(evidence, arm)] for arm in ("whiten", "bn")))
 
 
-def cost_exponent(evidence: Evidence, arm: str, column: str = "seconds") -> float:
-    """p of seconds ∝ dᵖ, by least squares on the logarithms, d ≥ 256."""
-    rows = [row for row in evidence.where("cost", arm=arm) if row["width"] >= FIT_FROM]
+def cost_exponent(evidence: Evidence, arm: str, column: str = "seconds") -> float | None:
+    """p of seconds ∝ dᵖ, by least squares on the logarithms, d ≥ 256; None without two such d."""
+    rows = fitted_rows(evidence, arm)
     widths, seconds = ([math.log(row[name]) for row in rows] for name in ("width", column))
-    return linear_regression(widths, seconds).slope
+    return linear_regression(widths, seconds).slope if len(rows) > 1 else None
+
+
+def fitted_rows(evidence: Evidence, arm: str) -> list[Row]:
+    """The costs of an arm on the widths that exponents are fitted on."""
+    return [row for row in evidence.where("cost", arm=arm) if row["width"] >= FIT_FROM]

@@ -35,20 +35,14 @@ class Centring(Affine):
     def standardise(
         self, net: SlotMLP, name: str, x: Tensor, statistics: Statistics
     ) -> Transformed:
-        """x̂, and a state that has it as `x_hat`."""
-        if statistics == "batch":
-            state = centre(x)
-        else:
-            mean = net.population[f"{name}.mean"]
-            state = Centred(x - mean, mean)
+        mean = net.population[f"{name}.mean"] if statistics != "batch" else None
+        state = centre(x) if mean is None else Centred(x - mean, mean)
         return Transformed(state.x_hat, state)
 
     def standardise_backward(self, dx_hat: Tensor, state: Any) -> Tensor:
-        """∂ℓ/∂x from ∂ℓ/∂x̂."""
         return centre_backward(dx_hat, state)
 
     def freeze(self, state: Any) -> dict[str, Tensor]:
-        """The mean."""
         return {"mean": state.mean}
 
 
@@ -61,7 +55,6 @@ class Whitening(Affine):
     def standardise(
         self, net: SlotMLP, name: str, x: Tensor, statistics: Statistics
     ) -> Transformed:
-        """x̂, and a state that has it as `x_hat`."""
         if statistics == "batch":
             whitened = whiten(x, self.ridge)
             return Transformed(whitened.x_hat, whitened)

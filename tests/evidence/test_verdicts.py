@@ -97,7 +97,9 @@ def test_drift_is_a_ratio():
 @pytest.mark.parametrize(
     ("values", "word", "text"),
     [
-        ([0.7, Above(0.4), Above(0.4)], "holds", "2.014, > 1.492, > 1.492 times as fast, in steps"),
+        ([0.7, *[Above(0.4)] * 4], "holds", "2.014, > 1.492, > 1.492, > 1.492, > 1.492 times as"),
+        ([0.7, *[Above(0.4)] * 3], "inconclusive", "2.014, > 1.492, > 1.492"),  # four of five seeds
+        ([0.7, *[Above(0.4)] * 3, Above(-0.4)], "inconclusive", "2.014, > 1.492"),
         ([0.7, Above(-0.4), Above(0.4)], "inconclusive", "2.014, > 0.6703, > 1.492 times"),
         ([0.7, 0.7, Above(-math.inf)], "inconclusive", "2.014, 2.014, not known times"),
         ([Above(0.4)], "inconclusive", "> 1.492 times"),  # one seed of three

@@ -13,17 +13,15 @@ from bnrepro.config.schema import ModelConfig
 from bnrepro.data import synthetic
 from bnrepro.evidence.evidence import Evidence, read, write
 from bnrepro.evidence.verdicts import metric
-from bnrepro.models.mlp import Slot, SlotMLP, initial_weight
+from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.plots.render import render
 from experiments.bias_growth import EXPERIMENT, metrics
 from experiments.bias_growth.__main__ import main
 from experiments.bias_growth.measure import (
-    ExactCell,
-    TrainingCell,
     cells,
     exact_rows,
     layer_input,
-    network_config,
+    top_weight,
     training_rows,
 )
 from experiments.bias_growth.transforms import Arm, Normalisation
@@ -106,10 +104,9 @@ def test_statistics_are_held_between_refreshes(batch):
 
 def test_bias_moves_by_the_papers_step_every_time(cfg, data):
     """Δb = −lr Σ ∂ℓ/∂x̂, with ∂ℓ/∂x̂ written out by hand; t steps make t times as much."""
-    rows = list(exact_rows(cfg, data, ExactCell(0, Arm("centre", "outside"), above=False)))
-    u, labels = layer_input(network_config(cfg, "sigmoid"), data, 0, cfg.exact_examples)
-    slot = Slot(0, 0, cfg.init_std)
-    top = initial_weight(network_config(cfg, "sigmoid"), slot, "output", u.shape[1], 10).double()
+    rows = list(exact_rows(cfg, data, CPU, 0, Arm("centre", "outside")))
+    u, labels = layer_input(cfg, data, 0)
+    top = top_weight(cfg, 0).double()
     z = torch.sigmoid(u - u.mean(0))
     error = torch.softmax(z @ top, 1) - F.one_hot(labels, 10)
     step = cfg.exact_lr * (error @ top.T * z * (1 - z)).sum(0) / len(u)
@@ -122,22 +119,22 @@ def test_bias_moves_by_the_papers_step_every_time(cfg, data):
 
 
 def test_gradient_through_the_mean_leaves_the_bias(cfg, data):
-    rows = list(exact_rows(cfg, data, ExactCell(0, Arm("centre", "through"), above=False)))
+    rows = list(exact_rows(cfg, data, CPU, 0, Arm("centre", "through")))
     assert max(row["bias"] for row in rows) < 1e-12
     assert min(row["drive"] for row in rows) > 1e-4  # although ∂ℓ/∂x̂ does not vanish
 
 
 def test_layer_above_changes_the_step(cfg, data):
-    rows = list(exact_rows(cfg, data, ExactCell(0, Arm("centre", "outside"), above=True)))
+    rows = list(exact_rows(cfg, data, CPU, 0, Arm("centre", "outside"), above=True))
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert rows[-1]["step_deviation"] > 1e-3
 
 
 def test_training_rows_describe_every_network_and_stop(cfg, data):
-    rows = list(training_rows(cfg, data, TrainingCell("relu", Arm("scale", "through")), CPU))
+    rows = list(training_rows(cfg, data, CPU, "relu", Arm("scale", "through")))
     assert len(rows) == len(cfg.lr) * cfg.seeds * len(cfg.stops)
     assert max(row["bias"] for row in rows) < 1e-5  # the gradient through the statistics is zero
-    outside = list(training_rows(cfg, data, TrainingCell("relu", Arm("scale", "outside")), CPU))
+    outside = list(training_rows(cfg, data, CPU, "relu", Arm("scale", "outside")))
     assert min(row["bias"] for row in outside) > 1e-4
     assert outside[0]["drift"] * outside[0]["lr"] * 5 == pytest.approx(outside[0]["bias"], rel=1e-5)
 

@@ -21,7 +21,6 @@ from experiments.inference.measure import (
     enumeration_rows,
     forward_batches,
     mate_rows,
-    measure,
     measured_moments,
     moment_rows,
     new_trainer,
@@ -159,7 +158,7 @@ def test_the_second_layers_inputs_are_not_independent_draws(cfg):
 def test_networks_that_diverge_or_have_not_trained_are_measured_all_the_same():
     """So high a rate loses every network; the first stop comes before a step of 256 examples."""
     cfg = compose("inference", ["scale=smoke", "lr=1e38", "batches=[256]"])
-    rows = measure(cfg, open_dataset(cfg.data), cells(cfg)[1], CPU)
+    rows = list(cells(cfg)[1](cfg, open_dataset(cfg.data), CPU))
     stops = {(r["examples"], r["step"]) for r in rows if r["part"] == "accuracy"}
     assert stops == {(200, 0), (600, 2)}
     last = [r for r in rows if r["part"] == "x_hat" and r["layer"] == "hidden3"]

@@ -1,12 +1,10 @@
-"""Section 3.2's experiment: its networks and measures against PyTorch, SciPy and a lone network."""
+"""Section 3.2's experiment: its networks and measures against PyTorch and a lone network."""
 
 import json
 from itertools import islice
 
-import numpy as np
 import pytest
 import torch
-from scipy import stats
 from torch import nn
 
 from bnrepro.config import compose
@@ -17,7 +15,6 @@ from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.evidence.verdicts import metric
-from bnrepro.seeding import stream
 from experiments.placement.__main__ import main
 from experiments.placement.convolution import (
     ConvNets,
@@ -27,10 +24,9 @@ from experiments.placement.convolution import (
     random_layer,
     shift_error,
 )
-from experiments.placement.measure import ARMS, LAST, DenseCell, dense_rows, new_trainer
+from experiments.placement.figures import SHIFTS
+from experiments.placement.measure import ARMS, LAST, dense_rows, new_trainer
 from experiments.placement.metrics import best_rate
-from experiments.placement.shape import density, distances, measure_shape
-from experiments.placement.tables import SHIFTS
 from scripts import render
 
 CPU = torch.device("cpu")
@@ -71,7 +67,7 @@ def reference(net, arm, g, slot):
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("activation", ["sigmoid", "relu"])
 def test_a_step_of_every_arm_is_pytorchs(cfg, data, arm, activation):
-    trainer = new_trainer(cfg, data, DenseCell(activation, arm), CPU)
+    trainer = new_trainer(cfg, data, CPU, activation, arm)
     g = nn.Sigmoid() if activation == "sigmoid" else nn.ReLU()
     theirs = [reference(trainer.net, arm, g, i) for i in range(len(trainer.slots))]
     index = next(minibatches([slot.seed for slot in trainer.slots], len(trainer.x), cfg.batch))
@@ -88,7 +84,7 @@ def test_a_step_of_every_arm_is_pytorchs(cfg, data, arm, activation):
 
 
 def test_arms_share_weights_and_each_has_three_bn_layers(cfg, data):
-    nets = {arm: new_trainer(cfg, data, DenseCell("relu", arm), CPU).net for arm in ARMS}
+    nets = {arm: new_trainer(cfg, data, CPU, "relu", arm).net for arm in ARMS}
     for arm, net in nets.items():
         assert torch.equal(net.params["hidden2.weight"], nets["none"].params["hidden2.weight"])
         assert sum(key.endswith("gamma") for key in net.params) == (0 if arm == "none" else 3)
@@ -97,12 +93,12 @@ def test_arms_share_weights_and_each_has_three_bn_layers(cfg, data):
 
 
 def test_training_losses_are_means_over_the_latest_steps_and_stop_0_is_untrained(cfg, data):
-    cell = DenseCell("sigmoid", "preactivation")
+    cell = (CPU, "sigmoid", "preactivation")
     longer = compose("placement", ["scale=smoke", "stops=[0,110]"])
-    rows = [r for r in dense_rows(longer, data, cell, CPU) if r["part"] == "accuracy"]
+    rows = [r for r in dense_rows(longer, data, *cell) if r["part"] == "accuracy"]
     start, end = ([r for r in rows if r["step"] == step] for step in (0, 110))
     assert all(r["training_loss"] is None for r in start)
-    trainer = new_trainer(longer, data, cell, CPU)
+    trainer = new_trainer(longer, data, *cell)
     trainer.net.freeze(trainer.x[: longer.population_examples])
     untrained = trainer.accuracy("population")[0].tolist()
     assert [r["accuracy"] for r in start] == pytest.approx(untrained, abs=1e-6)
@@ -112,7 +108,7 @@ def test_training_losses_are_means_over_the_latest_steps_and_stop_0_is_untrained
 
 def test_networks_that_diverge_are_recorded_as_such(data):
     cfg = compose("placement", ["scale=smoke", "lr=[1e38]", "shape_lr=1e38"])
-    rows = list(dense_rows(cfg, data, DenseCell("relu", "none"), CPU))
+    rows = list(dense_rows(cfg, data, CPU, "relu", "none"))
     last = [r for r in rows if r["step"] == cfg.stops[-1]]
     assert [r["training_loss"] for r in last if r["part"] == "accuracy"] == [None, None]
     shapes = [r for r in last if r["part"] == "shape" and r["layer"] == "hidden3"]
@@ -130,44 +126,6 @@ def test_a_slots_mini_batches_depend_on_its_seed_alone():
     alone = list(islice(minibatches([1], 50, 20), 5))
     assert all(torch.equal(a[1], b[0]) for a, b in zip(together, alone, strict=True))
     assert len(set(torch.cat(together[:2], 1)[0].tolist())) == 40  # an epoch never repeats
-
-
-def test_shape_agrees_with_scipy():
-    generator = stream(0, "shape")
-    values = torch.rand(1, 400, 3, generator=generator, dtype=torch.float64) ** 3
-    values[..., 1] = torch.relu(values[..., 1] - 0.3)  # many ties at zero
-    values[..., 2] = 5.0  # constant: no shape
-    columns = distances(measure_shape(values), None)
-    z = [stats.zscore(values[0, :, i].numpy()) for i in range(2)]
-    expected = {
-        "skewness": np.mean([stats.skew(v) for v in z]),
-        "absolute_skewness": np.mean([abs(stats.skew(v)) for v in z]),
-        "kurtosis": np.mean([stats.kurtosis(v) for v in z]),
-        "gaussian_distance": np.mean([stats.kstest(v, "norm").statistic for v in z]),
-        "zeros": float((values == 0).double().mean()),
-        "live": 2 / 3,
-    }
-    for name, value in expected.items():
-        assert float(columns[name]) == pytest.approx(value, abs=1e-9), name
-    assert columns["shape_change"].isnan().all()
-
-
-def test_shape_change_is_wasserstein_and_ignores_mean_and_scale():
-    a = torch.randn(1, 300, 1, generator=stream(1, "shape"), dtype=torch.float64)
-    b = torch.exp(torch.randn(1, 300, 1, generator=stream(2, "shape"), dtype=torch.float64))
-    first = measure_shape(a)
-    same = distances(measure_shape(3 * a + 7), first)["shape_change"]
-    other = distances(measure_shape(b), first)["shape_change"]
-    z = [stats.zscore(v[0, :, 0].numpy()) for v in (a, b)]
-    assert float(same) == pytest.approx(0, abs=1e-12)
-    assert float(other) == pytest.approx(stats.wasserstein_distance(*z), abs=1e-9)
-
-
-def test_density_integrates_to_the_share_within_its_range():
-    shape = measure_shape(torch.randn(1, 2000, 1, generator=stream(3, "shape")))
-    rows = list(density(shape, 0))
-    assert sum(row["density"] for row in rows) * (rows[1]["z"] - rows[0]["z"]) > 0.999
-    assert max(row["density"] for row in rows) == pytest.approx(0.4, abs=0.1)
 
 
 def test_bn_makes_the_bias_redundant_and_only_per_map_bn_commutes_with_shifts(cfg, data):

@@ -9,27 +9,28 @@ from torch.testing import assert_close
 
 from bnrepro.config import compose
 from bnrepro.config.claims import read_claims
+from bnrepro.config.schema import ModelConfig
 from bnrepro.data import synthetic
 from bnrepro.evidence.evidence import Evidence, read, write
 from bnrepro.evidence.gather import gather_cells
+from bnrepro.evidence.steps import second_half_growth
 from bnrepro.evidence.verdicts import metric
 from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.plots.render import render
 from bnrepro.run.record import read_rows
+from bnrepro.training.slot_rows import first_layer
 from experiments.scale_invariance import EXPERIMENT, figures
 from experiments.scale_invariance.__main__ import main
 from experiments.scale_invariance.measure import (
-    ExactCell,
     cells,
     differentiate,
     exact_rows,
-    first_layer,
-    model_config,
     normalized_layer,
     probe,
 )
-from experiments.scale_invariance.metrics import second_half_growth
 from tests.experiments.killed import run_and_die
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def data():
 
 @pytest.mark.parametrize("eps", [1e-5, 1e-3])
 def test_layer_and_jacobians_are_those_of_torchs_batch_norm(cfg, data, eps):
-    u, weight = first_layer(cfg, data, 0)
+    u, weight = first_layer(cfg, data.train_images[: cfg.exact_examples], 0, cfg.exact_units)
 
     def reference(u, weight):
         return F.batch_norm(u @ weight, None, None, training=True, eps=eps)
@@ -60,7 +61,7 @@ def test_layer_and_jacobians_are_those_of_torchs_batch_norm(cfg, data, eps):
 
 def test_equations_hold_without_epsilon_and_their_form_with_it(cfg, data):
     for eps in (0.0, 1e-3):
-        rows = exact_rows(cfg, data, ExactCell(1, eps))
+        rows = list(exact_rows(cfg, data, CPU, 1, eps))
         assert sorted(row["a"] for row in rows) == [-1e4, -1, -1e-4, 1e-4, 1, 1e4]
         assert max(row["prediction_error"] for row in rows) < 1e-12
         largest = max(row["jacobian_error"] for row in rows)
@@ -70,12 +71,12 @@ def test_equations_hold_without_epsilon_and_their_form_with_it(cfg, data):
 
 
 def test_negative_scale_flips_the_sign(cfg, data):
-    u, weight = first_layer(cfg, data, 0)
+    u, weight = first_layer(cfg, data.train_images[: cfg.exact_examples], 0, cfg.exact_units)
     assert_close(normalized_layer(1e-3)(u, -2 * weight), -normalized_layer(1e-3 / 4)(u, weight))
 
 
 def test_plain_layer_is_not_blind_to_scale(cfg, data):
-    rows = {row["a"]: row for row in exact_rows(cfg, data, ExactCell(0, None))}
+    rows = {row["a"]: row for row in exact_rows(cfg, data, CPU, 0, None)}
     assert rows[1e4]["output_error"] == pytest.approx(1e4 - 1)
     assert rows[-1.0]["flow"] == pytest.approx(1.0)
     assert rows[1e-4]["flow"] < 1e-3
@@ -86,7 +87,13 @@ def test_plain_layer_is_not_blind_to_scale(cfg, data):
 @pytest.mark.parametrize("norm", ["batch", "none"])
 def test_probe_measures_and_leaves_the_network_alone(cfg, norm, factor):
     slots = [Slot(seed, 0.5, 0.3) for seed in (0, 1)]
-    net = SlotMLP(model_config(cfg, norm), slots, 9, 10, dtype=torch.float64)
+    net = SlotMLP(
+        ModelConfig(cfg.hidden, "sigmoid", norm, "normal", eps=cfg.eps, bn_momentum=0.1),
+        slots,
+        9,
+        10,
+        dtype=torch.float64,
+    )
     before = {key: value.clone() for key, value in (net.params | net.moving).items()}
     x = torch.rand(2, 40, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     labels = (torch.arange(80) % 10).view(2, 40)
@@ -105,8 +112,8 @@ def test_probe_measures_and_leaves_the_network_alone(cfg, norm, factor):
 
 def test_growth_is_that_of_the_second_half():
     rows = [{"step": t, "weight": w} for t, w in ((1, 1.0), (50, 2.0), (70, 3.0), (100, 4.0))]
-    assert second_half_growth(rows) == pytest.approx(0.6931, abs=1e-4)
-    assert second_half_growth([*rows, {"step": 101, "weight": None}]) is None
+    assert second_half_growth(rows, "weight") == pytest.approx(0.6931, abs=1e-4)
+    assert second_half_growth([*rows, {"step": 101, "weight": None}], "weight") is None
 
 
 @pytest.mark.parametrize("rows", [1, 3, 4])

@@ -6,6 +6,7 @@ from torch import nn
 
 from bnrepro.config import compose
 from bnrepro.models.mlp import Slot, SlotMLP
+from bnrepro.models.transforms import BatchTransform
 
 SLOTS = [Slot(0, 0.1, 0.3), Slot(1, 0.2, 0.3), Slot(1, 0.3, 0.05)]
 
@@ -40,6 +41,26 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(3, 8, 12, generator=generator, dtype=torch.float64)
     return x, torch.randint(0, 5, (3, 8), generator=generator)
+
+
+@pytest.mark.parametrize("place", ["preactivation", "after"])
+def test_gradients_behind_dropout_are_those_of_autograd(place):
+    net, (x, labels) = network("none", "sigmoid"), batch()
+    other = SlotMLP(
+        compose("mnist", []).model, SLOTS, 12, 5, dtype=torch.float64,
+        transform=BatchTransform(1e-5, place=place),
+    )  # fmt: skip
+    for each in (net, other):
+        widths = [each.params[f"{name}.weight"].shape[-1] for name in each.hidden]
+        masks = [2.0 * torch.rand(3, 8, width, dtype=torch.float64).round() for width in widths]
+        grads = each.gradients(x, labels, masks)[1]
+        for value in each.params.values():
+            value.requires_grad_()
+        logits = each.forward(x, masks=masks)[0]
+        index = labels.unsqueeze(-1)
+        torch.log_softmax(logits, -1).gather(-1, index).mean((1, 2)).neg().sum().backward()
+        for name, value in each.params.items():
+            torch.testing.assert_close(grads[name], value.grad, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])

@@ -199,3 +199,36 @@ def test_gradients_of_a_subclass_of_affine_are_those_of_autograd(place):
     assert grads.keys() == expected.keys()
     for key, grad in grads.items():
         assert_close(grad, expected[key], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+@pytest.mark.parametrize("place", PLACES)
+def test_gradients_of_groups_are_those_of_autograd(place, activation):
+    transform = BatchTransform(EPS, place=place, group=4)
+    net, (x, labels) = network(transform, activation), batch()
+    losses, grads = net.gradients(x, labels)
+    expected, expected_grads = autograd(net, x, labels, lambda p: torch_batch_norm(p, 4))
+    assert_close(losses, expected, rtol=1e-12, atol=1e-12)
+    assert grads.keys() == expected_grads.keys()
+    for key, grad in grads.items():
+        assert grad.shape == net.params[key].shape
+        assert_close(grad, expected_grads[key], rtol=1e-9, atol=1e-12)
+
+
+def test_moving_averages_of_groups_take_in_the_mean_over_groups():
+    net, (x, labels) = network(BatchTransform(EPS, 0.3, group=4)), batch()
+    net.gradients(x, labels)
+    values = forward(net, net.params, x, torch_batch_norm(net.params, 4))[1]
+    for name, value in zip(net.hidden, values, strict=True):
+        groups = value.unflatten(1, (-1, 4))
+        mean, var = groups.mean(2, keepdim=True), groups.var(2, correction=1, keepdim=True)
+        assert_close(net.moving[f"{name}.mean"], 0.3 * mean.mean(1))
+        assert_close(net.moving[f"{name}.var"], 0.7 + 0.3 * var.mean(1))
+
+
+def test_frozen_statistics_are_those_of_the_whole_batch_whatever_the_groups():
+    net, x = network(BatchTransform(EPS, group=4)), batch()[0][0]
+    layers = net.freeze(x)
+    whole = net.with_transform(BatchTransform(EPS)).forward(x)
+    assert_close(net.forward(x, "population")[0], whole[0])
+    assert_close(layers[1].a, whole[1][1].a)

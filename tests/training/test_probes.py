@@ -1,9 +1,18 @@
-"""Percentiles, saturation and histograms against numpy on small arrays."""
+"""Percentiles, saturation and histograms against numpy; logits of divided images."""
 
 import numpy as np
 import torch
 
-from bnrepro.training.probes import HISTOGRAM_EDGES, histogram, percentiles, saturated_share
+from bnrepro.config.schema import ModelConfig
+from bnrepro.models.mlp import Slot, SlotMLP
+from bnrepro.models.transforms import BatchTransform
+from bnrepro.training.probes import (
+    HISTOGRAM_EDGES,
+    divided_logits,
+    histogram,
+    percentiles,
+    saturated_share,
+)
 
 
 def test_percentiles_are_nearest_ranks():
@@ -31,3 +40,17 @@ def test_histogram_keeps_every_value():
     assert (counts[0], counts[-1]) == (2, 2)
     assert len(counts) == len(HISTOGRAM_EDGES) - 1
     assert counts[HISTOGRAM_EDGES.index(0.0)] == 1
+
+
+def test_divided_logits_are_those_of_each_mini_batch_in_the_order_of_the_images():
+    net = SlotMLP(
+        ModelConfig([7], "relu", "none", "normal", 0.5, 1e-5, 0.1), [Slot(0, 0.1, 0.5)], 6, 3,
+        transform=BatchTransform(1e-5, group=4),
+    )  # fmt: skip
+    x = torch.randn(12, 6, generator=torch.Generator().manual_seed(0))
+    order = torch.tensor([3, 0, 5, 7, 1, 2, 4, 6, 11, 10, 9, 8])
+    (logits,) = divided_logits(net, x, [order])
+    for batch in order.split(4):
+        alone = net.forward(x[batch])[0]
+        torch.testing.assert_close(logits[:, batch], alone)
+    assert not torch.allclose(logits, next(divided_logits(net, x, [torch.arange(12)])))

@@ -80,7 +80,7 @@ def test_training_ends_when_every_slot_has_diverged():
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_restored_trainer_goes_on_bitwise(momentum, place):
     option, transform = f"optim.momentum={momentum}", BatchTransform(1e-5, place=place)
-    slots = [Slot(0, 0.3, 0.2), Slot(1, 0.3, 0.2)]
+    slots = [Slot(0, 0.3, 0.2), Slot(1, 0.3, 0.2, weight_decay=0.01, dropout=0.3)]
     whole = train(trainer(slots, option, transform=transform), 16)
     first = trainer(slots, option, transform=transform)
     list(first.run([7]))
@@ -118,6 +118,37 @@ def test_population_statistics_are_those_of_what_is_normalised():
     assert plain.net.population == {}
 
 
+def test_weight_decay_shrinks_the_weights_of_its_slot_alone():
+    slots = [Slot(0, 0.3, 0.2), Slot(0, 0.3, 0.2, weight_decay=0.01)]
+    t, alone = trainer(slots), trainer(slots[:1])
+    before = {k: v.clone() for k, v in t.net.params.items()}
+    train(t, 1)
+    train(alone, 1)
+    for name, value in t.net.params.items():
+        decayed = 0.3 * 0.01 * before[name][1] if name.endswith(".weight") else 0
+        torch.testing.assert_close(value[1], value[0] - decayed)
+        torch.testing.assert_close(value[0], alone.net.params[name][0])
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_dropout_draws_its_masks_by_seed_and_step(norm):
+    slots = [Slot(0, 0.3, 0.2, dropout=p) for p in (0.0, 0.4, 0.4)] + [Slot(1, 0.3, 0.2)]
+    t = trainer(slots, f"model.norm={norm}")
+    for width, mask in zip((16, 12), t._masks(), strict=True):
+        assert mask.shape == (4, 20, width)
+        assert mask[[0, 3]].eq(1).all()
+        assert torch.equal(mask[1], mask[2])
+        assert mask[1].unique().tolist() == pytest.approx([0, 1 / 0.6])
+    assert (torch.cat(t._masks(), -1)[1] == 0).float().mean().item() == pytest.approx(0.4, abs=0.1)
+    first = t._masks()[0]
+    plain = train(trainer([slots[0]], f"model.norm={norm}"), 8)
+    losses = train(t, 8)
+    assert not torch.equal(t._masks()[0], first)
+    torch.testing.assert_close(losses[:, 0], plain[:, 0], rtol=1e-4, atol=1e-5)
+    assert torch.equal(losses[:, 1], losses[:, 2])
+    assert not torch.equal(losses[:, 1], losses[:, 0])
+
+
 def test_momentum_acts():
     slots = [Slot(0, 0.3, 0.2)]
     assert not torch.equal(train(trainer(slots), 6), train(trainer(slots, "optim.momentum=0.9"), 6))
@@ -133,6 +164,17 @@ def test_measuring_accuracy_changes_nothing():
         watched.estimate_population()
         seen.append(loss)
     assert torch.equal(expected, torch.stack(seen))
+
+
+def test_training_images_are_evaluated_as_test_images_are():
+    t = trainer([Slot(0, 0.3, 0.2), Slot(1, 0.3, 0.2)], "model.norm=batch")
+    train(t, 10)
+    accuracy, loss = t.evaluate(t.x, t.labels, "moving")
+    logits = t.net.forward(t.x, "moving")[0]
+    for i in range(2):
+        torch.testing.assert_close(accuracy[i], (logits[i].argmax(-1) == t.labels).float().mean())
+        torch.testing.assert_close(loss[i], torch.nn.functional.cross_entropy(logits[i], t.labels))
+    assert torch.equal(t.evaluate(t.test_x, t.test_labels, "moving")[0], t.accuracy("moving")[0])
 
 
 def test_a_batch_larger_than_the_data_set_is_an_error():

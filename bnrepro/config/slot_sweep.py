@@ -1,0 +1,84 @@
+"""The config of a sweep over small networks: arms × axes × seeds × probes.
+
+    sweep:                                # blocks: the rows of each are a table of the evidence
+      rates:                              # every combination of its axes, for every seed
+        arm: [baseline, bn]
+        hidden: [[100], [100, 100, 100]]
+        lr: [0.1, 1.0, 10.0]
+
+An axis is a setting of a slot (networks that differ in it train side by side), or something that
+all networks of a cell share: the arm, a key of `model` or `optim`, `train_images`, or an axis that
+the experiment declares. A block may have `stops` of its own.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from bnrepro.config.rules import Rule, not_negative, setting, validate_value
+from bnrepro.config.schema import ModelConfig, OptimConfig, SweepConfig
+from bnrepro.errors import UserError
+
+SLOT_AXES = ("lr", "init_std", "weight_decay", "dropout")  # the settings of a slot but its seed
+ARMS = {"baseline": "none", "bn": "batch"}  # and what normalises their hidden layers
+
+
+@dataclass
+class SlotSweepConfig(SweepConfig):
+    """Networks of Section 4.1, trained as slots; `model` and `optim` hold what no axis sets."""
+
+    OWN_AXES: ClassVar[tuple[str, ...]] = ()  # of the experiment: its hooks give them a meaning
+    OWN_ARMS: ClassVar[tuple[str, ...]] = ()  # their transform comes from the experiment's hooks
+    PROBES: ClassVar[tuple[str, ...]] = ("units", "weights")
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    sweep: dict[str, Any] = setting(check=None)  # blocks of axes
+    # steps after which each network leaves a row; 0: as initialised
+    stops: list[int] = setting(check=not_negative, rising=True)
+    probes: list[str] = setting(check=None, empty=True)  # what is measured beside the accuracy
+    probe_examples: int = setting()  # training images of population statistics and probes
+    test_examples: int | None = setting()  # images evaluated on; null: all
+    slots: int = setting()  # networks of one cell at most
+
+    def unused(self) -> tuple[str, ...]:
+        """The rate, an axis of every block."""
+        return ("optim.lr",)
+
+    def check(self, prefix: str) -> None:
+        """Raise a UserError that names the first axis, value or probe that does not exist."""
+        for name in self.probes:
+            if name not in self.PROBES:
+                raise UserError(f"probes={name}: allowed are {', '.join(self.PROBES)}")
+        for block, axes in self.sweep.items():
+            for key, values in axes.items():
+                self._check_axis(f"sweep.{block}.{key}", key, values)
+            for key in ("arm", "lr"):
+                if key not in axes:
+                    raise UserError(f"sweep.{block}.{key}: give its values")
+
+    def shared_axes(self) -> list[str]:
+        """What all networks of a cell may share."""
+        keys = [f.name for kind in (ModelConfig, OptimConfig) for f in dataclasses.fields(kind)]
+        shared = [key for key in keys if key not in ("norm", *SLOT_AXES)]
+        return ["arm", *shared, "train_images", *self.OWN_AXES]
+
+    def _check_axis(self, place: str, key: str, values: Any) -> None:
+        if key == "stops":
+            validate_value(place, values, Rule(not_negative, rising=True))
+            return
+        if key not in (allowed := [*SLOT_AXES, *self.shared_axes()]):
+            raise UserError(f"{place}: no such axis; allowed are {', '.join(allowed)}")
+        if not isinstance(values, list) or not values:
+            raise UserError(f"{place}={values}: name at least one")
+        if key == "arm" and (bad := set(values) - {*ARMS, *self.OWN_ARMS}):
+            allowed = [*ARMS, *self.OWN_ARMS]
+            raise UserError(f"{place}={min(bad)}: allowed are {', '.join(allowed)}")
+        if key in SLOT_AXES and not all(_is_setting(key, v) for v in values):
+            raise UserError(f"{place}={values}: each must be a number, 0 or greater")
+
+
+def _is_setting(key: str, value: Any) -> bool:
+    limit = 1.0 if key == "dropout" else math.inf
+    return isinstance(value, int | float) and 0 <= value < limit

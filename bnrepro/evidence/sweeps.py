@@ -1,0 +1,61 @@
+"""Reading a sweep of small networks: which of them train, and at which rate an arm is at its best.
+
+A row is one network at one stop, as `training/slot_sweep.py` records it.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from bnrepro.evidence.tables import Row
+
+GUESS = math.log(10)  # cross-entropy of naming each of the ten classes with probability 1/10
+LOST = 0.5  # of the units of one layer: this share of lost units names a failure
+
+
+def last(rows: Iterable[Row]) -> list[Row]:
+    """The rows of the last stop."""
+    rows = list(rows)
+    end = max((row["step"] for row in rows), default=0)
+    return [row for row in rows if row["step"] == end]
+
+
+def trains(row: Row) -> bool:
+    """Whether a network trains, the rule of all sweeps.
+
+    It is finite, its test accuracy is above chance (by three standard errors) and its training loss
+    since the stop before is below that of guessing.
+    """
+    return row["outcome"] == "trained" and row["train_loss"] < GUESS
+
+
+def state(row: Row) -> str:
+    """How a network ended: trained, non-finite, saturated, dead or untrained.
+
+    `saturated`, `dead`: some hidden layer has lost half of its units on all probe images.
+    """
+    if row["outcome"] == "non-finite":
+        return "non-finite"
+    if trains(row):
+        return "trained"
+    lost = [name for name in ("saturated", "dead") if (row.get(f"{name}_worst") or 0) >= LOST]
+    return lost[0] if lost else "untrained"
+
+
+def best_cell(rows: Iterable[Row], axes: Sequence[str], seed: int) -> dict[str, float]:
+    """The values of the axes with the lowest last training loss, averaged over the other seeds.
+
+    So neither the seed's result nor the test images choose its setting. A network that does not
+    train counts as guessing; of equals the one with the lower values is chosen.
+    """
+    rows = last(rows)
+    losses: dict[tuple[float, ...], list[float]] = {}
+    for row in [row for row in rows if row["seed"] != seed] or rows:
+        loss = row["train_loss"] if trains(row) else GUESS
+        losses.setdefault(tuple(row[axis] for axis in axes), []).append(loss)
+    best = min(losses, key=lambda cell: (math.fsum(losses[cell]) / len(losses[cell]), cell))
+    return dict(zip(axes, best, strict=True))
+
+
+def accuracy(row: Row) -> float:
+    """Test accuracy; 0 for a network that is not finite."""
+    return row["test_accuracy"] or 0.0

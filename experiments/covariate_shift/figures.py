@@ -1,0 +1,167 @@
+"""The figures on internal covariate shift: how far inputs move, in what, and whether it slows."""
+
+import math
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from bnrepro.evidence.evidence import Evidence, all_seeds, unique
+from bnrepro.evidence.statistics import t_interval
+from bnrepro.plots.bands import band
+from bnrepro.plots.curves import plain_numbers
+from bnrepro.plots.style import RC
+from experiments.covariate_shift.metrics import last_step, means, steps_by_seed
+from experiments.covariate_shift.tables import (
+    PARTS,
+    SHARE,
+    WHAT,
+    activations_of,
+    answer,
+    controls,
+    lags_of,
+    networks_of,
+    same_rate,
+    speeds_of,
+    tables,
+    title,
+)
+
+__all__ = ["FIGURES", "answer", "tables"]
+
+NEVER = 1.25  # times the last step: where a target that is never reached is drawn
+STEPS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)  # ticks
+MARKERS = "^os"  # of the plain network, of BN at the same rate, of BN at its best
+Panel = Callable[[Axes, Evidence, str], None]
+
+
+def panels(evidence: Evidence, draw: Panel, sentence: str) -> Figure:
+    """A panel an activation, one legend, and what there is to see in one sentence."""
+    activations, count = activations_of(evidence), len(all_seeds(evidence))
+    with plt.rc_context(RC):
+        figure, axes = plt.subplots(
+            1, len(activations), figsize=(5.2 * len(activations), 4.6),
+            squeeze=False, layout="constrained",
+        )  # fmt: skip
+        for axis, activation in zip(axes[0], activations, strict=True):
+            draw(axis, evidence, activation)
+            axis.set_title(title(activation))
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        names = ", ".join(map(title, activations))
+        figure.suptitle(f"{sentence} ({names})\n{count} seed{'s' * (count > 1)}", fontsize=11)
+    return figure
+
+
+def shift_figure(evidence: Evidence) -> Figure:
+    """The drift of u against the lag."""
+    ratios = same_rate(evidence, "drift", "total", what="u")
+    sentence = f"A layer's input u moves {ratios} times as far with BN, at the same rate"
+    return panels(evidence, _drift_panel, sentence)
+
+
+def _drift_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
+    lags = lags_of(evidence)
+    for (network, arm), marker in zip(networks_of(evidence, activation), MARKERS, strict=True):
+        values = [means(evidence, "drift", "total", network, what="u", lag=lag) for lag in lags]
+        band(axis, lags, values, arm, marker, interval=False)
+    axis.set(xscale="log", yscale="log", xlabel="lag, steps")
+    axis.set_ylabel("drift of u, in units of its spread")
+    axis.set_xticks(lags, [f"{lag:,}" for lag in lags])
+    plain_numbers(axis.yaxis)
+    axis.minorticks_off()
+
+
+def parts_figure(evidence: Evidence) -> Figure:
+    """The drift of u and of a over the longest lag, split into mean, scale and shape."""
+    lag = lags_of(evidence)[-1]
+    ratios = same_rate(evidence, "drift", "shape", what="u", lag=lag)
+    sentence = f"Over {lag:,} steps the shape of u moves {ratios} times as far with BN"
+    return panels(evidence, _parts_panel, sentence)
+
+
+def _parts_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
+    lag, networks, names = lags_of(evidence)[-1], networks_of(evidence, activation), []
+    for group, what in enumerate(WHAT):
+        for place, (network, arm) in enumerate(networks):
+            x, bottom = group * (len(networks) + 1) + place, 0.0
+            names.append((x, ("none", "BN,\nsame", "BN,\nbest")[place]))
+            for part, strength in zip(("shape", "scale", "mean"), (1, 0.55, 0.2), strict=True):
+                values = means(evidence, "drift", part, network, what=what, lag=lag)
+                height = t_interval([v or 0 for v in values]).mean
+                label = PARTS[part] if place == group == 0 else None
+                axis.bar(x, height, 0.8, bottom, color=arm.colour, alpha=strength, label=label)
+                bottom += height
+        axis.text(group * (len(networks) + 1) + 1, 0, f"\n\n\n{WHAT[what]}", ha="center", va="top")
+    axis.set_xticks([x for x, _ in names], [name for _, name in names])
+    axis.set_ylabel("drift, in units of the spread")
+    axis.grid(axis="x", visible=False)
+    axis.set_axisbelow(True)
+
+
+def gradient_figure(evidence: Evidence) -> Figure:
+    """The change of gradients by the layers below, over training."""
+    ratios = same_rate(evidence, "gradient", "distance")
+    sentence = f"The layers below change a layer's gradient {ratios} times as much with BN"
+    return panels(evidence, _gradient_panel, sentence)
+
+
+def _gradient_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
+    starts = sorted(unique(evidence.gradient, "start"))
+    for (network, arm), marker in zip(networks_of(evidence, activation), MARKERS, strict=True):
+        values = [means(evidence, "gradient", "distance", network, start=s) for s in starts]
+        band(axis, starts, values, arm, marker, interval=False)
+    axis.set(xscale="log", xlabel="training steps", ylim=(0, None))
+    axis.set_ylabel("‖G′ − G‖/‖G‖, G = ∂ℓ/∂W, G′ once\nthe layers below are updated")
+    axis.set_xticks(starts, [f"{start:,}" for start in starts])
+    axis.minorticks_off()
+
+
+def noise_figure(evidence: Evidence) -> Figure:
+    """Steps to the target against the drift of a: plain, BN, and BN with noise."""
+    drift, steps = controls(evidence)
+    sentence = (
+        f"BN with noise has {drift} times the shift of the plain network, and takes {steps} times "
+        "its steps"
+        if drift
+        else "No noise moves a further than without BN"
+    )
+    return panels(evidence, _noise_panel, sentence)
+
+
+def _noise_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
+    last, seen = last_step(evidence), set()
+    axis.axhline(last, color="#aaaaaa", linewidth=0.8)
+    for network, arm in speeds_of(evidence, activation):
+        drifts = means(evidence, "drift", "total", network, what="a", log=True)
+        steps = steps_by_seed(evidence, network, SHARE)
+        pairs = list(zip(drifts, steps, strict=True))
+        points = [(d, math.log(s or NEVER * last)) for d, s in pairs if d is not None]
+        if not points:
+            continue
+        marker = {"baseline": "^", "bn": "o"}.get(network.arm, "D")
+        label = None if network.arm in seen else arm.label
+        seen.add(network.arm)
+        each = [[math.exp(v) for v in column] for column in zip(*points, strict=True)]
+        axis.plot(*each, marker, color=arm.colour, alpha=0.4, ms=4)
+        x, y = (math.exp(t_interval(column).mean) for column in zip(*points, strict=True))
+        axis.plot(x, y, marker, color=arm.colour, ms=9, label=label)
+        if network.noise:
+            axis.annotate(f"κ = {network.noise:g}", (x, y), (6, 6), textcoords="offset points")
+    axis.set(xscale="log", yscale="log", xlabel="drift of a, in units of its spread")
+    axis.set_ylabel(f"steps to {100 * SHARE:g} % of the plain\nnetwork's best accuracy")
+    ticks = [step for step in STEPS if step < last]
+    axis.set_yticks([*ticks, NEVER * last], [*(f"{step:,}" for step in ticks), "never"])
+    axis.yaxis.set_minor_locator(NullLocator())
+    plain_numbers(axis.xaxis)
+    axis.margins(0.15)
+
+
+FIGURES = {
+    "shift": shift_figure,
+    "noise": noise_figure,
+    "parts": parts_figure,
+    "gradients": gradient_figure,
+}

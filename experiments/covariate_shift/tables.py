@@ -1,0 +1,190 @@
+"""The tables on internal covariate shift: distributions, gradients, speed."""
+
+import math
+from collections.abc import Iterable
+from itertools import product
+
+from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.statistics import Values, exponential, t_interval
+from bnrepro.experiment import Table
+from bnrepro.plots.style import ARMS, Arm
+from experiments.covariate_shift.metrics import (
+    Network,
+    at_best_rate,
+    compared,
+    control,
+    last_step,
+    log_ratios,
+    log_steps_of,
+    mean,
+    means,
+    steps_by_seed,
+)
+
+PARTS = {"total": "in all", "mean": "mean", "scale": "scale", "shape": "shape"}
+WHAT = {"u": "u, the layer's input", "a": "a, the nonlinearity's input"}
+RATES = {"same": "both at the plain network's best rate", "best": "each at its best rate"}
+SHARE = 0.95  # of the plain network's best accuracy
+SHARES = (0.9, SHARE, 0.98)
+
+
+def activations_of(evidence: Evidence) -> list[str]:
+    """The activations of the networks trained."""
+    return unique(evidence.accuracy, "activation")
+
+
+def title(activation: str) -> str:
+    """The activation's name in figures and tables."""
+    return {"relu": "ReLU"}.get(activation, activation)
+
+
+def networks_of(evidence: Evidence, activation: str) -> list[tuple[Network, Arm]]:
+    """The plain network, BN at the same rate and BN at its best, each with its look."""
+    same, plain = compared(evidence, activation, "same")
+    best, _ = compared(evidence, activation, "best")
+    return [
+        (plain, ARMS["baseline"]),
+        (same, Arm("with BN, same rate", *ARMS["bn"][1:])),
+        (best, Arm("with BN, its best rate", *ARMS["bn_tuned"][1:])),
+    ]
+
+
+def speeds_of(evidence: Evidence, activation: str) -> list[tuple[Network, Arm]]:
+    """The plain network, BN, and BN with each strength of noise, at their best rates."""
+    noise = unique(evidence.where("accuracy", activation=activation, arm="bn_noise"), "noise")
+    arms = [
+        (Network(activation), ARMS["baseline"]),
+        (Network(activation, "bn"), ARMS["bn"]),
+        *((Network(activation, "bn_noise", k), ARMS["bn_noise"]) for k in noise),
+    ]
+    return [(at_best_rate(evidence, network), arm) for network, arm in arms]
+
+
+def lags_of(evidence: Evidence) -> list[int]:
+    """The lags over which drift was measured."""
+    return sorted(unique(evidence.drift, "lag"))
+
+
+def tables(evidence: Evidence) -> list[Table]:
+    """Drift at both pairs of rates, gradients, speed."""
+    return [
+        *(drift_table(evidence, rates) for rates in RATES),
+        gradient_table(evidence),
+        speed_table(evidence),
+    ]
+
+
+def ratio_text(values: Values) -> str:
+    """A geometric mean over seeds with its interval, of logarithms."""
+    known = [v for v in values if v is not None]
+    return exponential(t_interval(known)).text(2) if known and len(known) == len(values) else "–"
+
+
+def drift_table(evidence: Evidence, rates: str) -> list[list[str]]:
+    """How far units' distributions move with BN, divided by how far without."""
+    rows = [[f"drift with BN / without, {RATES[rates]}", "lag, steps", *PARTS.values()]]
+    for activation, what, lag in product(activations_of(evidence), WHAT, lags_of(evidence)):
+        networks = compared(evidence, activation, rates)
+        ratios = (
+            log_ratios(evidence, "drift", part, networks, what=what, lag=lag) for part in PARTS
+        )
+        rows.append([f"{title(activation)}, {WHAT[what]}", f"{lag:,}", *map(ratio_text, ratios)])
+    return rows
+
+
+def gradient_table(evidence: Evidence) -> list[list[str]]:
+    """How far gradients move when the layers below are updated."""
+    header = ["change of ∂ℓ/∂W by the layers below", "rate", "‖G′ − G‖/‖G‖", "cosine"]
+    rows = [[*header, "‖G′ − G‖/‖G‖ with BN / without"]]
+    for activation in activations_of(evidence):
+        networks = networks_of(evidence, activation)
+        for network, arm in networks:
+            distance, cosine = (
+                mean_text(means(evidence, "gradient", column, network))
+                for column in ("distance", "cosine")
+            )
+            ratios = log_ratios(evidence, "gradient", "distance", (network, networks[0][0]))
+            ratio = "1" if network.arm == "baseline" else ratio_text(ratios)
+            name = f"{title(activation)}, {arm.label}"
+            rows.append([name, f"{network.lr:g}", distance, cosine, ratio])
+    return rows
+
+
+def speed_table(evidence: Evidence) -> list[list[str]]:
+    """What noise behind BN does to the drift and to the steps that training takes."""
+    shares = [f"steps to {100 * share:g} %" for share in SHARES]
+    header = ["each at its best rate", "rate", *(f"drift of {what}" for what in WHAT)]
+    rows = [[*header, *shares, "last accuracy, %"]]
+    for activation in activations_of(evidence):
+        for network, arm in speeds_of(evidence, activation):
+            drifts = [drift_text(evidence, network, what) for what in WHAT]
+            steps = [steps_text(steps_by_seed(evidence, network, share)) for share in SHARES]
+            last = means(evidence, "accuracy", "accuracy", network, step=last_step(evidence))
+            accuracy = t_interval([100 * v for v in last if v is not None]).text(2)
+            name = f"{title(activation)}, {speed_label(network, arm)}"
+            rows.append([name, f"{network.lr:g}", *drifts, *steps, accuracy])
+    return rows
+
+
+def speed_label(network: Network, arm: Arm) -> str:
+    """The arm's name, with the strength of its noise."""
+    return f"{arm.label}, κ = {network.noise:g}" if network.noise else arm.label
+
+
+def drift_text(evidence: Evidence, network: Network, what: str) -> str:
+    """Geometric mean of the drift over layers, starts and lags, with its interval over seeds."""
+    return ratio_text(means(evidence, "drift", "total", network, log=True, what=what))
+
+
+def steps_text(steps: list[float | None]) -> str:
+    """Every seed's steps."""
+    return ", ".join("never" if step is None else f"{step:,}" for step in steps)
+
+
+def mean_text(values: Values) -> str:
+    """Mean over seeds with its interval."""
+    known = [v for v in values if v is not None]
+    return t_interval(known).text(3) if known and len(known) == len(values) else "–"
+
+
+def answer(evidence: Evidence) -> str:
+    """What came out, in one sentence."""
+    u, shape, a = (
+        same_rate(evidence, "drift", column, what=what)
+        for what, column in (("u", "total"), ("u", "shape"), ("a", "total"))
+    )
+    gradient = same_rate(evidence, "gradient", "distance")
+    names = ", ".join(map(title, activations_of(evidence)))
+    text = (
+        f"{names}: at the same rate u moves {u} times as far with BN as without (its shape {shape}"
+        f"), a {a} times; the layers below change gradients {gradient} times as much"
+    )
+    drift, steps = controls(evidence)
+    if not drift:
+        return f"{text}."
+    return (
+        f"{text}. With noise behind BN that moves a {drift} times as far as without BN, training "
+        f"takes {steps} times the steps of the plain network to {100 * SHARE:g} % of its accuracy."
+    )
+
+
+def same_rate(evidence: Evidence, table: str, column: str, **values: object) -> str:
+    """BN's ratio to the plain network at the plain one's best rate, for each activation."""
+    networks = (compared(evidence, name, "same") for name in activations_of(evidence))
+    return listed(log_ratios(evidence, table, column, pair, **values) for pair in networks)
+
+
+def controls(evidence: Evidence) -> tuple[str, str]:
+    """What noise does: drift of a and steps, relative to the plain network, for each activation."""
+    found = [(control(evidence, name), name) for name in activations_of(evidence)]
+    pairs = [
+        (noisy, at_best_rate(evidence, Network(name))) for noisy, name in found if noisy is not None
+    ]
+    drifts = (log_ratios(evidence, "drift", "total", pair, what="a") for pair in pairs)
+    return listed(drifts), listed(log_steps_of(evidence, pair, SHARE) for pair in pairs)
+
+
+def listed(each: Iterable[Values]) -> str:
+    """Geometric means over seeds, without their intervals."""
+    means_of = (mean(values) for values in each)
+    return ", ".join("–" if m is None else f"{math.exp(m):.2g}" for m in means_of)

@@ -1,0 +1,180 @@
+"""Figures of the claims on initialisation; each says in its title what to see."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bnrepro.evidence.evidence import Evidence, all_seeds, unique
+from bnrepro.evidence.statistics import t_interval
+from bnrepro.evidence.sweeps import accuracy
+from bnrepro.plots.bands import band
+from bnrepro.plots.curves import thousands
+from bnrepro.plots.style import RC, arm, on_data
+from experiments.initialization.metrics import (
+    ACTIVATIONS,
+    ARMS,
+    PLATEAU,
+    REACH,
+    activations,
+    by_std,
+    case_cost,
+    plateau_steps,
+)
+from experiments.initialization.tables import CASE_NAMES, answer, plateau_words, tables, width_range
+
+__all__ = ["FIGURES", "answer", "tables"]
+
+TICKS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000)  # steps on the plateau
+BAD = [case for case in CASE_NAMES if case != "normal"]
+# standard deviations of square layers of 100 units by the usual rules
+RULES = {"Glorot": (2 / 200) ** 0.5, "He": (2 / 100) ** 0.5}
+
+
+def range_figure(evidence: Evidence) -> Figure:
+    """Accuracy at the end against the initial standard deviation, a panel an activation."""
+    shown = activations(evidence)
+    with plt.rc_context(RC):
+        size = (6.2 * len(shown), 4.4)
+        figure, axes = plt.subplots(
+            1, len(shown), figsize=size, squeeze=False, sharey=True, layout="constrained"
+        )
+        for axis, activation in zip(axes[0], shown, strict=True):
+            std_panel(axis, evidence, activation)
+        axes[0][0].set_ylabel("test accuracy at the end; diverged: 0")
+        labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(*labels, loc="outside lower center", ncols=4, fontsize=8)
+        title = f"Initial weights that reach {REACH:.0%} of the plain network's best accuracy"
+        figure.suptitle(on_data(f"{title}:\n{words(evidence)}", evidence.data), fontsize=11)
+    return figure
+
+
+def words(evidence: Evidence) -> str:
+    """The widths of the ranges at the plain network's best rate, for the title."""
+    parts = [
+        f"{ACTIVATIONS[a]} {width_range(evidence, 'bn', a)} decades with BN, "
+        f"{width_range(evidence, 'baseline', a)} without"
+        for a in activations(evidence)
+    ]
+    return "; ".join(parts)
+
+
+def std_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
+    """Every seed at the plain network's best rate; thin: at the best rate for each value."""
+    for name in ARMS:
+        each = {
+            rates: [by_std(evidence, name, activation, s, rates) for s in all_seeds(evidence)]
+            for rates in ("plain", "own")
+        }
+        stds = [row["init_std"] for row in each["plain"][0]]
+        heights = {
+            k: [[accuracy(r) for r in at] for at in zip(*v, strict=True)] for k, v in each.items()
+        }
+        band(axis, stds, heights["plain"], arm(name), interval=False)
+        means = [t_interval(at).mean for at in heights["own"]]
+        label = f"{arm(name).label}, best rate for each value"
+        axis.plot(stds, means, color=arm(name).colour, linewidth=0.9, marker=".", label=label)
+    for rule, std in RULES.items():
+        axis.axvline(std, color="#888888", linewidth=0.8, linestyle=(0, (2, 2)))
+        side: dict[str, Any] = {"ha": "right" if rule == "Glorot" else "left", "fontsize": 8}
+        axis.annotate(f" {rule} ", (std, 1.0), color="#555555", va="bottom", **side)
+    axis.set_xscale("log")
+    axis.set_ylim(0, 1.05)
+    axis.set_xlabel("initial standard deviation")
+    axis.set_title(f"{ACTIVATIONS[activation]}, at the plain network's best rate", pad=14)
+
+
+def cases_figure(evidence: Evidence) -> Figure:
+    """What each bad start costs in accuracy, a panel an activation."""
+    shown = activations(evidence)
+    with plt.rc_context(RC):
+        size = (5.6 * len(shown), 3.6)
+        figure, axes = plt.subplots(
+            1, len(shown), figsize=size, squeeze=False, sharey=True, layout="constrained"
+        )
+        for axis, activation in zip(axes[0], shown, strict=True):
+            for shift, name in zip((-0.13, 0.13), ARMS, strict=True):
+                cost_bars(axis, evidence, activation, name, shift)
+            axis.axvline(0, color="black", linewidth=0.7)
+            axis.set_title(ACTIVATIONS[activation])
+            axis.set_xlabel("test accuracy lost, percentage points")
+        axes[0][0].set_yticks(range(len(BAD)), [CASE_NAMES[case] for case in BAD])
+        axes[0][0].invert_yaxis()
+        axes[0][-1].legend(fontsize=8)
+        title = "What a bad start costs, each network at its best rate for that start"
+        figure.suptitle(on_data(title, evidence.data))
+    return figure
+
+
+def cost_bars(axis: Axes, evidence: Evidence, activation: str, name: str, shift: float) -> None:
+    """A bar a bad start for one arm: the mean cost, and every seed's as a point."""
+    look = arm(name)
+    for place, case in enumerate(BAD):
+        claim = {"activation": activation, "case": case}
+        cost = [100 * case_cost(evidence, name, claim, seed) for seed in all_seeds(evidence)]
+        label = None if place else look.label
+        height = place + shift
+        axis.barh(height, t_interval(cost).mean, 0.24, alpha=0.45, color=look.colour, label=label)
+        axis.plot(cost, [height] * len(cost), ".", color=look.colour)
+
+
+def plateau_figure(evidence: Evidence) -> Figure:
+    """Accuracy over steps from several standard deviations, and the steps on the plateau."""
+    stds = sorted(unique(evidence.plateau, "init_std"))
+    with plt.rc_context(RC):
+        figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+        for name in ARMS:
+            for alpha, std in zip((1, 0.75, 0.5, 0.3), stds, strict=False):
+                curve_line(axes[0], evidence, name, std, alpha)
+            plateau_line(axes[1], evidence, name)
+        axes[0].set_xlim(left=0)
+        axes[0].xaxis.set_major_formatter(thousands())
+        axes[0].set_xlabel("training step")
+        axes[0].set_ylabel("test accuracy, mean of the seeds")
+        axes[0].set_title(f"pale: larger initial weights ({stds[0]:g} to {stds[-1]:g})")
+        axes[0].legend(*first_labels(axes[0]), fontsize=8)
+        axes[1].set_xscale("log")
+        axes[1].set_yscale("log")
+        axes[1].set_yticks(TICKS, [f"{step:,}" for step in TICKS])
+        axes[1].minorticks_off()
+        axes[1].set_xticks(stds, [f"{std:g}" for std in stds])
+        axes[1].set_xlabel("initial standard deviation")
+        axes[1].set_ylabel(f"steps to {PLATEAU:.0%} accuracy; ▲ not in the budget")
+        axes[1].legend(fontsize=8)
+        title = f"Small initial weights (sigmoid), {plateau_words(evidence)}"
+        figure.suptitle(on_data(title, evidence.data))
+    return figure
+
+
+def plateau_line(axis: Axes, evidence: Evidence, name: str) -> None:
+    """Steps on the plateau against the standard deviation; a triangle where the budget ends."""
+    stds = sorted(unique(evidence.plateau, "init_std"))
+    steps = [[plateau_steps(evidence, name, std, s) for s in all_seeds(evidence)] for std in stds]
+    whole = [[] if None in each else each for each in steps]  # a mean of the rest means nothing
+    band(axis, stds, whole, arm(name), interval=False)
+    budget = max(row["step"] for row in evidence.plateau)
+    for std, each in zip(stds, steps, strict=True):
+        if None in each:
+            known = [step for step in each if step is not None]
+            axis.plot([std] * len(known), known, "o", color=arm(name).colour, ms=2.6)
+            axis.plot(std, budget, "^", color=arm(name).colour)
+
+
+def curve_line(axis: Axes, evidence: Evidence, name: str, std: float, alpha: float) -> None:
+    """The mean accuracy over steps of an arm from one standard deviation."""
+    rows = evidence.where("plateau", arm=name, init_std=std)
+    steps = unique(rows, "step")
+    means = [t_interval([accuracy(r) for r in rows if r["step"] == s]).mean for s in steps]
+    look = arm(name)
+    axis.plot(steps, means, color=look.colour, linestyle=look.dash, alpha=alpha, label=look.label)
+
+
+def first_labels(axis: Axes) -> tuple[list[Any], list[str]]:
+    """Legend entries, one for each label."""
+    handles, labels = axis.get_legend_handles_labels()
+    first = dict(zip(reversed(labels), reversed(handles), strict=True))
+    return list(first.values()), list(first)
+
+
+FIGURES = {"range": range_figure, "bad-starts": cases_figure, "plateau": plateau_figure}

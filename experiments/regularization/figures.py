@@ -1,0 +1,142 @@
+"""The figures of Section 3.4's experiment; each says in its title what to see."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.statistics import Values, t_interval
+from bnrepro.evidence.sweeps import accuracy, last
+from bnrepro.evidence.tables import Row
+from bnrepro.plots.bands import band
+from bnrepro.plots.curves import plain_numbers
+from bnrepro.plots.style import ARMS, RC, on_data
+from experiments.regularization.metrics import (
+    best_value,
+    by_seed,
+    gap,
+    group_rows,
+    groups,
+    mean,
+    networks,
+)
+from experiments.regularization.tables import LOOKS, answer, images_of, tables
+
+__all__ = ["FIGURES", "answer", "tables"]
+
+MARKERS = {"baseline": "^", "bn": "o", "bn_tuned": "s"}
+DEEPEST = 15  # points of accuracy below the best that a panel shows
+Choose = Callable[[str, int], list[Row]]  # the rows of an arm on so many images
+
+
+def dropout_figure(evidence: Evidence) -> Figure:
+    """Test accuracy against the Dropout rate, without L2."""
+
+    def choose(arm: str, images: int) -> list[Row]:
+        return networks(evidence, arm, images, weight_decay=0)
+
+    return image_panels(evidence, "dropout", choose, "Dropout rate", "Best Dropout rates (★)")
+
+
+def l2_figure(evidence: Evidence) -> Figure:
+    """Test accuracy against L2, without Dropout."""
+
+    def choose(arm: str, images: int) -> list[Row]:
+        return networks(evidence, arm, images, dropout=0)
+
+    return image_panels(evidence, "weight_decay", choose, "L2", "Best L2 without Dropout (★)")
+
+
+def image_panels(evidence: Evidence, key: str, choose: Choose, label: str, title: str) -> Figure:
+    """Test accuracy against the values of a key, a panel a training set; the best in the title."""
+    shown = images_of(evidence)
+    each = {n: {arm: choose(arm, n) for arm in LOOKS} for n in shown}
+    values = sorted(unique(each[shown[0]]["baseline"], key))
+    best = {
+        arm: ", ".join(f"{best_value(each[n][arm], key):g}" for n in shown)
+        for arm in ("bn_tuned", "baseline")
+    }
+    with plt.rc_context(RC):
+        size = (4.6 * len(shown), 4.3)
+        figure, axes = plt.subplots(
+            1, len(shown), figsize=size, squeeze=False, layout="constrained"
+        )
+        for axis, images in zip(axes[0], shown, strict=True):
+            _panel(axis, key, values, each[images])
+            axis.set(title=f"{images:,} training images", xlabel=label)
+        axes[0, 0].set_ylabel("test accuracy at the end, %")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        text = f"{title}: {best['bn_tuned']} with BN at its best rate, {best['baseline']} without"
+        figure.suptitle(on_data(text, evidence.data))
+    return figure
+
+
+def _panel(axis: Axes, key: str, values: Sequence[float], rows: Mapping[str, list[Row]]) -> None:
+    """Each arm's accuracy at every value, evenly spaced, with a star at the best."""
+    for arm, look in LOOKS.items():
+        each = [percent(by_seed([r for r in rows[arm] if r[key] == v], accuracy)) for v in values]
+        band(axis, range(len(values)), each, look, MARKERS[arm])
+        best = values.index(best_value(rows[arm], key))
+        known = [v for v in each[best] if v is not None]
+        if known:
+            axis.plot(best, t_interval(known).mean, "*", color=look.colour, ms=14)
+    axis.set_xticks(range(len(values)), [f"{value:g}" for value in values])
+    shown = [
+        100 * row["test_accuracy"] for each in rows.values() for row in each if row["test_accuracy"]
+    ]
+    axis.set_ylim(max(min(shown), max(shown) - DEEPEST) - 1, max(shown) + 1)  # intervals may go on
+
+
+def percent(values: Values) -> Values:
+    """Shares as per cent."""
+    return [None if v is None else 100 * v for v in values]
+
+
+def _groups_title(evidence: Evidence) -> str:
+    sizes = groups(evidence)
+    ends = (sizes[0], sizes[-2])
+    noise = [mean(group_rows(evidence, m), lambda row: row["noise"]) for m in ends]
+    gaps = [100 * mean(group_rows(evidence, m), gap) for m in (sizes[0], sizes[-1])]
+    return (
+        f"From m = {ends[0]} to {ends[1]} the noise falls from {noise[0]:.2f} to {noise[1]:.2f};\n"
+        f"the gap is {gaps[0]:.1f} points at m = {ends[0]}, {gaps[1]:.1f} without noise"
+    )
+
+
+def groups_figure(evidence: Evidence) -> Figure:
+    """Noise and the gap against m, where an update takes all images."""
+    sizes = groups(evidence)
+    with plt.rc_context(RC):
+        figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.3), layout="constrained")
+        noise = [[row["noise"] for row in group_rows(evidence, m)] for m in sizes[:-1]]
+        band(axes[0], sizes[:-1], noise, ARMS["bn"])
+        axes[0].set(yscale="log", title="noise", ylabel="std of a logit over batch-mates / images")
+        plain_numbers(axes[0].yaxis)
+        gaps = [percent(by_seed(group_rows(evidence, m), gap)) for m in sizes]
+        band(axes[1], sizes, gaps, ARMS["bn"])
+        _plain_line(axes[1], percent(by_seed(last(evidence.plain), gap)))
+        axes[1].set(title="gap", ylabel="training minus test accuracy, points")
+        for axis in axes:
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(sizes, [str(m) for m in sizes[:-1]] + [f"{sizes[-1]}\nall"])
+            axis.set_xlabel("m, examples normalised together")
+        axes[1].legend()
+        figure.suptitle(on_data(_groups_title(evidence), evidence.data))
+    return figure
+
+
+def _plain_line(axis: Axes, values: Values) -> None:
+    """The plain network, which has no m: its mean and interval across the panel."""
+    known = [v for v in values if v is not None]
+    if known:
+        interval = t_interval(known)
+        label, colour, dash = ARMS["baseline"]
+        axis.axhline(interval.mean, color=colour, linestyle=dash, label=label)
+        if interval.low is not None and interval.high is not None:
+            axis.axhspan(interval.low, interval.high, color=colour, alpha=0.13, linewidth=0)
+
+
+FIGURES = {"dropout": dropout_figure, "groups": groups_figure, "l2": l2_figure}

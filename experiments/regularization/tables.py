@@ -1,0 +1,123 @@
+"""The tables of Section 3.4's experiment: Dropout × L2 × BN, and BN in groups of m."""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+
+from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.statistics import Values, t_interval
+from bnrepro.evidence.sweeps import accuracy, last
+from bnrepro.evidence.tables import Row
+from bnrepro.experiment import Table
+from bnrepro.plots.style import ARMS, Arm
+from experiments.regularization.metrics import (
+    best_dropout,
+    by_seed,
+    gain_without_dropout,
+    gap,
+    group_rows,
+    groups,
+    mean,
+    overfitted,
+)
+
+LOOKS = {  # of the arms
+    "baseline": ARMS["baseline"],
+    "bn": Arm("with BN, same rate", *ARMS["bn"][1:]),
+    "bn_tuned": Arm("with BN, its best rate", *ARMS["bn_tuned"][1:]),
+}
+
+
+def images_of(evidence: Evidence) -> list[int]:
+    """The sizes of the training sets, in order."""
+    return sorted(unique(overfitted(evidence), "train_images"))
+
+
+def rates_of(evidence: Evidence) -> list[float]:
+    """The Dropout rates, in order."""
+    return sorted(unique(overfitted(evidence), "dropout"))
+
+
+def decays_of(evidence: Evidence) -> list[float]:
+    """The strengths of L2, in order."""
+    return sorted(unique(overfitted(evidence), "weight_decay"))
+
+
+def tables(evidence: Evidence) -> list[Table]:
+    """Last and best test accuracy and the gap over Dropout and L2; groups of m."""
+    return [
+        grid_table(evidence, "last test accuracy, %", last_accuracies),
+        grid_table(evidence, "best test accuracy, %", best_accuracies),
+        grid_table(evidence, "gap, percentage points", lambda rows: by_seed(last(rows), gap)),
+        group_table(evidence),
+    ]
+
+
+def test_accuracy(row: Row) -> float | None:
+    """Test accuracy; None for a network that diverged."""
+    return row["test_accuracy"]
+
+
+def last_accuracies(rows: Sequence[Row]) -> Values:
+    """The test accuracy of each seed's network at the end."""
+    return by_seed(last(rows), test_accuracy)
+
+
+def best_accuracies(rows: Sequence[Row]) -> Values:
+    """The highest test accuracy that each seed's network ever had."""
+    each = [[accuracy(r) for r in rows if r["seed"] == s] for s in unique(rows, "seed")]
+    return [max(values) for values in each]
+
+
+def grid_table(
+    evidence: Evidence, name: str, value: Callable[[Sequence[Row]], Values]
+) -> list[list[str]]:
+    """A row a training set, arm and L2, a column a Dropout rate."""
+    rates, found = rates_of(evidence), overfitted(evidence)
+    rows = [[name, "L2", *(f"Dropout {rate:g}" for rate in rates)]]
+    for images, arm, decay in product(images_of(evidence), LOOKS, decays_of(evidence)):
+        key = (images, arm, decay)
+        chosen = [r for r in found if (r["train_images"], r["arm"], r["weight_decay"]) == key]
+        each = ([r for r in chosen if r["dropout"] == rate] for rate in rates)
+        cells = [percent_text(value(cell)) if cell else "–" for cell in each]
+        rows.append([f"{images:,} images, {LOOKS[arm].label}", f"{decay:g}", *cells])
+    return rows
+
+
+def percent_text(values: Values) -> str:
+    """Mean over seeds with its interval, in per cent; how many diverged, where some did."""
+    known = [100 * v for v in values if v is not None]
+    if len(known) < len(values):
+        return f"{len(values) - len(known)} of {len(values)} diverged"
+    return t_interval(known).text(2)
+
+
+def group_table(evidence: Evidence) -> list[list[str]]:
+    """Networks whose update takes all images: BN in groups of m, and none."""
+    rows = [["an update takes all images", "noise of a logit", "gap, points", "test accuracy, %"]]
+    named = [(f"BN in groups of {m}", group_rows(evidence, m)) for m in groups(evidence)]
+    for name, found in [*named, (ARMS["baseline"].label, last(evidence.plain))]:
+        noise = [row.get("noise") for row in found]
+        known = [v for v in noise if v is not None]
+        text = t_interval(known).text(3) if known else "–"
+        values = (percent_text(by_seed(found, value)) for value in (gap, test_accuracy))
+        rows.append([name, text, *values])
+    return rows
+
+
+def answer(evidence: Evidence) -> str:
+    """What came out, in one sentence."""
+    texts = []
+    for images in images_of(evidence):
+        claim = {"arm": "bn_tuned", "against": "baseline", "images": images}
+        bn, plain = (best_dropout(evidence, arm, images) for arm in ("bn_tuned", "baseline"))
+        gain = percent_text(gain_without_dropout(evidence, claim))
+        texts.append(f"{images:,}: {bn:g} with BN, {plain:g} without, {gain}")
+    smallest, whole = groups(evidence)[0], groups(evidence)[-1]
+    gaps = [100 * mean(group_rows(evidence, m), gap) for m in (smallest, whole)]
+    noise = mean(group_rows(evidence, smallest), lambda row: row["noise"])
+    return (
+        "Best Dropout rate, and points of test accuracy by which BN without Dropout is above the "
+        f"plain network with its best, by images: {'; '.join(texts)}. In groups of {smallest} a "
+        f"logit varies by {noise:.2f} of its spread with its batch-mates and the gap is "
+        f"{gaps[0]:.1f} points; without that noise (m = {whole}) it is {gaps[1]:.1f}."
+    )

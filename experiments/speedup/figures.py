@@ -1,0 +1,185 @@
+"""The map of Section 4.2: S over rates and regimes, what trains, and the split of the speed-up."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bnrepro.evidence.evidence import Evidence, all_seeds, unique
+from bnrepro.evidence.statistics import Above, t_interval
+from bnrepro.experiment import Table
+from bnrepro.plots.style import RC, arm
+from experiments.speedup.metrics import (
+    best_place,
+    budgets,
+    ended,
+    log_speedup,
+    places,
+    plain_cells,
+    trains,
+)
+
+COLOURS = ("#00335c", "#3f97d1", "#8a8a8a", "#5b8c2a", "#b23a00")
+PAPER = 14  # times fewer steps, Figure 3
+
+
+def opponents(evidence: Evidence) -> dict[str, str]:
+    """Each regime with plain cells, and the regime whose cells with BN they are compared with."""
+    result = {}
+    for regime in unique(evidence.cells, "regime"):
+        if ended(evidence, regime, "plain"):
+            replicas = ended(evidence, regime, "plain")[0]["replicas"]
+            rows = evidence.where("cells", arm="bn", replicas=replicas)
+            result[regime] = regime if ended(evidence, regime, "bn") else rows[0]["regime"]
+    return result
+
+
+def map_figure(evidence: Evidence) -> Figure:
+    """S against the plain network's rate, each seed a point, the median of each regime a line."""
+    with plt.rc_context(RC):
+        figure, axis = plt.subplots(figsize=(9, 5.2), layout="constrained")
+        shown = [r for r in opponents(evidence) if ended(evidence, r, "bn")]
+        for regime, colour in zip(shown, COLOURS, strict=False):
+            _map_line(axis, evidence, regime, colour)
+        axis.axhline(PAPER, color="black", linewidth=0.8, linestyle=(0, (2, 3)))
+        axis.annotate("the paper's 14", (0.005, PAPER), xycoords=("axes fraction", "data"),
+                      va="bottom", fontsize=8)  # fmt: skip
+        axis.axhline(1, color="#bbbbbb", linewidth=3, zorder=0)
+        axis.set(xscale="log", yscale="log", xlabel="learning rate of the plain network",
+                 ylabel="S: times fewer steps with BN at its best rate")  # fmt: skip
+        ticks = [1, 2, 4, 8, 16]
+        axis.set_yticks(ticks, [str(t) for t in ticks])
+        axis.minorticks_off()
+        axis.legend(fontsize=9)
+        axis.set_title(
+            "Times fewer steps with BN, by the plain network's rate and regime (▲: at least)"
+        )
+    return figure
+
+
+def _map_line(axis: Axes, evidence: Evidence, regime: str, colour: str) -> None:
+    means = []
+    for place in places(evidence, regime, "plain"):
+        cells = [c for c in plain_cells(evidence, regime, place) if c["outcome"] == "trained"]
+        values = [(c["rate"], log_speedup(evidence, c, regime)) for c in cells]
+        for x, value in values:
+            if value is not None:
+                mark = "^" if isinstance(value, Above) else "o"
+                axis.plot(x, math.exp(value), mark, color=colour, ms=4, alpha=0.6)
+        known = [v for _, v in values if v is not None]
+        if known:
+            means.append((cells[0]["rate"], math.exp(statistics.median(known))))
+    if means:
+        axis.plot(*zip(*means, strict=True), "-", color=colour, label=regime)
+
+
+def rates_figure(evidence: Evidence) -> Figure:
+    """Last accuracy against the rate, a panel a number of replicas, both arms."""
+    regimes = [r for r, other in opponents(evidence).items() if r == other and _is_he(evidence, r)]
+    with plt.rc_context(RC):
+        figure, axes = plt.subplots(
+            1, len(regimes), figsize=(4.3 * len(regimes), 4), sharey=True, squeeze=False,
+            layout="constrained",
+        )  # fmt: skip
+        for axis, regime in zip(axes[0], regimes, strict=True):
+            for name, key in (("baseline", "plain"), ("bn", "bn")):
+                _rate_line(axis, evidence, regime, key, name)
+            axis.set(xscale="log", xlabel="learning rate", title=regime, ylim=(0, 100))
+        axes[0, 0].set_ylabel("last test accuracy, %")
+        axes[0, -1].legend(loc="upper right", fontsize=9)
+        figure.suptitle(
+            "Rates at which the networks train: replicas narrow the plain network's range"
+        )
+    return figure
+
+
+def _is_he(evidence: Evidence, regime: str) -> bool:
+    return ended(evidence, regime, "plain")[0]["init"] == "he"
+
+
+def _rate_line(axis: Axes, evidence: Evidence, regime: str, key: str, name: str) -> None:
+    look, steps = arm(name), budgets(evidence, regime, key)
+    (total,) = budgets(evidence, regime, "plain")
+    budget = max(b for b in steps if key == "plain" or b <= total / 2)
+    points = []
+    for place in places(evidence, regime, key):
+        rows = ended(evidence, regime, key, place=place, budget=budget)
+        values = [100 * (row["accuracy"] or 0.0) for row in rows]
+        axis.plot([rows[0]["rate"]] * len(values), values, "o", color=look.colour, ms=3, alpha=0.6)
+        points.append((rows[0]["rate"], sum(values) / len(values)))
+    label = f"{look.label}, {budget:,} steps"
+    axis.plot(*zip(*points, strict=True), color=look.colour, linestyle=look.dash, label=label)
+
+
+FIGURES = {"rates": rates_figure, "map": map_figure}
+
+
+def tables(evidence: Evidence) -> list[Table]:
+    """A row a regime, and a row a plain cell."""
+    return [regime_table(evidence), cell_table(evidence)]
+
+
+def regime_table(evidence: Evidence) -> list[list[str]]:
+    """The highest rates at which every seed trains, and the best accuracies with S."""
+    header = ["regime", "highest rate that trains, plain", "with BN", "best plain accuracy, %",
+              "steps", "S, BN at its best rate"]  # fmt: skip
+    rows = [header]
+    for regime, other in opponents(evidence).items():
+        (total,) = budgets(evidence, regime, "plain")
+        place = best_place(evidence, regime, "plain", total)
+        cells = plain_cells(evidence, regime, place)
+        accuracy = t_interval([100 * (c["accuracy"] or 0.0) for c in cells]).text(1)
+        tops = [highest(evidence, regime, "plain"), highest(evidence, other, "bn")]
+        rows.append([regime, *tops, accuracy, f"{total:,}", speed_text(evidence, cells, other)])
+    return rows
+
+
+def highest(evidence: Evidence, regime: str, arm_key: str) -> str:
+    """The highest rate at which every seed trains."""
+    kept = [k for k in places(evidence, regime, arm_key) if trains(evidence, regime, arm_key, k)]
+    return f"{ended(evidence, regime, arm_key, place=kept[-1])[0]['rate']:g}" if kept else "none"
+
+
+def speed_text(evidence: Evidence, cells: Sequence[dict], other: str) -> str:
+    """S of every seed that trained, with its bound."""
+    texts = []
+    for cell in cells:
+        value = log_speedup(evidence, cell, other)
+        if cell["outcome"] != "trained":
+            texts.append(cell["outcome"])
+        elif value is None:
+            texts.append("BN never as accurate")
+        else:
+            sign = "> " if isinstance(value, Above) else ""
+            texts.append(f"{sign}{math.exp(value):.1f}")
+    return ", ".join(texts)
+
+
+def cell_table(evidence: Evidence) -> list[list[str]]:
+    """Every plain cell: its accuracy by seed, and S."""
+    rows = [["regime: rate", "last accuracy by seed, %", "S by seed, BN at its best rate"]]
+    for regime, other in opponents(evidence).items():
+        for place in places(evidence, regime, "plain"):
+            cells = plain_cells(evidence, regime, place)
+            each = [f"{100 * c['accuracy']:.1f}" if c["accuracy"] else c["outcome"] for c in cells]
+            speed = speed_text(evidence, cells, other)
+            rows.append([f"{regime}: {cells[0]['rate']:g}", ", ".join(each), speed])
+    return rows
+
+
+def answer(evidence: Evidence) -> str:
+    """What came out, in one sentence."""
+    parts = []
+    for regime, other in opponents(evidence).items():
+        if regime == other and _is_he(evidence, regime):
+            (total,) = budgets(evidence, regime, "plain")
+            place = best_place(evidence, regime, "plain", total)
+            cells = plain_cells(evidence, regime, place)
+            parts.append(f"{regime}: {speed_text(evidence, cells, other)}")
+    return (
+        f"Times fewer steps with BN, both arms at their best rates, by seed "
+        f"({len(all_seeds(evidence))} seeds): {'; '.join(parts)}."
+    )
