@@ -163,8 +163,8 @@ def test_the_library_names_no_experiment():
 
 
 def test_scripts_name_no_experiment_but_those_they_are_about():
-    """`bench` and `plan` measure the trainers of Section 4; every other script serves all."""
-    about = {"bench", "bench_data", "bench_inception", "plan"}
+    """`bench`, `plan` and `storm` are about some trainers; every other script serves all."""
+    about = {"bench", "bench_data", "bench_inception", "plan", "storm"}
     quoted = {stem: f'"{stem}"' for stem in stems()}
     for path in sources("scripts"):
         if path.stem not in about:

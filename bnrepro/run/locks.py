@@ -36,25 +36,29 @@ def locked(folders: Sequence[Path], force: bool = False) -> Iterator[None]:
 
 def _lock(path: Path, stack: contextlib.ExitStack) -> None:
     """Take a lock and note who has it."""
-    try:
-        with writing(path):
+    with writing(path):
+        try:
             stack.enter_context(FileLock(path, timeout=0))
-    except Timeout:
-        pid, host, *_ = [*(read_bytes(path) or b"").decode(errors="replace").split(), "?", "?"]
-        raise UserError(
-            f"{path.parent}: another process is working on this run (pid {pid} on {host}); wait "
-            "for it to end, or end it"
-        ) from None
+        except Timeout:
+            raise UserError(
+                f"{path.parent}: another process is working on this run ({_holder(path)}); wait "
+                "for it to end, or end it"
+            ) from None
     with contextlib.suppress(OSError):  # a full disk: the lock holds without the note
         path.write_text(f"{os.getpid()}\n{platform.node()}\n", encoding="utf-8")
 
 
+def _holder(path: Path) -> str:
+    note = (read_bytes(path) or b"").decode(errors="replace").split()
+    return "pid {} on {}".format(*note) if len(note) == 2 else "pid unknown"
+
+
 def make_way(paths: Iterable[Path], force: bool) -> None:
     """Raise a UserError for a folder where a run writes a file; `force` removes it."""
-    for path in [p for q in paths for p in (q, q.with_name(f"{q.name}.part")) if p.is_dir()]:
+    both = [p for path in paths for p in (path, path.with_name(f"{path.name}.part"))]
+    for path in [p for p in both if p.is_dir() or (p.name == "lock" and p.is_symlink())]:
         if not force:
             raise UserError(
-                f"{path}: a folder where a run has a file; move it away, or remove it with "
-                "force=true"
+                f"{path}: no file, where a run has one; move it away, or remove it with force=true"
             )
         path.unlink() if path.is_symlink() else shutil.rmtree(path)

@@ -10,8 +10,8 @@ import signal
 import threading
 import time
 
-PARENT = os.getppid()  # when this module was imported, as early as can be
-LOOK, GRACE = 1.0, 10.0  # seconds between looks, and for an orphan to leave a summary
+LOOK, GRACE = 1.0, 5.0  # seconds between looks, and for an orphan to leave a summary
+_parent = os.getppid()  # as early as can be
 
 
 @functools.cache
@@ -26,8 +26,17 @@ def end_with_parent() -> None:
         threading.Thread(target=_watch, daemon=True).start()
 
 
+def _remember_parent() -> None:
+    global _parent
+    _parent = os.getppid()
+    end_with_parent.cache_clear()
+
+
+os.register_at_fork(after_in_child=_remember_parent)
+
+
 def _watch() -> None:
-    while os.getppid() == PARENT:
+    while os.getppid() == _parent:
         time.sleep(LOOK)
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     time.sleep(GRACE)

@@ -208,12 +208,12 @@ def has_result(folder: Path, **needed: Any) -> bool:
     damaged. `needed` are keys of the summary, with their types."""
     try:
         summary = read_summary(folder, **needed)
+        if summary is None or summary["status"] not in FINISHED:
+            return False
+        return is_whole(folder, summary, "is left out: run its command again")
     except UserError as error:
         log.warning("%s", error)
         return False
-    if summary is None or summary["status"] not in FINISHED:
-        return False
-    return is_whole(folder, summary, "is left out: run its command again")
 
 
 def seed_folders(folder: Path) -> dict[int, Path]:

@@ -5,6 +5,7 @@ cells    a row a run: search (`variant`), round, value, seed, how it ended
 curves   accuracy over steps of every run
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bnrepro.evidence.tables import Row
 from bnrepro.run.record import Record, has_result, read_summary, seed_folders
 from experiments.inception_grid.metrics import chosen_speed, kind
 
+log = logging.getLogger(__name__)
 ORDER = ("rate", "fast", "multiplier")  # what is chosen later rests on what was chosen before
 PROVENANCE = ("commit", "dirty", "hardware", "data", "data_checksum")
 KEPT = (
@@ -50,8 +52,13 @@ def is_searched(folder: Path) -> bool:
     if not has_result(folder, rounds=dict, winner=dict, at_edge=bool):
         return False
     cells = _cells(folder, read_summary(folder) or {})
-    runs = [list(seed_folders(cell).values()) for cell in cells]
-    return all(runs) and all(has_result(run, **TRAINED) for each in runs for run in each)
+    for cell in cells:
+        runs = seed_folders(cell).values()
+        if not runs:
+            log.warning("%s: no run here, the search is left out: run its command again", cell)
+        if not (runs and all(has_result(run, **TRAINED) for run in runs)):
+            return False
+    return True
 
 
 def _cells(folder: Path, summary: Row) -> list[Path]:

@@ -22,7 +22,6 @@ from bnrepro.run.loop import (
     marking,
     record_training,
     resume,
-    stored,
     summarise,
 )
 from bnrepro.run.mirror import check, open_mirrors
@@ -46,11 +45,10 @@ def run(cfg: MnistConfig) -> None:
     runs = {s: folder / f"seed-{s}" for s in seed_list(cfg.seeds)}
     with locked(list(runs.values()), cfg.force):
         force = all(forced(cfg, run) for run in runs.values())
-        todo = [s for s, run in runs.items() if not is_finished(run, identity, force)]
+        todo = with_group(runs, [s for s in runs if not is_finished(runs[s], identity, force)])
         if len(todo) < len(runs):
             finished = len(runs) - len(todo)
             log.info("%s: %d of %d seeds finished before", folder, finished, len(runs))
-            todo = todo and with_group(cfg, data, runs, todo)
         if todo:
             slots = [Slot(s, cfg.optim.lr, cfg.model.init_std) for s in todo]
             trainer = SlotTrainer(cfg.model, cfg.optim, slots, data, device)
@@ -69,20 +67,16 @@ def recording_of(cfg: MnistConfig, data: Dataset, runs: Sequence[Path]) -> Recor
     )
 
 
-def with_group(
-    cfg: MnistConfig, data: Dataset, runs: Mapping[int, Path], unfinished: list[int]
-) -> list[int]:
-    """The unfinished seeds; all seeds that trained with them where only a summary is missing.
+def with_group(runs: Mapping[int, Path], unfinished: list[int]) -> list[int]:
+    """The unfinished seeds; all seeds of their group where its other records are finished.
 
-    A kill may fall between the summaries of a group. An unfinished seed alone would begin anew, and
-    its last digits would be others.
+    A kill may fall between the summaries of a group, or one record be damaged. An unfinished seed
+    alone would begin anew, and its last digits would be others.
     """
     groups = {seed: group_of(run) for seed, run in runs.items()}
-    group = groups[unfinished[0]]
-    if not set(unfinished) <= set(group) or any(groups.get(seed) != group for seed in group):
-        return unfinished
-    whole = stored(recording_of(cfg, data, [runs[seed] for seed in group]), force=False)
-    return group if whole else unfinished
+    group = next((g for g in groups.values() if set(unfinished) <= set(g)), unfinished)
+    agreed = all(groups.get(seed) in (group, []) for seed in group)
+    return group if unfinished and agreed else unfinished
 
 
 def group_of(run: Path) -> list[int]:

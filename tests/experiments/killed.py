@@ -31,6 +31,7 @@ main()
 """
 PATCHES = {
     "row": "Record.log = dying(Record.log)",
+    "summary": "Record.finish = dying(Record.finish)",
     "checkpoint": "torch.save = dying(torch.save)",
     "sync": "os.fsync = dying(os.fsync)",
 }
@@ -43,7 +44,7 @@ def undisturbed_run(experiment: str, arguments: Sequence[str]) -> None:
 
 
 def run_and_die(experiment: str, what: str, count: int, arguments: Sequence[str]) -> None:
-    """Run until the `count`th recorded row, saved checkpoint or synced file, then SIGKILL."""
+    """Run until the `count`th recorded row, summary, checkpoint or synced file, then SIGKILL."""
     program = KILLED.format(experiment=experiment, patch=PATCHES[what], count=count)
     command = [sys.executable, "-c", program, *arguments]
     died = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)

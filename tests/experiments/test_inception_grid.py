@@ -73,6 +73,18 @@ def test_a_search_records_what_each_round_trained(rate):
             assert json.loads(path.read_text())["final"]["test_accuracy_all"] == score
 
 
+def test_a_search_of_which_a_run_is_damaged_or_lost_is_left_out(rate, tmp_path, caplog):
+    shutil.copytree(rate, folder := tmp_path / "rate")
+    assert gather_searches({"rate": folder}).variants == ["rate"]
+    (path,) = (folder / "grid/0.01").rglob("metrics.jsonl")
+    path.write_bytes(path.read_bytes()[:-9])
+    assert gather_searches({"rate": folder}).variants == []
+    assert f"{path}: damaged" in caplog.text
+    shutil.rmtree(folder / "grid/0.01")
+    assert gather_searches({"rate": folder}).variants == []
+    assert f"{folder}/grid/0.01: no run here" in caplog.text
+
+
 def test_an_overridden_search_is_shown(rate, run):
     arguments = [*SMOKE, "variant=rate", f"results={rate.parents[2]}"]
     assert run(render.main, ["inception_grid", *arguments]) == 0

@@ -1,7 +1,6 @@
 """`experiments.mnist` end to end at scale=smoke: records, killing and resuming, bad input."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,11 @@ import pytest
 from bnrepro.config import variants
 from bnrepro.errors import UserError
 from bnrepro.plots.style import arm
-from bnrepro.run.record import Record, locked, read_rows
+from bnrepro.run.locks import locked
+from bnrepro.run.record import read_rows
 from experiments.mnist.__main__ import main
 from scripts import render
 from tests.drawing import call, drawn, evidence_of, legend, line, tables_of
-from tests.experiments.killed import rows_without_time, run_and_die, undisturbed_run
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
 
@@ -70,78 +69,6 @@ def test_divergence_is_a_result(run, tmp_path):
     assert summary["final"] is None
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    results = tmp_path_factory.mktemp("undisturbed")
-    undisturbed_run("mnist", [*SMOKE, "variant=bn", f"results={results}"])
-    return results / "mnist/smoke/bn"
-
-
-@pytest.mark.parametrize(
-    ("what", "count"), [("row", 1), ("row", 6), ("row", 11), ("checkpoint", 2), ("sync", 8)]
-)
-def test_a_killed_run_resumes_to_the_same_curve(what, count, undisturbed, run, tmp_path):
-    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
-    run_and_die("mnist", what, count, arguments)
-    assert run(main, arguments) == 0
-    for seed in (0, 1):
-        resumed = tmp_path / f"mnist/smoke/bn/seed-{seed}"
-        assert rows_without_time(resumed) == rows_without_time(undisturbed / f"seed-{seed}")
-
-
-def interrupt_at(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the next run end as if by Ctrl-C when it has recorded its `call`-th row."""
-    calls = []
-
-    def log(record, row, usual=Record.log):
-        usual(record, row)
-        calls.append(row)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Record, "log", log)
-
-
-def test_an_interrupt_says_so_and_can_be_resumed(run, tmp_path, monkeypatch, capsys):
-    interrupt_at(1, monkeypatch)
-    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
-    assert run(main, arguments) == 130
-    assert "run the same command again" in capsys.readouterr().err
-    path = tmp_path / "mnist/smoke/bn/seed-0/summary.json"
-    assert json.loads(path.read_text())["status"] == "interrupted"
-    monkeypatch.undo()
-    assert run(main, arguments) == 0
-    assert json.loads(path.read_text())["status"] == "ok"
-
-
-def test_a_forced_run_that_is_interrupted_does_not_end_with_the_old_checkpoint(
-    undisturbed, run, tmp_path, monkeypatch
-):
-    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
-    run(main, arguments)
-    with monkeypatch.context() as patch:
-        interrupt_at(3, patch)
-        assert run(main, [*arguments, "force=true"]) == 130
-    assert run(main, arguments) == 0
-    for seed in (0, 1):
-        resumed = tmp_path / f"mnist/smoke/bn/seed-{seed}"
-        assert rows_without_time(resumed) == rows_without_time(undisturbed / f"seed-{seed}")
-
-
-def test_a_seed_that_began_anew_elsewhere_does_not_resume_with_its_old_group(
-    undisturbed, run, tmp_path, monkeypatch
-):
-    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
-    for seeds, rows in ((2, 10), (1, 1)):  # the pair has a checkpoint at 20, seed 0 a row at 5
-        with monkeypatch.context() as patch:
-            interrupt_at(rows, patch)
-            assert run(main, [*arguments, f"seeds={seeds}"]) == 130
-    assert run(main, arguments) == 0
-    for seed in (0, 1):
-        resumed = tmp_path / f"mnist/smoke/bn/seed-{seed}"
-        assert rows_without_time(resumed) == rows_without_time(undisturbed / f"seed-{seed}")
-
-
 def test_arms_and_rates_in_one_command(run, tmp_path):
     sweep = ["-m", "variant=baseline,bn", "optim.lr=0.5,1.0", "seeds=[7]"]
     assert run(main, [*sweep, *SMOKE, f"results={tmp_path}"]) == 0
@@ -185,25 +112,6 @@ def test_a_second_process_on_the_same_run(run, tmp_path, capsys):
     with locked([folder]):
         expect_error(run, [*SMOKE, f"results={tmp_path}"], capsys, "another process", "seed-1")
     assert run(main, [*SMOKE, f"results={tmp_path}"]) == 0
-
-
-def test_a_disk_that_fills_up_keeps_what_was_recorded(run, tmp_path, monkeypatch, capsys):
-    folder = tmp_path / "mnist/smoke/bn"
-
-    def full_at_the_checkpoint(_):
-        if list(folder.glob("checkpoint-*")):
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full_at_the_checkpoint)
-    arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
-    expect_error(run, arguments, capsys, "No space left", "checkpoint", "same command again")
-    assert [r["step"] for r in read_rows(folder / "seed-0/metrics.jsonl")] == [5, 10, 15, 20]
-    assert not list(folder.glob("checkpoint-*"))
-    monkeypatch.undo()
-    summary = folder / "seed-0/summary.json"
-    assert json.loads(summary.read_text())["status"] == "crashed"
-    assert run(main, arguments) == 0
-    assert json.loads(summary.read_text())["status"] == "ok"
 
 
 def test_the_record_of_another_config_is_not_overwritten(run, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """`experiments.mnist_grid` end to end at scale=smoke: rounds, the winner, resuming, heat maps."""
 
 import json
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -54,6 +55,23 @@ def test_the_first_round_has_every_cell_for_its_share_of_the_duration(grid):
     assert max(row["step"] for row in rows) == 20
 
 
+def test_a_round_that_trained_other_cells_or_is_damaged_is_trained_again(grid, run, tmp_path):
+    shutil.copytree(grid, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / PLACE
+    kept, other, damaged = (folder / name / "metrics.jsonl" for name in ROUNDS)
+    summary = summary_of(other.parent)
+    (other.parent / "summary.json").write_text(json.dumps({**summary, "slots": "other"}))
+    damaged.write_text("")
+    before = [path.stat().st_mtime_ns for path in (kept, other, damaged)]
+    evidence = evidence_of("mnist_grid", [*SMOKE, f"results={tmp_path}"])
+    assert "bn" not in evidence.variants
+    assert run(main, [*SMOKE, f"results={tmp_path}"]) == 0
+    after = [path.stat().st_mtime_ns for path in (kept, other, damaged)]
+    assert [a > b for a, b in zip(after, before, strict=True)] == [False, True, True]
+    for path in (kept, other, damaged):
+        assert rows_without_time(path.parent) == rows_without_time(grid / PLACE / path.parent.name)
+
+
 def test_a_cell_s_score_is_the_mean_of_its_seeds_last_accuracies(run, tmp_path):
     one_cell = ["grid.axes.lr=[0.5]", "grid.axes.init_std=[0.1,0.3]", "grid.max_extensions=0"]
     arguments = [*SMOKE, *one_cell, "seeds=[7,8]", f"results={tmp_path}"]
@@ -70,7 +88,7 @@ def test_a_cell_s_score_is_the_mean_of_its_seeds_last_accuracies(run, tmp_path):
 
 def test_a_slot_that_diverged_before_the_round_s_end_counts_nothing(tmp_path):
     record = Record(tmp_path)
-    record.begin(compose("mnist_grid", SMOKE), {}, 0)
+    record.begin(compose("mnist_grid", SMOKE), {})
     for step, seed in ((10, 7), (10, 8), (20, 8)):
         record.log(
             {"seed": seed, "lr": 1.0, "init_std": 0.1, "step": step, "test_accuracy": 0.5 + seed}

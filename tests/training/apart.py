@@ -1,9 +1,9 @@
-"""Two processes of one run that see different results folders."""
+"""Processes of one run that were given different commands: an override more, by their number."""
 
 import os
 import sys
 
-sys.argv.append(f"results={os.environ['APART']}/{os.environ['RANK']}")
+sys.argv.append(os.environ["APART"].split("|")[int(os.environ["RANK"])])
 
 from experiments.inception.__main__ import main  # noqa: E402
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,15 +101,40 @@ def test_a_killed_process_ends_all_and_the_run_resumes_bitwise(pair, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_processes_that_see_different_checkpoints_do_not_go_on(pair, tmp_path, monkeypatch):
-    monkeypatch.setenv("APART", str(tmp_path))
-    (source,) = pair.rglob("bn_x5_sigmoid-*")
-    shutil.copytree(source, tmp_path / "0/inception/smoke" / source.name)
-    for summary in tmp_path.rglob("summary.json"):
-        summary.unlink()
+def test_processes_that_see_different_disks_go_on_from_the_first_one_s_checkpoint(
+    pair, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("APART", f"results={tmp_path}/0|results={tmp_path}/1")
+    killed = launch("tests.training.dying_process", tmp_path / "0")
+    assert killed.returncode != 0
+    done = launch("tests.training.apart", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert rows(tmp_path) == rows(pair)
+    assert not (tmp_path / "1").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "what"),
+    [("optim.lr=0.01|optim.lr=0.02", "config"), ("seeds=[0]|seeds=[1]", "seeds")],
+)
+def test_processes_with_different_commands_do_not_train(overrides, what, tmp_path, monkeypatch):
+    monkeypatch.setenv("APART", overrides)
     done = launch("tests.training.apart", tmp_path)
     assert done.returncode != 0
-    assert "resume at different steps, 0 to 8" in done.stderr
+    assert f"the processes have different {what}: start them with the same command" in done.stderr
+    assert "Error:" not in done.stderr.replace("ChildFailedError:", "")
+    assert not list(tmp_path.rglob("metrics.jsonl"))
+
+
+def test_one_process_agrees_with_itself():
+    processes.agree(config="a", data="b")
+    assert processes.decided(lambda: 3) == 3
+    with pytest.raises(UserError, match="mine"):
+        processes.decided(fail)
+
+
+def fail():
+    raise UserError("mine")
 
 
 @pytest.mark.parametrize("mode", ["full", "shards", "fixed"])
