@@ -42,7 +42,7 @@ def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
             return record.folder
         done = 0 if cfg.force else cells_done(record, identity)
         meta = describe_run(device, data.identity(), seed_list(cfg.seeds))
-        record.begin(cfg, {**meta, "hash": identity}, done)
+        record.begin(cfg, {**meta, "hash": identity, "total": len(cells)}, done)
         start, cpu_start = time.perf_counter(), time.process_time()
         bar = Bar(str(record.folder), len(cells), done, "cell")
         with marking([record], identity), bar:

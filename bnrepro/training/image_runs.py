@@ -66,7 +66,7 @@ def record_run(
 ) -> None:
     """Train one network to the end of its budget or of its finite numbers, and record it."""
     meta = describe_run(trainer.device, data.identity(), [trainer.seed])
-    record.begin(cfg, meta, trainer.paper_step)
+    record.begin(cfg, {**meta, "total": total_steps(cfg)}, trainer.paper_step)
     probed = set(updates_of_grid(cfg, cfg.eval.probe_grid))
     (sink,) = open_mirrors(cfg, [trainer.seed], record.folder.parent.name)
     stops, every = updates_of_grid(cfg, cfg.eval.grid), in_updates(cfg, cfg.checkpoint_every)

@@ -57,10 +57,10 @@ def train(
     checkpoint = folder / f"checkpoint-seeds-{'-'.join(map(str, seeds))}.pt"
     records = [Record(folder / f"seed-{s}") for s in seeds]
     resume(trainer, checkpoint, identity, cfg.force, records, seeds)
-    meta = describe_run(trainer.device, data.identity(), seeds)
+    last = cfg.duration.in_steps(cfg.optim.batch, len(data.train_images))
+    meta = {**describe_run(trainer.device, data.identity(), seeds), "total": last}
     for record in records:
         record.begin(cfg, meta, trainer.step)
-    last = cfg.duration.in_steps(cfg.optim.batch, len(data.train_images))
     stops = steps_of_grid(cfg.eval.grid, last)
     probed = set(steps_of_grid(cfg.eval.probe_grid, last))
     probe_x = trainer.x[: cfg.eval.probe_examples]

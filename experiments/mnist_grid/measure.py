@@ -79,7 +79,8 @@ def train(
     checkpoint = record.folder / "checkpoint.pt"
     resume(trainer, checkpoint, identity, cfg.force)
     seeds = sorted({slot.seed for slot in trainer.slots})
-    record.begin(cfg, describe_run(trainer.device, data.identity(), seeds), trainer.step)
+    meta = {**describe_run(trainer.device, data.identity(), seeds), "total": stops[-1]}
+    record.begin(cfg, meta, trainer.step)
     records = [record] * len(trainer.slots)
     recording = Recording(records, stops, checkpoint, identity, cfg.checkpoint_every)
 
