@@ -1,7 +1,7 @@
 """Which columns of a table are axes, found from its rows: a sweep says so nowhere else.
 
-The keys of a table are a smallest set of columns that tells its rows apart as well as all columns
-with few values do. What remains of the numbers is measured.
+The keys of a table are a smallest set of columns in whose values any two rows differ that differ in
+any column of few values. The other columns of numbers are measured.
 """
 
 import math
@@ -19,26 +19,24 @@ NO_KEYS = ("cell", "unit", "outcome", *PROVENANCE)
 
 
 def find_keys(table: Columns) -> list[str]:
-    """The columns that tell rows apart, in the table's order."""
+    """The columns by which rows differ, in the table's order."""
     values = {k: _listed(c) for k, c in table.data.items() if k not in NO_KEYS}
-    kept = [k for k in values if 1 < len(set(values[k])) and _is_setting(k, values[k])]
-    most = _told_apart(values, kept)
+    kept = [k for k in values if len(set(values[k])) > 1 and _is_setting(k, values[k])]
+    most = _distinct(values, kept)
     for name in sorted(kept, key=lambda k: _removed_first(table, k, values)):
         others = [k for k in kept if k != name]
-        if _told_apart(values, others) == most:
+        if _distinct(values, others) == most:
             kept = others
     return kept
 
 
 def counters(table: Columns, keys: list[str]) -> list[str]:
-    """The columns that can stand for the training step on the x axis, `step` first."""
+    """The columns that can be the x axis in place of the training step, `step` first."""
     if "step" not in keys:
         return []
-    steps, found = table.data["step"], ["step"]
-    for name in COUNTERS[1:]:
-        if name in table.data and name not in keys and _rises(steps, table.data[name]):
-            found.append(name)
-    return found
+    others = [name for name in COUNTERS[1:] if name in table.data and name not in keys]
+    rising = [name for name in others if _rises(table.data["step"], table.data[name])]
+    return ["step", *rising]
 
 
 def measures(table: Columns, keys: list[str]) -> list[str]:
@@ -58,10 +56,8 @@ def _is_setting(name: str, values: list[Any]) -> bool:
     return name == "step" or isinstance(values[0], str) or len(set(values)) <= FEW
 
 
-def _removed_first(
-    table: Columns, name: str, values: dict[str, list[Any]]
-) -> tuple[int, int]:
-    """What is dropped first if rows stay apart: many fractions, then whole numbers, then words."""
+def _removed_first(table: Columns, name: str, values: dict[str, list[Any]]) -> tuple[int, int]:
+    """What is dropped first if rows still differ: many fractions, then whole numbers, then words."""
     if name in ("seed", "step"):
         return (3, 0)
     if not isinstance(table.data[name], array):
@@ -70,7 +66,7 @@ def _removed_first(
     return (int(whole), -len(set(values[name])))
 
 
-def _told_apart(values: dict[str, list[Any]], names: list[str]) -> int:
+def _distinct(values: dict[str, list[Any]], names: list[str]) -> int:
     return len(set(zip(*(values[name] for name in names), strict=True))) if names else 1
 
 

@@ -5,7 +5,7 @@ A column of numbers is an array of doubles, NaN where a row lacks it; a column o
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Column = array | list
@@ -13,22 +13,23 @@ NAN = float("nan")
 
 
 class Columns:
-    """Rows appended one by one, kept by column."""
+    """Rows, kept by column."""
 
     def __init__(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
         self.length = 0
         self.data: dict[str, Column] = {}
-        for row in rows:
-            self.append(row)
+        self.extend(list(rows))
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Add a row; a column that it brings is empty before it."""
-        for name, value in row.items():
-            if name not in self.data and value is not None:
-                self.data[name] = _empty(value, self.length)
+    def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows; a column that they bring is empty before them."""
+        for name in dict.fromkeys(name for row in rows for name in row):
+            if name not in self.data:
+                known = (row[name] for row in rows if row.get(name) is not None)
+                if (first := next(known, None)) is not None:
+                    self.data[name] = _empty(first, self.length)
         for name, column in self.data.items():
-            column.append(_fitting(column, row.get(name)))
-        self.length += 1
+            column.extend(_fitting(column, [row.get(name) for row in rows]))
+        self.length += len(rows)
 
     def numbers(self) -> list[str]:
         """The columns of numbers, in the order in which they came."""
@@ -49,17 +50,17 @@ def flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     result: dict[str, Any] = {}
     for key, value in row.items():
-        if key == "percentiles":
-            result |= _bands(value)
-        elif isinstance(value, Mapping) and key != "histogram":
-            result |= {f"{key}_{inner}": number for inner, number in value.items()}
-        elif isinstance(value, str | int | float) or value is None:
+        if value is None or isinstance(value, str | int | float):
             result[key] = value
+        elif key == "percentiles":
+            result |= _bands(value)
+        elif isinstance(value, dict) and key != "histogram":
+            result |= {f"{key}_{inner}": number for inner, number in value.items()}
     return result
 
 
 def _bands(percentiles: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    bands = {}
+    bands: dict[str, float] = {}
     for mode, layers in percentiles.items():
         for layer, units in layers.items():
             if units is not None:  # else not finite
@@ -75,8 +76,10 @@ def _empty(value: object, length: int) -> Column:
     return array("d", [NAN]) * length
 
 
-def _fitting(column: Column, value: Any) -> Any:
+def _fitting(column: Column, values: list[Any]) -> Column:
     if isinstance(column, list):
-        return "" if value is None else str(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else NAN
+        return ["" if value is None else str(value) for value in values]
+    try:
+        return array("d", values)
+    except TypeError:  # not all are numbers
+        return array("d", [v if isinstance(v, int | float) else NAN for v in values])

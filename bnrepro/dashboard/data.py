@@ -1,8 +1,8 @@
 """What a page shows: the sets of committed evidence and of the runs that are here.
 
 A set is one experiment at one scale from one of the two sources. It has runs, a line each, and
-tables. A table has chunks: the rows of one record, or of one curve of the evidence, as columns;
-what a chunk's rows have in common (arm, seed) stands beside them.
+tables. A table has chunks: the rows of one record, or of one curve of the evidence, as columns, and
+beside them what these rows have in common (arm, seed).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,12 +12,12 @@ from typing import Any
 
 from bnrepro.dashboard.axes import counters, find_keys, measures
 from bnrepro.dashboard.columns import Columns
-from bnrepro.dashboard.records import Record, find_records
+from bnrepro.dashboard.records import FollowedRecord, find_records
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence, read
 
-OF_CURVES = ("variant", "round", "value", "seed")  # what tells curves apart
-TOLD = ("runs", "criteria")  # tables of an evidence that are no measurements
+OF_CURVES = ("variant", "round", "value", "seed")  # by which curves differ
+NOT_DRAWN = ("runs", "criteria")  # tables of an evidence that are no measurements
 LAST = ("final_test_accuracy", "final_test_accuracy_all", "accuracy")
 SETTINGS = ("init", "batch")  # of a committed run
 
@@ -103,7 +103,7 @@ def _of_evidence(folder: Path) -> DataSet:
     for row in evidence.runs if not evidence.cells else ():
         found.settings[row["variant"]] = {k: row[k] for k in SETTINGS if row.get(k) is not None}
     for name in evidence.tables:
-        if name not in TOLD:
+        if name not in NOT_DRAWN:
             found.table(name).chunks = list(_chunks(evidence, name))
     return found
 
@@ -134,12 +134,12 @@ def _chunks(evidence: Evidence, name: str) -> Iterator[Chunk]:
     """A chunk a curve in a table of training curves, else all rows in one."""
     rows = evidence.tables[name]
     outer = [k for k in OF_CURVES if name == "curves" and rows and k in rows[0]]
-    apart: dict[tuple[Any, ...], Columns] = {}
+    apart: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
         inner = {k: v for k, v in row.items() if k not in outer}
-        apart.setdefault(tuple(row[k] for k in outer), Columns()).append(inner)
-    for key, columns in apart.items():
-        yield Chunk(dict(zip(outer, key, strict=True)), columns)
+        apart.setdefault(tuple(row[k] for k in outer), []).append(inner)
+    for key, each in apart.items():
+        yield Chunk(dict(zip(outer, key, strict=True)), Columns(each))
 
 
 class Runs:
@@ -147,13 +147,13 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.records: dict[Path, Record] = {}
+        self.records: dict[Path, FollowedRecord] = {}
 
-    def read(self) -> list[Record]:
+    def read(self) -> list[FollowedRecord]:
         """Read what is new; the records that changed."""
         found = dict(find_records(self.folder))
         for folder, place in found.items():
-            self.records.setdefault(folder, Record(folder, place))
+            self.records.setdefault(folder, FollowedRecord(folder, place))
         self.records = {f: r for f, r in self.records.items() if f in found}
         return [record for record in self.records.values() if record.read()]
 
@@ -162,7 +162,7 @@ class Runs:
         return list(gathered(self.records.values()).values())
 
 
-def gathered(records: Iterable[Record]) -> dict[tuple[str, str], DataSet]:
+def gathered(records: Iterable[FollowedRecord]) -> dict[tuple[str, str], DataSet]:
     """Records as sets by experiment and scale."""
     sets: dict[tuple[str, str], DataSet] = {}
     for record in records:
@@ -175,6 +175,6 @@ def gathered(records: Iterable[Record]) -> dict[tuple[str, str], DataSet]:
     return sets
 
 
-def key_of(record: Record) -> dict[str, Any]:
+def key_of(record: FollowedRecord) -> dict[str, Any]:
     """What tells a record's rows from those of other records."""
     return {"variant": record.arm, **record.key}

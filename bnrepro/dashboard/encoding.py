@@ -36,7 +36,7 @@ class Bytes:
         self.known: dict[bytes, int] = {}
 
     def add(self, values: np.ndarray) -> int:
-        """Where these values stand."""
+        """The place of these values."""
         content = values.tobytes()
         if content not in self.known:
             self.known[content] = self.length

@@ -5,8 +5,9 @@ the only one of those measured that pans and toggles within a tenth of a second.
 """
 
 import json
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def build(sets: Sequence[DataSet], live: int | None = None) -> str:
         "live": live,
         "quantiles": [None, *(float(stats.t.ppf(0.975, df)) for df in range(1, 101))],
         "experiments": experiments(),
-        "looks": looks(sets),
+        "looks": {name: look(name) for name in ARMS},
         "palette": {"colours": OTHERS, "dashes": [dash_of(d) for d in DASHES]},
     }
     shown, blobs = fitting(sets)
@@ -64,16 +65,27 @@ def fill(data: str, blobs: Sequence[str]) -> str:
 
 def fitting(sets: Sequence[DataSet]) -> tuple[list[dict[str, Any]], list[str]]:
     """The sets as the page holds them, thinned as far as it takes for the page to stay small."""
-    for buckets in BUCKETS:
-        described, blobs = [], []
-        for number, each in enumerate(sets):
-            content = Bytes()
-            described.append({**describe(each, content, buckets), "bytes": number})
-            blobs.append(content.text())
-            if sum(map(len, blobs)) > MOST and buckets != BUCKETS[-1]:
-                break
-        else:
-            break
+    whole = with_buckets(sets, BUCKETS[0])
+    low, high, best = 1, len(BUCKETS) - 1, None
+    while not whole and low <= high:  # the most buckets that fit
+        middle = (low + high) // 2
+        found = with_buckets(sets, BUCKETS[middle])
+        low, high, best = (low, middle - 1, found) if found else (middle + 1, high, best)
+    return whole or best or with_buckets(sets, BUCKETS[-1], math.inf) or ([], [])
+
+
+def with_buckets(
+    sets: Sequence[DataSet], buckets: int, most: float = MOST
+) -> tuple[list[dict[str, Any]], list[str]] | None:
+    """The sets and their bytes with curves of so many buckets; None above `most` bytes."""
+    described: list[dict[str, Any]] = []
+    blobs: list[str] = []
+    for number, each in enumerate(sets):
+        content = Bytes()
+        described.append({**describe(each, content, buckets), "bytes": number})
+        blobs.append(content.text())
+        if sum(map(len, blobs)) > most:
+            return None
     return described, blobs
 
 
@@ -94,13 +106,15 @@ def describe(each: DataSet, content: Bytes, buckets: int) -> dict[str, Any]:
 def encode_table(table: Table, content: Bytes, buckets: int) -> dict[str, Any]:
     """A table whose long curves are thinned; a table of other rows is kept whole."""
     about = table.describe()
-    wanted = {*about["keys"], *about["counters"], *about["measures"]}
+    drawn = {*about["keys"], *about["counters"], *about["measures"]}
     chunks = []
     for chunk in table.chunks:
-        data = {k: v for k, v in chunk.columns.data.items() if k in wanted}
+        data = {k: v for k, v in chunk.columns.data.items() if k in drawn}
         columns = {}
         if set(about["keys"]) <= {*chunk.key, "step"} and chunk.columns.length > 2 * buckets:
-            columns = thinned({k: data[k] for k in about["measures"] if k in data}, content, buckets)
+            columns = thinned(
+                {k: data[k] for k in about["measures"] if k in data}, content, buckets
+            )
         columns |= {k: encode(v, content) for k, v in data.items() if k not in columns}
         chunks.append({"key": chunk.key, "n": chunk.columns.length, "columns": columns})
     return {**about, "chunks": chunks}
@@ -133,14 +147,8 @@ def reference(stem: str) -> str | None:
     return max(dict.fromkeys(against), key=against.count, default=None)
 
 
-def looks(sets: Sequence[DataSet]) -> dict[str, Any]:
-    """Label, colour and dash of every arm: those of the figures."""
-    names = dict.fromkeys([*ARMS, *(run["arm"] for each in sets for run in each.runs)])
-    return {name: look(name) for name in names}
-
-
-def look(name: str) -> Mapping[str, Any]:
-    """An arm's label, colour and dash."""
+def look(name: str) -> dict[str, Any]:
+    """An arm's label, colour and dash: those of the figures."""
     found = arm(name)
     return {"label": found.label, "colour": found.colour, "dash": dash_of(found.dash)}
 

@@ -25,11 +25,11 @@ NEUTRAL = (
 )
 
 
-class Record:
+class FollowedRecord:
     """One record: its rows as columns, and how far the run is.
 
     Attributes:
-        key: what tells it from the other records of its arm: round and value of a search, seed.
+        key: by what it differs from the other records of its arm: round, value, seed.
         tables: its rows by `part`, a training run's under `curves`.
     """
 
@@ -49,7 +49,7 @@ class Record:
         self.done: float = 0  # steps of training, or cells of a sweep
         self.problem = ""
         self.began_anew = True
-        self._offset, self._lines = 0, 0
+        self._offset, self._lines, self._is_broken = 0, 0, False
         self._seen: list[tuple[float, float]] = []  # when rows were read here, and `done` then
 
     def read(self) -> bool:
@@ -74,7 +74,11 @@ class Record:
             stamp = (0, 0, 0)
         before = self._stamps.get(name, (0, 0, 0))
         self._stamps[name] = stamp
-        if name == "metrics.jsonl" and before[0] and (stamp[0] != before[0] or stamp[1] < before[1]):
+        if (
+            name == "metrics.jsonl"
+            and before[0]
+            and (stamp[0] != before[0] or stamp[1] < before[1])
+        ):
             self._start_over()
         return stamp != before
 
@@ -106,26 +110,31 @@ class Record:
             file.seek(self._offset)
             content = file.read()
             whole = content.rfind(b"\n") + 1
-            for line in content[:whole].splitlines():
-                self._lines += 1
-                if not self._take(line):
-                    self._offset = os.fstat(file.fileno()).st_size
-                    return
             self._offset += whole
-        if self.new:
-            self._seen = [*self._seen[-20:], (time.time(), self.done)]
+            self._take(content[:whole].splitlines())
 
-    def _take(self, line: bytes) -> bool:
-        try:
-            row = flat(json.loads(line))
-            self.done = float(row.get("cell") or row.get("step") or 0)
-        except (ValueError, AttributeError, TypeError, ZeroDivisionError):
-            self.problem = f"metrics.jsonl: line {self._lines} is no row; what follows is left out"
-            return False
-        table = str(row.pop("part", "curves"))
-        self.tables.setdefault(table, Columns()).append(row)
-        self.new.setdefault(table, []).append(row)
-        return True
+    def _take(self, lines: list[bytes]) -> None:
+        """Add rows to their tables; what follows a line that is no row is left out."""
+        if self._is_broken:
+            return
+        rows = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = flat(json.loads(line))
+                self.done = float(row.get("cell") or row.get("step") or 0)
+            except (ValueError, AttributeError, TypeError, ZeroDivisionError):
+                place = self._lines + number
+                self.problem = f"metrics.jsonl: line {place} is no row; what follows is left out"
+                self._is_broken = True
+                break
+            rows.append(row)
+        self._lines += len(lines)
+        for row in rows:
+            self.new.setdefault(str(row.pop("part", "curves")), []).append(row)
+        for table, new in self.new.items():
+            self.tables.setdefault(table, Columns()).extend(new)
+        if rows:
+            self._seen = [*self._seen[-20:], (time.time(), self.done)]
 
     @property
     def updated(self) -> float:
@@ -152,7 +161,7 @@ class Record:
         return max(0.0, seconds[-1] - seconds[-2]) if len(seconds) > 1 else 0.0
 
     def seconds_left(self) -> float | None:
-        """Time left at the pace at which rows came in while this process looked, else of training."""
+        """Time left at the pace of the rows that came since the first look, else of training."""
         if self.total is None or self.status() != "running" or not self.done:
             return None
         (first, before), (last, now) = self._seen[0], self._seen[-1]

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from bnrepro import ROOT
 from bnrepro.dashboard.data import DataSet, Runs, Table, committed, gathered, key_of
 from bnrepro.dashboard.page import build
-from bnrepro.dashboard.records import Record
+from bnrepro.dashboard.records import FollowedRecord
 from bnrepro.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,9 @@ class Follower:
                 yield number, None
 
 
-def event_of(record: Record, line: dict[str, Any], changed: bool, whole: bool) -> dict[str, Any]:
+def event_of(
+    record: FollowedRecord, line: dict[str, Any], changed: bool, whole: bool
+) -> dict[str, Any]:
     """What a page needs to know of a record: its line, and rows that are new (`whole`: all)."""
     anew = changed and record.began_anew
     rows = record.new if changed else {}
@@ -101,7 +103,7 @@ def event_of(record: Record, line: dict[str, Any], changed: bool, whole: bool) -
     }
 
 
-def _about(record: Record, name: str) -> dict[str, Any]:
+def _about(record: FollowedRecord, name: str) -> dict[str, Any]:
     """The table's keys, counters and measures as this record's rows show them."""
     place: DataSet = gathered([record])[(record.experiment, record.scale)]
     table: Table = place.tables[name]
@@ -168,13 +170,14 @@ class Server(ThreadingHTTPServer):
 def start(results: Path, port: int) -> tuple[Server, threading.Event]:
     """A server for a folder of runs and the event that ends its looking; raises a UserError where
     the port is taken."""
-    handler = type("Bound", (Handler,), {"follower": Follower(results)})
+    follower = Follower(results)
+    handler = type("BoundHandler", (Handler,), {"follower": follower})
     try:
         server = Server(("127.0.0.1", port), handler)
     except OSError as error:
         raise UserError(f"--port {port}: {error.strerror}; choose another one, or 0") from error
     stop = threading.Event()
-    threading.Thread(target=handler.follower.follow, args=[stop], daemon=True).start()
+    threading.Thread(target=follower.follow, args=[stop], daemon=True).start()
     return server, stop
 
 

@@ -24,16 +24,18 @@ def thin(column: np.ndarray, buckets: int) -> Thinned:
     if len(rows) <= 2 * buckets:
         return Thinned(rows, values, None, 1.0)
     starts = np.arange(buckets) * len(rows) // buckets
-    means = np.add.reduceat(values, starts) / np.diff([*starts, len(rows)])
-    kept = np.unique([0, len(rows) - 1, *_extremes(values, starts)])
+    lengths = np.diff(starts, append=len(rows))
+    means = np.add.reduceat(values, starts) / lengths
+    ends = [0, len(rows) - 1]
+    kept = np.unique(np.concatenate([ends, *_extremes(values, starts, lengths)]))
     return Thinned(rows[kept], values[kept], means, len(rows) / buckets)
 
 
-def _extremes(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Where each bucket has its minimum and maximum, the first of equals."""
-    bucket = np.searchsorted(starts, np.arange(len(values)), side="right") - 1
+def _extremes(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """Where each bucket has its minimum and its maximum, the first of equals."""
+    bucket = np.repeat(np.arange(len(starts)), lengths)
     found = []
-    for signed in (values, -values):
-        order = np.lexsort((signed, bucket))  # stable: of equals the first row leads
-        found.append(order[starts])
-    return np.concatenate(found)
+    for extreme in (np.minimum, np.maximum):
+        places = np.flatnonzero(values == np.repeat(extreme.reduceat(values, starts), lengths))
+        found.append(places[np.unique(bucket[places], return_index=True)[1]])
+    return found

@@ -45,8 +45,18 @@ function armItem(scene, group) {
   const said = curves.length === 0 ? "no row of this metric"
     : curves.length === 1 ? `last ${exact(last[0])}`
       : `${curves.length} curves, last ${exact(Number(mean.toPrecision(5)))} on average`;
-  item.append(element("small", {}, said));
+  item.append(element("small", {}, [said, ...troubles(scene.set, group)].join("; ")));
   return item;
+}
+
+/** What is to be said of an arm's runs besides that they ended well: "1 diverged". */
+function troubles(set, group) {
+  const runs = set.runs.filter((run) => run.arm === group.value);
+  const counts = new Map();
+  for (const { status } of runs) {
+    if (status !== "ok") counts.set(status, (counts.get(status) ?? 0) + 1);
+  }
+  return [...counts].map(([status, count]) => (runs.length > 1 ? `${count} ${status}` : status));
 }
 
 /** A piece of the arm's line. */

@@ -56,9 +56,9 @@ function showChoice(set, table, choice) {
 /** A select for each key that is not drawn. */
 function showFilters(set, table, choice) {
   const place = byId("filters");
-  const wanted = choice.filtered.join();
-  if (place.dataset.keys !== wanted) {
-    place.dataset.keys = wanted;
+  const keys = choice.filtered.join();
+  if (place.dataset.keys !== keys) {
+    place.dataset.keys = keys;
     place.replaceChildren(...choice.filtered.map((key) => {
       const label = element("label", {}, `${words(key)} `);
       const select = element("select", { id: `filter-${key}` });

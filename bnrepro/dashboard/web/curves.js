@@ -76,7 +76,7 @@ function trace(context, curve, values, across, up, width) {
   if (!few && !Number.isNaN(column)) flush();
 }
 
-/** Fill what lies between two rows of values, by pixel columns. */
+/** Fill the area between two rows of values, by pixel columns. */
 function fillBetween(context, curve, low, high, across, up) {
   const points = [];
   const [from, to] = inSight(curve.x, across.lo, across.hi);
@@ -104,11 +104,14 @@ function drawCurves(context, scene, width) {
   context.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
   context.clip();
   context.lineJoin = "bevel";
-  for (const group of scene.groups) drawBands(context, scene, group);
+  if (width === 1) for (const group of scene.groups) drawBands(context, scene, group);
   for (const group of scene.groups) drawEach(context, scene, group, width);
   for (const group of scene.groups) drawMean(context, scene, group, width);
   context.restore();
 }
+
+/** Whether lines are dashed: dashes of very many lines tell nothing and take long. */
+const isDashed = (scene) => scene.count <= 60;
 
 function drawBands(context, scene, group) {
   context.fillStyle = group.colour;
@@ -129,7 +132,7 @@ function drawEach(context, scene, group, width) {
   context.strokeStyle = group.colour;
   const faint = group.mean || smooth;
   for (const curve of group.curves) {
-    context.setLineDash(faint || scene.count > 40 ? [] : group.dash.map((n) => n * 1.4));
+    context.setLineDash(faint || !isDashed(scene) ? [] : group.dash.map((n) => n * 1.4));
     context.globalAlpha = faint ? 0.3 : 0.95;
     context.lineWidth = faint || scene.count > 40 ? 0.9 : 1.5;
     trace(context, curve, curve.y, across, up, width);
@@ -157,7 +160,7 @@ function drawMean(context, scene, group, width) {
   if (!mean) return;
   const { across, up, smooth } = scene;
   context.strokeStyle = group.colour;
-  context.setLineDash(group.dash.map((n) => n * 1.6));
+  context.setLineDash(isDashed(scene) ? group.dash.map((n) => n * 1.6) : []);
   context.lineWidth = smooth ? 0.9 : 2;
   trace(context, mean, mean.y, across, up, width);
   context.stroke();

@@ -141,6 +141,6 @@ function readCell(px, py) {
 
 function moveCell(right, down) {
   const { cells } = now.heat;
-  const wanted = cell ? { i: cell.i + right, j: cell.j - down } : { i: cells[0].i, j: cells[0].j };
-  showCell(cells.find((each) => each.i === wanted.i && each.j === wanted.j) ?? cell, true);
+  const next = cell ? { i: cell.i + right, j: cell.j - down } : { i: cells[0].i, j: cells[0].j };
+  showCell(cells.find((each) => each.i === next.i && each.j === next.j) ?? cell, true);
 }

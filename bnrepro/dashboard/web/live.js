@@ -1,4 +1,4 @@
-// A page that is served hears of every new row; a page opened from a file asks for nothing.
+// A served page is sent every new row; a page opened from a file asks for nothing.
 
 function listenToServer() {
   if (DATA.live === null) return;

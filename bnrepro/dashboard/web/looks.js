@@ -1,21 +1,23 @@
 // Colours: those of the figures, lightened on a dark page; a ramp for values of a number.
 
-const RAMP = ["#00224e", "#434e6c", "#7d7c78", "#bcaf6f", "#fee838"]; // told apart without red, green
+const RAMP = ["#00224e", "#434e6c", "#7d7c78", "#bcaf6f", "#fee838"]; // cividis: readable without red and green
 const dark = () => document.documentElement.dataset.theme === "dark";
 
 /** The look of each value of the colour key. */
 function looksOf(values) {
   const numeric = values.length > DATA.palette.colours.length && values.every((v) => typeof v === "number" || v === null);
-  return new Map(values.map((value, i) => [value, numeric
-    ? { label: short(value), colour: ramp(0.04 + 0.8 * (i / (values.length - 1))), dash: [] }
-    : lookOf(value, i)]));
+  if (numeric) {
+    return new Map(values.map((value, i) => [value,
+      { label: short(value), colour: ramp(0.04 + 0.8 * (i / (values.length - 1))), dash: [] }]));
+  }
+  const others = values.filter((value) => !DATA.looks[value]);
+  return new Map(values.map((value) => [value, lookOf(value, others.indexOf(value))]));
 }
 
 function lookOf(value, number) {
   if (value !== null && DATA.looks[value]) return DATA.looks[value];
   const { colours, dashes } = DATA.palette;
-  const label = value === null ? "all" : typeof value === "string" ? value.replaceAll("_", " ")
-    : short(value);
+  const label = value === null ? "all" : short(value);
   return { label, colour: colours[number % colours.length],
     dash: dashes[Math.floor(number / colours.length) % dashes.length] };
 }

@@ -2,11 +2,20 @@
 
 const now = { scene: null, heat: null }; // what is drawn
 
-/** Draw a scene; roughly while it moves. */
-function paint(scene, moving) {
+/** Draw a scene at once, by wider columns where there are many curves; in full after a moment. */
+function paint(scene) {
+  clearTimeout(paint.later);
+  const width = Math.min(8, Math.floor(scene.count / FAST));
+  paintBy(scene, Math.max(1, width));
+  if (width > 1) paint.later = setTimeout(() => paintBy(scene, 1), 200);
+}
+
+const FAST = 40; // curves that are drawn in full within a frame or two
+
+function paintBy(scene, width) {
   const context = contextOf(byId("plot"));
   drawAxes(context, scene);
-  drawCurves(context, scene, moving && scene.count > 20 ? 4 : 1);
+  drawCurves(context, scene, width);
   drawEnds(context, scene);
   drawPaper(context, scene);
   drawTarget(context, scene);
@@ -29,6 +38,7 @@ async function show() {
   showControls(set, table, choice, now.scene);
   showArms(now.scene);
   showRuns(set);
+  performance.mark("shown");
 }
 
 function showCurves(set, table, choice) {
@@ -36,7 +46,7 @@ function showCurves(set, table, choice) {
   now.scene = scene;
   sayEmpty(scene.count ? "" : "No curve is chosen, or none has this metric.");
   showPoint(scene, null);
-  paint(scene, false);
+  paint(scene);
   byId("caption").textContent = captionOf(scene);
   tellCrossings(scene);
   const arms = scene.groups.map((group) => group.label).join(", ");

@@ -1,4 +1,4 @@
-// What stands around and on the curves: axes, the paper's values, where runs diverged.
+// What is drawn around and on the curves: axes, the paper's values, where runs diverged.
 
 /** A new element with attributes and text. */
 function element(tag, attributes = {}, text = "") {

@@ -1,19 +1,15 @@
-// Moving the chart: drag, wheel, buttons, keys. While it moves, curves are drawn by wider columns;
-// in full as soon as it rests.
+// Moving the chart: drag, wheel, buttons, keys.
 
 let resting = 0;
 
-/** Show another part of the curves; in full once nothing has moved for a moment. */
+/** Show another part of the curves; the address follows once nothing has moved for a moment. */
 function moveTo(range) {
   view.zoom = range;
   Object.assign(now.scene, axesOf(now.scene));
   showPoint(now.scene, null);
-  paint(now.scene, true);
+  paint(now.scene);
   clearTimeout(resting);
-  resting = setTimeout(() => {
-    paint(now.scene, false);
-    keepAddress();
-  }, 150);
+  resting = setTimeout(keepAddress, 200);
 }
 
 /** The range after a shift by parts of the frame and a zoom about a pixel. */

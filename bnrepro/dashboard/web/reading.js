@@ -11,11 +11,11 @@ function readable(scene) {
 
 /** The recorded point nearest to a pixel, within reach. */
 function nearest(scene, px, py, reach = 60) {
-  const wanted = scene.across.value(px);
+  const x = scene.across.value(px);
   let best = null;
   let least = reach ** 2;
   for (const { group, curve } of readable(scene)) {
-    const middle = lowerBound(curve.x, wanted);
+    const middle = lowerBound(curve.x, x);
     for (let i = Math.max(0, middle - 3); i < Math.min(curve.x.length, middle + 3); i++) {
       const dx = scene.across.at(curve.x[i]) - px;
       const dy = scene.up.at(curve.y[i]) - py;
@@ -85,11 +85,11 @@ function movePoint(scene, along, across) {
     showPoint(scene, { ...first, index: first.curve.x.length - 1 }, true);
     return;
   }
-  const wanted = picked.curve.x[picked.index];
+  const x = picked.curve.x[picked.index];
   let { index } = picked;
   if (across) {
     at = (at + across + all.length) % all.length;
-    index = Math.min(all[at].curve.x.length - 1, lowerBound(all[at].curve.x, wanted));
+    index = Math.min(all[at].curve.x.length - 1, lowerBound(all[at].curve.x, x));
   }
   index = Math.min(Math.max(0, index + along), all[at].curve.x.length - 1);
   showPoint(scene, { ...all[at], index }, true);

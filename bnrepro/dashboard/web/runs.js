@@ -63,6 +63,9 @@ function sorted(set) {
 
 function showRuns(set) {
   const place = byId("runs");
+  const content = JSON.stringify([set.name, view.sort, set.runs]);
+  if (place.content === content) return;
+  place.content = content;
   const columns = columnsOfRuns(set);
   const table = element("table");
   const head = element("tr");

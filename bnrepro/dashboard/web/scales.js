@@ -12,7 +12,7 @@ function axis(lo, hi, from, to, log) {
   };
 }
 
-/** Where ticks stand: about one in `every` pixels. */
+/** The values of ticks: about one in `every` pixels. */
 function ticksOf(scale, every) {
   const most = Math.max(2, Math.floor(Math.abs(scale.to - scale.from) / every));
   if (scale.log && scale.hi / scale.lo >= 10) return logTicks(scale, most);

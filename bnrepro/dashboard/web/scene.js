@@ -6,7 +6,7 @@ const NEWEST = 8;
 /** The choice of axes for a table: the view's where it makes sense, else a first one. */
 function choiceOf(set, table) {
   const metrics = metricsOf(table);
-  const pick = (wanted, list, first) => (list.includes(wanted) ? wanted : first ?? list[0] ?? "");
+  const pick = (asked, list, first) => (list.includes(asked) ? asked : first ?? list[0] ?? "");
   const numeric = table.keys.filter((key) => key !== "seed" && isNumeric(set, table, key));
   const most = [...numeric].sort(
     (a, b) => valuesOf(set, table, b).length - valuesOf(set, table, a).length);
@@ -56,8 +56,8 @@ function filterOf(set, table, keys) {
     const rows = countsOf(set, table, key);
     const most = Math.max(...rows.values());
     const first = key === "step" ? values.at(-1) : values.find((value) => rows.get(value) === most);
-    const wanted = view.filter[key];
-    filter[key] = wanted === "all" || values.includes(wanted) ? wanted : first;
+    const asked = view.filter[key];
+    filter[key] = asked === "all" || values.includes(asked) ? asked : first;
   }
   return filter;
 }
@@ -74,10 +74,11 @@ function cachedCurves(set, table, choice) {
 /** The values of the colour key that curves have, with their looks. */
 function groupsOf(set, table, choice, curves) {
   const present = new Set(curves.map((curve) => curve.group));
-  const values = choice.colour ? valuesOf(set, table, choice.colour) : [null];
-  const looks = looksOf(choice.colour === "variant" ? values : [...values]);
+  const all = choice.colour ? valuesOf(set, table, choice.colour) : [null];
+  const values = all.filter((value) => present.has(value) || choice.colour === "variant");
+  const looks = looksOf(values);
   const isShown = shownOf(set, choice, values);
-  return values.filter((value) => present.has(value) || choice.colour === "variant").map((value) => ({
+  return values.map((value) => ({
     value, ...looks.get(value), colour: drawn(looks.get(value).colour),
     shown: isShown(value), all: curves.filter((curve) => curve.group === value),
   }));
@@ -146,7 +147,9 @@ function axesOf(scene) {
   };
 }
 
-/** The range that holds the curves. The first twentieth of training counts for x alone, for there
+const LONG = 40; // points of a curve
+
+/** The range that holds the curves. Of long ones the first twentieth counts for x alone, for there
     accuracy and loss say nothing of what follows; the button `whole curve` shows it too. */
 function rangeOf(scene, whole = false) {
   let [x0, x1] = [Infinity, -Infinity];
@@ -157,7 +160,8 @@ function rangeOf(scene, whole = false) {
   }
   if (x0 > x1) return [0, 1, 0, 1];
   const isCounter = scene.table.counters.includes(scene.choice.x);
-  const from = !whole && isCounter && !view.logx ? x0 + 0.05 * (x1 - x0) : -Infinity;
+  const isLong = isCounter && lines.some((curve) => curve.x.length > LONG);
+  const from = !whole && isLong && !view.logx ? x0 + 0.05 * (x1 - x0) : -Infinity;
   let [y0, y1] = [Infinity, -Infinity];
   for (const curve of lines) {
     const start = lowerBound(curve.x, from);

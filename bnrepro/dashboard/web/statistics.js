@@ -103,6 +103,7 @@ function ratioText(speed) {
   if (!speed.pairs.length) return "no seed in common";
   if (!speed.ratio) return `never reached in ${speed.censored} of ${speed.pairs.length} seeds`;
   const { mean, low, high } = speed.ratio;
-  const bounds = low === null ? "" : ` [${low.toFixed(2)}, ${high.toFixed(2)}]`;
+  const few = low === null || speed.pairs.length < 3; // then the seeds say more than an interval
+  const bounds = few ? "" : ` [${low.toFixed(2)}, ${high.toFixed(2)}]`;
   return `${mean.toFixed(2)}${bounds}`;
 }

@@ -94,7 +94,7 @@ function curvesOf(set, table, choice) {
 /** Whether what is known of a row or chunk agrees with the filter. */
 function passes(key, filter) {
   return Object.entries(filter).every(
-    ([name, wanted]) => !(name in key) || wanted === "all" || String(key[name]) === wanted);
+    ([name, value]) => !(name in key) || value === "all" || String(key[name]) === value);
 }
 
 /** The rows of a chunk, apart by their keys. */
@@ -166,7 +166,7 @@ function inOrder(curve) {
     ([name, values]) => [name, Float64Array.from(order, (i) => values[i])]));
 }
 
-/** Bucket means of a thinned curve, as a curve of its own. */
+/** Bucket means of a thinned curve, as a curve. */
 function baseOf(set, chunk, names, xs, steps) {
   const found = names.length === 1 ? meansOf(set, chunk, names[0]) : null;
   if (!found) return null;
@@ -177,9 +177,9 @@ function baseOf(set, chunk, names, xs, steps) {
   };
 }
 
-/** What tells a curve from the others of its colour: "seed 3". */
+/** How a curve differs from the others of its colour: "seed 3". */
 function nameOf(key, choice) {
-  const told = Object.entries(key).filter(([name]) => name !== choice.colour && name !== choice.x
+  const parts = Object.entries(key).filter(([name]) => name !== choice.colour && name !== choice.x
     && !(name in choice.filter && choice.filter[name] !== "all"));
-  return told.map(([name, value]) => `${words(name)} ${short(value)}`).join(", ");
+  return parts.map(([name, value]) => `${words(name)} ${short(value)}`).join(", ");
 }

@@ -20,7 +20,14 @@ function targetOf(scene) {
   return { share, canTarget: true, against, names, target, targets, speeds, plain };
 }
 
-/** Where an arm's marker stands: the geometric mean of its seeds' crossings, so that the ratio of
+/** That an arm's runs have not ended, so that what they have not reached they may still reach. */
+function stillRuns({ set }, speed) {
+  const open = speed.group.all.some(
+    (curve) => !["ok", "diverged", undefined].includes(runOf(set, curve)?.status));
+  return open && speed.censored ? " (so far)" : "";
+}
+
+/** The place of an arm's marker: the geometric mean of its seeds' crossings, so that the ratio of
     two markers is the ratio that is written there. */
 function meanCrossing(speed) {
   if (!speed.pairs.length || speed.censored) return null;
@@ -110,8 +117,8 @@ function tellCrossings(scene) {
     const each = speed.pairs.map(
       (pair) => (pair.mine === null ? `> ${exact(pair.last)}` : exact(pair.mine)));
     const thin = speed.group.all.some((curve) => curve.thinned) ? " (thinned curve: ≈)" : "";
-    list.append(element("li", {}, `${speed.group.label}: ${ratioText(speed)}; ${unit} of each seed:`
-      + ` ${each.join(", ") || "–"}${thin}`));
+    list.append(element("li", {}, `${speed.group.label}: ${ratioText(speed)}${stillRuns(scene, speed)};`
+      + ` ${unit} of each seed: ${each.join(", ") || "–"}${thin}`));
   }
   place.append(list);
 }

@@ -23,7 +23,7 @@ function toFragment() {
   for (const [key, first] of Object.entries(PLAIN)) {
     const value = view[key];
     if (key === "filter") {
-      for (const [name, wanted] of Object.entries(value)) words.set(`f.${name}`, wanted);
+      for (const [name, only] of Object.entries(value)) words.set(`f.${name}`, only);
     } else if (key === "arms" || key === "zoom") {
       if (value) words.set(key, value.join("~"));
     } else if (value !== first) {
