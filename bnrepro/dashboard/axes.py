@@ -57,7 +57,7 @@ def _is_setting(name: str, values: list[Any]) -> bool:
 
 
 def _removed_first(table: Columns, name: str, values: dict[str, list[Any]]) -> tuple[int, int]:
-    """What is dropped first if rows still differ: many fractions, then whole numbers, then words."""
+    """What is dropped first: of many values fractions, then whole numbers, then words."""
     if name in ("seed", "step"):
         return (3, 0)
     if not isinstance(table.data[name], array):

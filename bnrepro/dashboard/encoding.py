@@ -5,6 +5,7 @@ A column of the page is one of
     {"c": value}                     the same in every row
     {"d": at, "n": rows, "s": scale} whole numbers of 1/scale, as differences: int32
     {"f": at, "n": rows}             float32: seven digits, as many as records have
+    {"g": at, "n": rows}             float64, where a number is too large or small for float32
     {"w": words, "u": at, "n": rows} words, as numbers of one or two bytes
     {"rows": …, "values": …, "means": …, "size": rows a bucket}   thinned
 
@@ -40,7 +41,7 @@ class Bytes:
         content = values.tobytes()
         if content not in self.known:
             self.known[content] = self.length
-            padded = content + bytes(-len(content) % 4)
+            padded = content + bytes(-len(content) % 8)
             self.parts.append(padded)
             self.length += len(padded)
         return self.known[content]
@@ -90,11 +91,20 @@ def encode_numbers(numbers: np.ndarray, into: Bytes) -> Encoded:
     if len(numbers) and (numbers == numbers[0]).all():
         return {"c": float(numbers[0]), "n": len(numbers)}
     scaled = _whole(numbers)
-    if scaled is None:
+    if scaled is None and _fits(numbers):
         return {"f": into.add(numbers.astype(np.float32)), "n": len(numbers)}
+    if scaled is None:
+        return {"g": into.add(numbers), "n": len(numbers)}
     scale, whole = scaled
     steps = np.diff(whole, prepend=0).astype(np.int32)
     return {"d": into.add(steps), "n": len(numbers), "s": scale}
+
+
+def _fits(numbers: np.ndarray) -> bool:
+    """Whether float32 has these numbers' magnitudes."""
+    sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
+    limits = np.finfo(np.float32)
+    return not len(sizes) or bool(sizes.max() < limits.max and sizes.min() > limits.tiny)
 
 
 def _whole(numbers: np.ndarray) -> tuple[int, np.ndarray] | None:

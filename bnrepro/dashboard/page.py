@@ -65,17 +65,17 @@ def fill(data: str, blobs: Sequence[str]) -> str:
 
 def fitting(sets: Sequence[DataSet]) -> tuple[list[dict[str, Any]], list[str]]:
     """The sets as the page holds them, thinned as far as it takes for the page to stay small."""
-    whole = with_buckets(sets, BUCKETS[0])
+    whole = with_buckets(sets, BUCKETS[0], MOST)
     low, high, best = 1, len(BUCKETS) - 1, None
     while not whole and low <= high:  # the most buckets that fit
         middle = (low + high) // 2
-        found = with_buckets(sets, BUCKETS[middle])
+        found = with_buckets(sets, BUCKETS[middle], MOST)
         low, high, best = (low, middle - 1, found) if found else (middle + 1, high, best)
     return whole or best or with_buckets(sets, BUCKETS[-1], math.inf) or ([], [])
 
 
 def with_buckets(
-    sets: Sequence[DataSet], buckets: int, most: float = MOST
+    sets: Sequence[DataSet], buckets: int, most: float
 ) -> tuple[list[dict[str, Any]], list[str]] | None:
     """The sets and their bytes with curves of so many buckets; None above `most` bytes."""
     described: list[dict[str, Any]] = []

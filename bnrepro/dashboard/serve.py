@@ -4,8 +4,8 @@ The page is made when it is asked for, with all rows until then. After that a br
 was appended, as server-sent events: {experiment, scale, run, settings, key, anew, tables}.
 """
 
+import contextlib
 import json
-import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -20,7 +20,6 @@ from bnrepro.dashboard.page import build
 from bnrepro.dashboard.records import FollowedRecord
 from bnrepro.errors import UserError
 
-log = logging.getLogger(__name__)
 EVERY = 0.5  # seconds between two looks at the folders
 HEARTBEAT = 15  # seconds without an event after which a line keeps the connection open
 KEPT = 20_000  # events for browsers that were away for a moment
@@ -35,6 +34,7 @@ class Follower:
         self.events: deque[str] = deque(maxlen=KEPT)
         self.count = 0  # of all events so far
         self.news = threading.Condition()
+        self.ended = threading.Event()
         self.lines: dict[Path, dict[str, Any]] = {}  # of every run as last sent
         self.runs.read()
         self.lines = {f: r.describe() for f, r in self.runs.records.items()}
@@ -44,10 +44,16 @@ class Follower:
         with self.news:
             return build([*self.runs.sets(), *self.committed], live=self.count)
 
-    def follow(self, stop: threading.Event) -> None:
-        """Look at the folders until `stop` is set."""
-        while not stop.wait(EVERY):
+    def follow(self) -> None:
+        """Look at the folders until `end`."""
+        while not self.ended.wait(EVERY):
             self.look()
+
+    def end(self) -> None:
+        """Stop looking, and let those who wait for events go."""
+        self.ended.set()
+        with self.news:
+            self.news.notify_all()
 
     def look(self) -> None:
         """Take in what is new and make events of it."""
@@ -69,9 +75,9 @@ class Follower:
     def after(self, number: int) -> Iterator[tuple[int, str | None]]:
         """Events after the one of that number, as they come; None where nothing came for a while.
 
-        Ends where the events that follow are no longer kept.
+        Ends with `end`, or where the events that follow are no longer kept.
         """
-        while True:
+        while not self.ended.is_set():
             with self.news:
                 if number == self.count:
                     self.news.wait(HEARTBEAT)
@@ -153,7 +159,8 @@ class Handler(BaseHTTPRequestHandler):
                 text = f": {number}\n\n" if event is None else f"id: {number}\ndata: {event}\n\n"
                 self.wfile.write(text.encode())
                 self.wfile.flush()
-            self.wfile.write(b"event: reload\ndata: 0\n\n")
+            if not self.follower.ended.is_set():
+                self.wfile.write(b"event: reload\ndata: 0\n\n")
         except OSError:
             pass  # the browser has left
 
@@ -162,33 +169,29 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """One thread a browser; open connections do not keep the process alive."""
+    """A server for a folder of runs: one thread a browser, and one that looks at the folder."""
 
     daemon_threads = True
 
+    def __init__(self, results: Path, port: int) -> None:
+        """Raises a UserError where the port is taken."""
+        self.follower = Follower(results)
+        handler = type("BoundHandler", (Handler,), {"follower": self.follower})
+        try:
+            super().__init__(("127.0.0.1", port), handler)
+        except OSError as error:
+            raise UserError(f"--port {port}: {error.strerror}; choose another one, or 0") from error
+        threading.Thread(target=self.follower.follow, daemon=True).start()
 
-def start(results: Path, port: int) -> tuple[Server, threading.Event]:
-    """A server for a folder of runs and the event that ends its looking; raises a UserError where
-    the port is taken."""
-    follower = Follower(results)
-    handler = type("BoundHandler", (Handler,), {"follower": follower})
-    try:
-        server = Server(("127.0.0.1", port), handler)
-    except OSError as error:
-        raise UserError(f"--port {port}: {error.strerror}; choose another one, or 0") from error
-    stop = threading.Event()
-    threading.Thread(target=follower.follow, args=[stop], daemon=True).start()
-    return server, stop
+    def server_close(self) -> None:
+        """End every connection too."""
+        self.follower.end()
+        super().server_close()
 
 
 def serve(results: Path, port: int) -> None:
     """Serve until Ctrl-C."""
-    server, stop = start(results, port)
-    print(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)", flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        print()
-    finally:
-        stop.set()
-        server.server_close()
+    with Server(results, port) as server:
+        print(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()

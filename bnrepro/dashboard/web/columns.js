@@ -19,6 +19,7 @@ function decode(column, buffer) {
     const kind = column.w.length < 256 ? Uint8Array : Uint16Array;
     return Array.from(new kind(buffer, column.u, n), (i) => column.w[i]);
   }
+  if ("g" in column) return new Float64Array(buffer, column.g, n);
   if ("f" in column) return new Float32Array(buffer, column.f, n);
   const steps = new Int32Array(buffer, column.d, n);
   const values = new Float64Array(n);

@@ -72,7 +72,7 @@ function drawHeat(heat) {
   drawHeatAxes(context, heat);
   drawRamp(context, heat, places);
   byId("caption").textContent = `Colour and number: ${words(choice.metric)}, the mean over seeds.`
-    + ` ${Object.entries(choice.filter).map(([key, value]) => `${words(key)} ${value}`).join(", ")}`;
+    + ` ${filterText(choice)}`;
 }
 
 const cornerOf = ({ box, width, height, ys }, { i, j }) =>

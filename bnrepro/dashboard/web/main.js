@@ -21,13 +21,19 @@ function paintBy(scene, width) {
   drawTarget(context, scene);
 }
 
-/** Show the view: controls, chart, arms, runs. */
+/** Show the view, or what to do where nothing was recorded. */
 async function show() {
   const set = setNamed(view.set) ?? firstSet(DATA.sets);
   showTheme();
   showProgress();
-  if (!set) return sayEmpty("Nothing was recorded yet. `make mnist` trains the networks of Figure 1; "
-    + "then make this page again.");
+  if (set) await showSet(set);
+  else sayEmpty("Nothing was recorded yet. `make mnist` trains the networks of Figure 1.");
+  for (const id of ["controls", "tools"]) byId(id).hidden ||= !set;
+  performance.mark("shown");
+}
+
+/** Show a set: controls, chart, arms, runs. */
+async function showSet(set) {
   await open(set);
   const table = tableOf(set, view.table);
   const choice = table ? choiceOf(set, table) : null;
@@ -38,7 +44,6 @@ async function show() {
   showControls(set, table, choice, now.scene);
   showArms(now.scene);
   showRuns(set);
-  performance.mark("shown");
 }
 
 function showCurves(set, table, choice) {

@@ -23,7 +23,7 @@ function drawAxes(context, scene) {
   context.fillStyle = styled("--soft");
   context.lineWidth = 1;
   context.textAlign = "center";
-  for (const tick of ticksOf(across, 80)) {
+  for (const tick of ticksOf(across, box.width < 500 ? 55 : 80)) {
     const x = Math.round(across.at(tick)) + 0.5;
     line(context, x, box.top, x, box.bottom);
     context.fillText(short(tick), x, box.bottom + 16);
@@ -93,6 +93,12 @@ function drawEnds(context, scene) {
   context.textAlign = "left";
 }
 
+/** The values of the keys that are not drawn: "Layer hidden3, statistics moving". */
+function filterText({ filter }) {
+  const parts = Object.entries(filter).map(([key, value]) => `${words(key)} ${sayValue(value)}`);
+  return parts.join(", ").replace(/^./, (first) => first.toUpperCase());
+}
+
 /** What the figure shows, in a sentence. */
 function captionOf(scene) {
   const { choice, groups, set } = scene;
@@ -101,8 +107,8 @@ function captionOf(scene) {
   const faint = scene.seeds ? "; faint: each seed" : "";
   if (many >= BANDS) parts.push(`Lines: means over seeds, shaded: 95 % t-interval${faint}`);
   else if (many) parts.push(`Lines: means over seeds${faint}`);
-  const fixed = Object.entries(choice.filter).map(([key, value]) => `${words(key)} ${value}`);
-  if (fixed.length) parts.push(fixed.join(", "));
+  const fixed = filterText(choice);
+  if (fixed) parts.push(fixed);
   if (groups.some((g) => g.curves.some((c) => runOf(set, c)?.status === "diverged"))) {
     parts.push("✕: the run diverged");
   }

@@ -4,7 +4,7 @@ const COLUMNS = [
   ["arm", "arm", (run) => DATA.looks[run.arm]?.label ?? run.arm],
   ["round", "round", (run) => exact(run.round)],
   ["value", "value", (run) => exact(run.value)],
-  ["seed", "seed", (run) => exact(run.seed)],
+  ["seed", "seed", (run) => String(run.seed ?? "–")],
   ["lr", "lr", (run) => exact(run.lr)],
   ["init_std", "init_std", (run) => exact(run.init_std)],
   ["status", "status", (run) => run.status],
@@ -16,6 +16,7 @@ const COLUMNS = [
   ["updated", "last change", (run) => (run.updated ? moment(run.updated) : "–")],
   ["note", "note", (run) => run.note],
 ];
+const SETTINGS = ["lr", "init_std"]; // shown where runs differ in them
 const SHOWN_ROWS = 400;
 
 /** How a run ended: `collapsed`, `non-finite at step 120`. */
@@ -36,8 +37,9 @@ function differing(set) {
 }
 
 function columnsOfRuns(set) {
-  const used = COLUMNS.filter(([key]) => key === "arm" || key === "status"
-    || set.runs.some((run) => run[key] !== null && run[key] !== undefined && run[key] !== ""));
+  const values = (key) => set.runs.map((run) => run[key] ?? "");
+  const used = COLUMNS.filter(([key]) => ["arm", "status"].includes(key)
+    || (SETTINGS.includes(key) ? new Set(values(key)).size > 1 : values(key).some((v) => v !== "")));
   const settings = differing(set).map((key) => [
     `s.${key}`, key, (run) => exact(set.settings[run.arm]?.[key])]);
   return [...used, ...settings];
