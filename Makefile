@@ -62,6 +62,14 @@ figures: .venv/ready ## committed figures and tables drawn anew from the committ
 report: .venv/ready ## results/REPORT.md, claims.json and the README's numbers from the evidence
 	$(PY) -m scripts.report
 
+.PHONY: dashboard
+dashboard: .venv/ready ## a page of training curves; WATCH=1 serves it and follows the runs
+	$(PY) -m scripts.dashboard $(if $(WATCH),--watch) $(ARGS)
+
+.PHONY: watch
+watch: .venv/ready ## the runs as a live table in the terminal
+	$(PY) -m scripts.watch $(ARGS)
+
 .PHONY: verify
 verify: .venv/ready ## does this machine reproduce the committed values? EXPERIMENT=mnist
 	$(PY) -m scripts.run $(EXPERIMENT) $(OVERRIDES)

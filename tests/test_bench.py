@@ -8,7 +8,8 @@ from torch.testing import assert_close
 
 from bnrepro.config import compose
 from bnrepro.data import synthetic
-from bnrepro.models.inception import Inception, initialise
+from bnrepro.models.inception import Inception
+from bnrepro.models.inception_init import initialise
 from bnrepro.training.images import network_spec
 from scripts import bench, bench_inception, plan
 

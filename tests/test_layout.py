@@ -16,7 +16,7 @@ from bnrepro.config.claims import read_claims
 from bnrepro.experiment import find, stems
 
 CODE = ("bnrepro", "experiments", "scripts")
-LAYERS = ("config", "norm", "data", "models", "training", "run", "evidence", "plots")
+LAYERS = ("config", "norm", "data", "models", "training", "run", "evidence", "plots", "dashboard")
 MAY_IMPORT = {  # a package of bnrepro, and the others that it may import
     "config": set(),
     "norm": set(),
@@ -26,6 +26,7 @@ MAY_IMPORT = {  # a package of bnrepro, and the others that it may import
     "run": {"config", "data", "training"},  # training: the mirror takes the histograms' bins
     "evidence": {"config", "run"},
     "plots": {"evidence"},
+    "dashboard": {"config", "evidence", "plots"},
 }
 WITHOUT_TORCH = ("__init__", "metrics", "figures", "tables", "gather")  # of every experiment
 # words of the library too
@@ -120,7 +121,8 @@ def test_every_package_of_the_library_has_its_arrows():
 
 def test_evidence_plots_and_the_figures_of_experiments_load_no_torch():
     parts = [ROOT / f"experiments/{stem}/{part}.py" for stem in stems() for part in WITHOUT_TORCH]
-    names = [dotted(path) for path in sources("bnrepro/evidence", "bnrepro/plots")]
+    light = ("bnrepro/evidence", "bnrepro/plots", "bnrepro/dashboard")
+    names = [dotted(path) for path in sources(*light)]
     names += [dotted(path) for path in parts if path.exists()]
     assert len(names) > 3 * len(stems())
     program = f"""
@@ -164,7 +166,7 @@ def test_the_library_names_no_experiment():
 
 def test_scripts_name_no_experiment_but_those_they_are_about():
     """`bench`, `plan` and `storm` are about some trainers; every other script serves all."""
-    about = {"bench", "bench_data", "bench_inception", "plan", "storm"}
+    about = {"bench", "bench_dashboard", "bench_data", "bench_inception", "plan", "storm"}
     quoted = {stem: f'"{stem}"' for stem in stems()}
     for path in sources("scripts"):
         if path.stem not in about:

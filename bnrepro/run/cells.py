@@ -47,7 +47,7 @@ def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
         if is_finished(record.folder, identity, force):
             log.info("%s: finished before", record.folder)
             return record.folder
-        meta = describe_run(device, data.identity(), seed_list(cfg.seeds))
+        meta = describe_run(device, data.identity(), seed_list(cfg.seeds)) | {"total": len(cells)}
         ends = begin(cfg, record, identity, meta, force)
         done = len(ends)
         start, cpu_start = time.perf_counter(), time.process_time()

@@ -89,7 +89,8 @@ def resume(
         trainer.load_state_dict(state)
     if not processes.leading():
         return  # the first process records
-    meta = describe_run(trainer.device, data.identity(), seeds)
+    steps = {"total": recording.stops[-1]}
+    meta = describe_run(trainer.device, data.identity(), seeds) | steps
     if state is None:
         save(trainer, recording, meta)
         marks = [NO_ROWS for _ in recording.distinct]

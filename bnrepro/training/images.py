@@ -21,7 +21,8 @@ from bnrepro.config.schema import steps_of_grid
 from bnrepro.data import Dataset, ImageSet
 from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
-from bnrepro.models.inception import Inception, InceptionSpec, initialise
+from bnrepro.models.inception import Inception, InceptionSpec
+from bnrepro.models.inception_init import initialise
 from bnrepro.run import processes
 from bnrepro.seeding import stream
 from bnrepro.training.acceleration import GraphedUpdate, Update, compiled, graphed, precision

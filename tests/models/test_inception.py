@@ -9,9 +9,9 @@ from bnrepro.models.inception import (
     Inception,
     InceptionSpec,
     ResponseNorm,
-    initialise,
     parameter_count,
 )  # fmt: skip
+from bnrepro.models.inception_init import initialise
 from bnrepro.norm import BatchNorm, fold
 from bnrepro.seeding import stream
 from scripts.bench_inception import as_drawn

@@ -1,0 +1,109 @@
+// Means, intervals, smooth curves and steps to a target, as bnrepro/evidence computes them.
+
+/** Mean and 95 % t-interval; bounds are null for one value. */
+function interval(values) {
+  const n = values.length;
+  const mean = values.reduce((sum, v) => sum + v, 0) / n;
+  if (n < 2) return { mean, low: null, high: null };
+  const squares = values.reduce((sum, v) => sum + (v - mean) ** 2, 0);
+  const half = (DATA.quantiles[n - 1] ?? 1.96) * Math.sqrt(squares / (n - 1) / n);
+  return { mean, low: mean - half, high: mean + half };
+}
+
+/** The mean of curves at the steps that all of them have, with its interval. */
+function meanCurve(curves, bounds) {
+  const bases = curves.map((curve) => curve.base);
+  const rows = commonRows(bases);
+  const [n, count] = [bases.length, rows[0].length];
+  const mean = { n };
+  for (const name of ["x", "y", "step", "low", "high"]) mean[name] = new Float64Array(count);
+  const factor = n > 1 ? (DATA.quantiles[n - 1] ?? 1.96) / Math.sqrt(n * (n - 1)) : 0;
+  for (let i = 0; i < count; i++) {
+    let [x, y, squares] = [0, 0, 0];
+    for (let k = 0; k < n; k++) {
+      x += bases[k].x[rows[k][i]] / n;
+      y += bases[k].y[rows[k][i]] / n;
+    }
+    for (let k = 0; k < n; k++) squares += (bases[k].y[rows[k][i]] - y) ** 2;
+    const half = factor * Math.sqrt(squares);
+    mean.x[i] = x;
+    mean.y[i] = y;
+    mean.step[i] = bases[0].step[rows[0][i]];
+    mean.low[i] = Math.max(y - half, bounds[0]);
+    mean.high[i] = Math.min(y + half, bounds[1]);
+  }
+  return mean;
+}
+
+/** For each curve the rows of the steps that all have. */
+function commonRows(bases) {
+  const [first] = bases;
+  const same = bases.every((base) => base.step === first.step || (base.step.length ===
+    first.step.length && base.step.every((step, i) => step === first.step[i])));
+  if (same) return bases.map(() => [...first.step.keys()]);
+  const places = bases.map((base) => new Map(Array.from(base.step, (step, i) => [step, i])));
+  const common = Array.from(first.step).filter((step) => places.every((known) => known.has(step)));
+  return places.map((known) => common.map((step) => known.get(step)));
+}
+
+/** What a quantity can be, so that an interval does not leave it. */
+function boundsOf(metric) {
+  const isShare = /accuracy|saturated|share|error:/.test(metric);
+  return isShare ? [0, 1] : /loss|norm|spread|seconds/.test(metric) ? [0, Infinity] : [-Infinity, Infinity];
+}
+
+/** An exponential moving average over points, without the pull of a start at zero. */
+function smoothed(values, weight) {
+  const result = new Float64Array(values.length);
+  let sum = 0;
+  let total = 0;
+  for (let i = 0; i < values.length; i++) {
+    sum = weight * sum + (1 - weight) * values[i];
+    total = weight * total + (1 - weight);
+    result[i] = sum / total;
+  }
+  return result;
+}
+
+/** The first x at which a curve is at least `target`; null: never. */
+function reaches(curve, target) {
+  const at = curve.y.findIndex((value) => value >= target);
+  return at < 0 ? null : curve.x[at];
+}
+
+/** How many times as fast as `against` an arm gets to `share` of each seed's best of `against`. */
+function speedUp(against, arm, share) {
+  const seeds = arm.map((curve) => curve.key.seed).filter((seed) => find(against, seed));
+  const pairs = seeds.map((seed) => {
+    const [plain, mine] = [find(against, seed), find(arm, seed)];
+    const target = share * largest(plain.y);
+    return { seed, target, plain: reaches(plain, target), mine: reaches(mine, target),
+      last: mine.x.at(-1) };
+  });
+  const logs = pairs.map((pair) => (pair.mine === null ? null : Math.log(pair.plain / pair.mine)));
+  const censored = logs.filter((value) => value === null).length;
+  const ratio = pairs.length && !censored ? interval(logs) : null;
+  return { pairs, censored, ratio: ratio && {
+    mean: Math.exp(ratio.mean),
+    low: ratio.low === null ? null : Math.exp(ratio.low),
+    high: ratio.high === null ? null : Math.exp(ratio.high),
+  } };
+}
+
+const find = (curves, seed) => curves.find((curve) => curve.key.seed === seed);
+
+function largest(values) {
+  let most = -Infinity;
+  for (const value of values) if (value > most) most = value;
+  return most;
+}
+
+/** A ratio as the tables have it: `1.86 [1.35, 2.56]`. */
+function ratioText(speed) {
+  if (!speed.pairs.length) return "no seed in common";
+  if (!speed.ratio) return `never reached in ${speed.censored} of ${speed.pairs.length} seeds`;
+  const { mean, low, high } = speed.ratio;
+  const few = low === null || speed.pairs.length < 3; // then the seeds say more than an interval
+  const bounds = few ? "" : ` [${low.toFixed(2)}, ${high.toFixed(2)}]`;
+  return `${mean.toFixed(2)}${bounds}`;
+}
