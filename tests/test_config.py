@@ -108,7 +108,7 @@ def test_an_experiment_s_name_as_a_key_is_one_line(run, capsys):
         ("bias_growth", "every=[0]", "every=.* each must be greater than 0"),
         ("bias_growth", "activations=[]", "activations=.* at least one"),
         ("inference", "batches=[1]", "batches=.* at least 2"),
-        ("inference", "bn_momentum=3", "bn_momentum=3.0: must lie between 0 and 1"),
+        ("inference", "bn_momentum=3", "bn_momentum=3.0: must be greater than 0 and at most 1"),
         ("jacobian", "lr=[0.1]", "lr=.* as many as activations"),
         ("jacobian", "stops=[5,1]", "stops=.* must rise"),
         ("jacobian", "variant=typo", "variant=typo: allowed are sweep"),

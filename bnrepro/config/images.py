@@ -31,7 +31,7 @@ class NetworkConfig:
     dropout: float = setting(check=below_one)
     engine: str = choice("torch", "paper")  # of BN
     eps: float = setting(1e-5, not_negative)  # of BN, inside the root
-    bn_momentum: float = setting(0.1, share)  # weight of the new mini-batch in moving averages
+    bn_momentum: float = setting(0.1, fraction)  # weight of the new mini-batch in moving averages
     init: str = choice("he", "glorot", "caffe", "gaussian", default="he")
     init_std: float = setting(0.01)  # of init=gaussian
 

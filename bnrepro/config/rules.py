@@ -141,6 +141,10 @@ def problem_of(value: Any, rule: Rule) -> str | None:
         return ": has no value"
     if rule.grid:
         return None if _is_grid(value) else f"={shown(value)}: {GRID}"
+    if rule.choices:
+        each = value if isinstance(value, list) else [value]
+        for element in (e for e in each if e not in rule.choices):
+            return f"={shown(element)}: allowed are {', '.join(rule.choices)}"
     find = _problem_of_list if isinstance(value, list) else _problem
     problem = find(value, rule)
     return f"={shown(value)}: {problem}" if problem else None
@@ -169,8 +173,6 @@ def twice(values: list[Any]) -> Any:
 
 
 def _problem(value: Any, rule: Rule) -> str | None:
-    if rule.choices:
-        return None if value in rule.choices else f"allowed are {', '.join(rule.choices)}"
     if isinstance(value, str):
         problem = _problem_of_text(value)
     elif isinstance(value, int | float) and not isinstance(value, bool):

@@ -17,6 +17,7 @@ from bnrepro.config.rules import (
     Rule,
     below_one,
     choice,
+    fraction,
     mini_batch,
     neutral,
     not_negative,
@@ -69,7 +70,7 @@ class ModelConfig:
     init: str = choice("normal", "glorot")
     init_std: float = setting()  # of the Gaussian; unused by glorot
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
-    bn_momentum: float = setting(check=share)  # weight of the new mini-batch in moving averages
+    bn_momentum: float = setting(check=fraction)  # weight of the new mini-batch in moving averages
     gain: float = setting(1.0)  # multiplies the standard deviation of glorot
 
 

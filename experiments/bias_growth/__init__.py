@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from bnrepro.config.rules import choice, mini_batch, not_negative, setting, units
 from bnrepro.config.schema import SweepConfig, check_networks, seed_list
+from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
 
@@ -36,7 +37,12 @@ class BiasGrowthConfig(SweepConfig):
     exact_lr: float = setting()
 
     def check(self, prefix: str) -> None:
-        """Raise a UserError for networks that do not fit into memory."""
+        """Raise a UserError for a record without rows and for networks without room."""
+        if self.exact_record_every > self.exact_steps:
+            raise UserError(
+                f"exact_record_every={self.exact_record_every}: more than exact_steps="
+                f"{self.exact_steps}; nothing would be recorded"
+            )
         check_networks(self.hidden, self.batch, len(self.lr) * len(seed_list(self.seeds)))
 
 

@@ -12,7 +12,7 @@ m = 32 up; folding without loss beyond rounding.
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import mini_batch, not_negative, setting, share, units
+from bnrepro.config.rules import fraction, mini_batch, not_negative, setting, units
 from bnrepro.config.schema import SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
@@ -26,7 +26,9 @@ class InferenceConfig(SweepConfig):
     hidden: list[int] = setting(check=units)
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
-    bn_momentum: float = setting(check=share)  # weight of the new mini-batch in the moving averages
+    bn_momentum: float = setting(
+        check=fraction
+    )  # weight of the new mini-batch in the moving averages
     lr: float = setting()
     batches: list[int] = setting(check=mini_batch, distinct=True)  # m, examples a step
     # examples seen at which accuracy is measured; training ends at the last

@@ -38,6 +38,11 @@ class JacobianConfig(SweepConfig):
         """Raise a UserError unless there is a rate an activation, and room for all matrices."""
         if len(self.lr) != len(self.activations):
             raise UserError(f"lr={self.lr}: give as many as activations={self.activations}")
+        if self.jacobian_examples > self.probe_examples:
+            raise UserError(
+                f"jacobian_examples={self.jacobian_examples}: some of the probe_examples="
+                f"{self.probe_examples}, so not more"
+            )
         width, examples = max(self.widths), self.jacobian_examples
         check_networks([width] * self.hidden_layers, self.batch, len(seed_list(self.seeds)))
         check_memory(examples * width**2, {"widths": self.widths, "jacobian_examples": examples})

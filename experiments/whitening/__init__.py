@@ -11,7 +11,7 @@ grows towards d³, BN's at most as d.
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import mini_batch, not_negative, setting, units
+from bnrepro.config.rules import mini_batch, not_negative, setting, shown, units
 from bnrepro.config.schema import SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
@@ -49,6 +49,11 @@ class WhiteningConfig(SweepConfig):
         if len(self.cost_repeats) != len(self.cost_widths):
             raise UserError(
                 f"cost_repeats={self.cost_repeats}: give as many as cost_widths={self.cost_widths}"
+            )
+        if self.tuning_seed in seed_list(self.seeds):
+            raise UserError(
+                f"tuning_seed={self.tuning_seed}: one of seeds={shown(self.seeds)}, which are "
+                "reported; choose another"
             )
         networks = max(len(self.lr), len(seed_list(self.seeds)))
         check_networks(self.hidden, max(self.batch, self.large_batch), networks)

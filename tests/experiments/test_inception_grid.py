@@ -35,7 +35,7 @@ def searches(tmp_path_factory) -> Evidence:
     """All three searches over two values each, as if that were what the named configs say."""
     results = tmp_path_factory.mktemp("searches")
     short = {
-        "rate": ["grid.axes.lr=[0.01,0.02]", "grid.factors.lr=1", "grid.finalists=1"],
+        "rate": ["grid.axes.lr=[0.01,0.02]", "grid.max_extensions=0", "grid.finalists=1"],
         "fast": ["grid.axes.fast=[2,6]"],
         "multiplier": ["grid.axes.multiplier=[1,5]"],
     }
@@ -136,7 +136,7 @@ def test_runs_of_an_earlier_search_in_the_same_folder_are_not_gathered(run, tmp_
 
 
 def test_an_unknown_key_is_no_search(run, capsys, tmp_path):
-    axis = ["+grid.axes.momentum=[0.5]", "+grid.factors.momentum=1"]
+    axis = ["+grid.axes.momentum=[0.5]", "+grid.factors.momentum=2"]
     assert run(main, ["scale=smoke", "variant=rate", *axis, f"results={tmp_path}"]) == 2
     assert "grid.axes: lr, momentum: give one of lr, fast" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
