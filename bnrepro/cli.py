@@ -1,29 +1,28 @@
 """From a command line to an experiment's `measure.run`, and from any user error to one line."""
 
+import contextlib
 import functools
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from bnrepro import ROOT
+from bnrepro import ROOT, entry
+from bnrepro.config.claims import check_claims
 from bnrepro.config.compose import HYDRA_VERSION, register, validate
+from bnrepro.config.overrides import check_overrides
 from bnrepro.errors import UserError
-from bnrepro.experiment import Experiment, stems
+from bnrepro.experiment import Experiment, discover, stems
+from bnrepro.explain import explain
 from bnrepro.run import ranks
-
-USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 
 
 def command(experiment: Experiment) -> Callable[[], None]:
@@ -36,26 +35,69 @@ def command(experiment: Experiment) -> Callable[[], None]:
         run_job(functools.partial(_start, experiment, node))
 
     def main() -> None:
-        logging.basicConfig(format="%(message)s")
-        # of data-parallel processes the first one logs
-        logging.getLogger().setLevel(logging.INFO if ranks.leads() else logging.WARNING)
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to guard() instead of being printed
-        register()
-        configs = str(ROOT / "configs")
-        application = hydra.main(
-            version_base=HYDRA_VERSION, config_path=configs, config_name=experiment.stem
-        )
-        guard(application(job))
+        with errors_in_one_line():
+            sys.argv[1:] = check_arguments(experiment.stem, sys.argv[1:])
+            ranks.check_environment()
+            logging.basicConfig(format="%(message)s")
+            # of data-parallel processes the first one logs
+            logging.getLogger().setLevel(logging.INFO if ranks.leads() else logging.WARNING)
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed
+            register()
+            application = hydra.main(
+                version_base=HYDRA_VERSION,
+                config_path=str(ROOT / "configs"),
+                config_name=experiment.stem,
+            )
+            application(job)()
 
     return main
 
 
+def check_arguments(stem: str, words: list[str]) -> list[str]:
+    """The words of a command line, options first: Hydra understands them in no other order.
+
+    Raises a UserError for an unknown option and for overrides that would not do what they say.
+    """
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign, assignment]
+    given = parser.parse_intermixed_args(words)
+    options = [word for word in words if word not in given.overrides]
+    return options + check_overrides(stem, given.overrides, sweep=given.multirun)
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise UserError(f"{problem}; settings are given as key=value, for example seeds=5")
+
+
 def _start(experiment: Experiment, node: DictConfig) -> None:
+    ranks.check_environment()  # a launcher's job has another one than the command
     cfg: Any = OmegaConf.to_object(node)
+    check_choices(experiment, cfg)
     validate(cfg)
+    check_claims(experiment)
     if not _is_sweep() and not HydraConfig.get().launcher._target_.endswith("BasicLauncher"):
         raise UserError("launcher=… starts the jobs of -m: python -m experiments.… -m … launcher=…")
-    experiment.measure.run(cfg)
+    if ranks.world() > 1 and not experiment.data_parallel:
+        able = ", ".join(stem for stem, other in discover().items() if other.data_parallel)
+        raise UserError(
+            f"{experiment.stem} runs in one process, {ranks.world()} were started: leave torchrun "
+            f"out; experiments that several processes share: {able}"
+        )
+    run = experiment.measure.run  # imports PyTorch
+    entry.ready()
+    run(cfg)
+
+
+def check_choices(experiment: Experiment, cfg: Any) -> None:
+    """Raise a UserError for a config that is named otherwise than its files are."""
+    chosen = {"experiment": experiment.stem, **HydraConfig.get().runtime.choices}
+    for key in ("experiment", "variant", "scale"):
+        value = getattr(cfg, key)
+        if value != chosen.get(key, value):
+            raise UserError(
+                f"{key}: {value}: the file of {key}={chosen[key]} must name itself; correct that "
+                f"line in configs/{experiment.stem}"
+            )
 
 
 def run_job(work: Callable[[], object]) -> None:
@@ -64,20 +106,23 @@ def run_job(work: Callable[[], object]) -> None:
     The other jobs of a sweep go on, and at the end the command raises the first job's error. One of
     several data-parallel processes that fails ends at once, for the launcher to end the others.
     """
+    if not _is_sweep() and ranks.world() == 1:
+        with errors_in_one_line():
+            work()
+        return
     try:
-        work() if _is_sweep() else guard(work)
-    except USER_ERRORS as error:
-        print(f"error: {explain(error)}", file=sys.stderr)  # now: the end may be hours away
+        work()
+    except Exception as error:
+        # now: the end may be hours away, and of the other jobs' errors Hydra keeps none
+        if (line := explain(error)) is None:
+            traceback.print_exc()
+        else:
+            print(f"error: {line}", file=sys.stderr)
         if ranks.world() > 1:
-            raise SystemExit(2) from None
-        raise UserError(explain(error)) from None
-    except Exception:
-        if not _is_sweep() and ranks.world() == 1:
+            raise SystemExit(1 if line is None else 2) from None
+        if line is None:
             raise
-        traceback.print_exc()  # now: Hydra keeps the first job's for the end, the others' never
-        if ranks.world() > 1:
-            raise SystemExit(1) from None
-        raise
+        raise UserError(line) from None
 
 
 def _is_sweep() -> bool:
@@ -91,58 +136,32 @@ def arguments(what: str) -> list[str]:
     return sys.argv[1:]
 
 
+def no_arguments() -> None:
+    """Raise a UserError for a script that takes none and gets some."""
+    if sys.argv[1:]:
+        raise UserError(f"{' '.join(sys.argv[1:])}: this command takes no arguments")
+
+
 def guard(work: Callable[[], object]) -> None:
-    """Run something; print a user error as one line and exit with status 2."""
-    try:
+    """Run a script's work; an error that a user can cause is one line and status 2."""
+    entry.ready()
+    with errors_in_one_line():
         work()
-    except USER_ERRORS as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
-        raise SystemExit(2) from None
+
+
+@contextlib.contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """End the process with one line for an error that a user can cause, or for an interrupt."""
+    try:
+        yield
     except KeyboardInterrupt:
-        again = "run the same command again, without force=true, to resume"
-        print(f"interrupted: {again}", file=sys.stderr)
+        print(f"interrupted: {entry.AGAIN}", file=sys.stderr)
         raise SystemExit(130) from None
+    except BrokenPipeError:  # who read the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except Exception as error:
-        if (line := _explain_foreign(error)) is None:
+        if (line := explain(error)) is None:
             raise
         print(f"error: {line}", file=sys.stderr)
         raise SystemExit(2) from None
-
-
-def _explain_foreign(error: Exception) -> str | None:
-    """One line for an error that Hydra or a launcher raises as any other; None for all others."""
-    if str(error).startswith("Config group override must be"):  # it does not say which
-        return "a key names an experiment, not a setting; give its section, as in optim.lr=0.1"
-    if 'Could not detect "srun"' in str(error):
-        return "launcher=slurm: no Slurm here; try it with launcher=submitit_local"
-    if type(error).__module__.startswith("submitit"):
-        last = str(error).strip().splitlines()[-1].removeprefix("error: ")
-        return f"a job ended without a result: {last}; logs: .submitit/ in the sweep's folder"
-    return None
-
-
-def explain(error: BaseException) -> str:
-    """One line: what is wrong, where, what is allowed."""
-    chain = [error]
-    while chain[-1].__cause__ is not None:
-        chain.append(chain[-1].__cause__)
-    user = next((e for e in chain if isinstance(e, UserError)), None)
-    if user is not None:
-        return str(user)
-    omega = next((e for e in chain if isinstance(e, OmegaConfBaseException)), None)
-    if omega is not None and omega.full_key:
-        return _explain_key(omega)
-    text = str(error).split("Config search path")[0]  # where Hydra looked helps nobody
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines)
-
-
-def _explain_key(error: OmegaConfBaseException) -> str:
-    key = str(error.full_key)
-    kind = error.object_type
-    allowed = [f.name for f in fields(kind)] if kind and is_dataclass(kind) else []
-    if error.key is not None and str(error.key) not in allowed and allowed:
-        near = get_close_matches(str(error.key), allowed, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        return f"{key}: no such key{hint}; allowed here are {', '.join(allowed)}"
-    return f"{key}: {str(error.msg or error).splitlines()[0]}"

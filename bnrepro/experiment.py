@@ -97,8 +97,18 @@ def stems() -> list[str]:
 
 @functools.cache
 def discover() -> dict[str, Experiment]:
-    """All experiments by their names."""
-    return {stem: importlib.import_module(f"experiments.{stem}").EXPERIMENT for stem in stems()}
+    """All experiments by their names. Raises a UserError for a folder that declares none."""
+    return {stem: _declared(stem) for stem in stems()}
+
+
+def _declared(stem: str) -> Experiment:
+    experiment = getattr(importlib.import_module(f"experiments.{stem}"), "EXPERIMENT", None)
+    if not isinstance(experiment, Experiment) or experiment.stem != stem:
+        raise UserError(
+            f"experiments/{stem}/__init__.py: must define EXPERIMENT = Experiment("
+            f'stem="{stem}", …), as experiments/README.md says; or remove the folder'
+        )
+    return experiment
 
 
 def find(stem: str) -> Experiment:

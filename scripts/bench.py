@@ -20,6 +20,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from bnrepro.cli import guard, no_arguments
 from bnrepro.config import compose
 from bnrepro.data import Dataset, binarize
 from bnrepro.data.synthetic import synthetic
@@ -37,6 +38,7 @@ SEEDS, STEPS, ROUNDS = 5, 200, 7
 
 def main() -> None:
     """Measure and show all tables."""
+    no_arguments()
     rows = [["arm", "eager", "eager, batches ready", "slots", "products", "speed-up"]]
     for variant in ("baseline", "bn"):
         cfg = compose("mnist", [f"variant={variant}", "data=synthetic"])
@@ -101,4 +103,4 @@ def products(cfg: MnistConfig) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    main()
+    guard(main)

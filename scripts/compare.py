@@ -15,12 +15,13 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from bnrepro.cli import guard
+from bnrepro.config.rules import twice
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import gather_runs
 from bnrepro.evidence.statistics import t_interval
 from bnrepro.experiment import Table
-from bnrepro.files import write_atomically
+from bnrepro.files import expand, write_atomically, writing
 from bnrepro.plots.curves import mean_and_interval, thousands
 from bnrepro.plots.style import RC, save
 from bnrepro.plots.tables import markdown, show
@@ -35,16 +36,23 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, help="run folders, each with seed-<k>/")
     parser.add_argument("--to", type=Path, default=Path("results/runs/compare"))
     options = parser.parse_args()
-    folders = labelled([path.expanduser() for path in options.folders])
+    paths, to = [expand(path) for path in options.folders], expand(options.to)
+    if not paths:
+        raise UserError('name run folders, as make compare RUNS="FOLDER FOLDER"')
+    if (double := twice([path.resolve() for path in paths])) is not None:
+        raise UserError(f"{double}: named twice")
+    folders = labelled(paths)
     evidence = gather_runs(folders)
     lacking = [str(folders[v]) for v in folders if v not in evidence.variants]
-    if not folders or lacking:
-        raise UserError(f"no finished run in {', '.join(lacking) or 'no folder: name run folders'}")
+    if lacking:
+        raise UserError(f"no finished run in {', '.join(lacking)}")
     tables = [accuracy_table(evidence), settings_table(folders)]
     for table in tables:
         show(table, "comparison")
-    write_atomically(options.to / "table.md", "\n".join(map(markdown, tables)))
-    for path in [*save(accuracy_figure(evidence), options.to, "accuracy"), options.to / "table.md"]:
+    write_atomically(to / "table.md", "\n".join(map(markdown, tables)))
+    with writing(to):
+        paths = save(accuracy_figure(evidence), to, "accuracy")
+    for path in [*paths, to / "table.md"]:
         print(path)
 
 
@@ -54,7 +62,7 @@ def labelled(paths: list[Path]) -> dict[str, Path]:
         labels = ["/".join(path.resolve().parts[-length:]) for path in paths]
         if len(set(labels)) == len(paths):
             break
-    return dict(zip(labels, paths, strict=True)) if paths else {}
+    return dict(zip(labels, paths, strict=True))
 
 
 def accuracy_figure(evidence: Evidence) -> Figure:

@@ -8,6 +8,7 @@ import argparse
 import logging
 import sys
 
+from bnrepro.cli import guard
 from bnrepro.config import DataConfig
 from bnrepro.data import open_dataset
 from bnrepro.data.registry import REGISTRY
@@ -36,4 +37,4 @@ def fetch(name: str, cache: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    guard(lambda: sys.exit(main()))

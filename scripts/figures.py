@@ -7,6 +7,7 @@ import sys
 
 from bnrepro import ROOT
 from bnrepro.cli import arguments, guard
+from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import read
 from bnrepro.experiment import find
 from bnrepro.plots.render import render
@@ -14,8 +15,13 @@ from bnrepro.plots.render import render
 
 def main() -> None:
     """Draw the figures of one experiment, or of all."""
-    stem = arguments("an experiment, or none for all")[0] if sys.argv[1:] else "*"
-    for folder in sorted(path.parent for path in (ROOT / "results").glob(f"{stem}/*/table.md")):
+    stem, *more = arguments("an experiment, or none for all") if sys.argv[1:] else ["*"]
+    if more:
+        raise UserError(f"{' '.join(more)}: name one experiment, or none for all")
+    folders = sorted(path.parent for path in (ROOT / "results").glob(f"{stem}/*/table.md"))
+    if not folders:
+        raise UserError(f"{stem}: no published evidence; run the experiment and `make publish`")
+    for folder in folders:
         for path in render(find(folder.parent.name), read(folder), folder):
             print(path.relative_to(ROOT))
 

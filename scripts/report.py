@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from bnrepro import ROOT
-from bnrepro.cli import guard
+from bnrepro.cli import guard, no_arguments
 from bnrepro.config.claims import Claim, read_claims
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence, load
@@ -25,6 +25,7 @@ read = functools.cache(load)
 
 def main() -> None:
     """Write every file that this script keeps."""
+    no_arguments()
     for path, text in documents().items():
         write_atomically(ROOT / path, text)
         print(path)

@@ -11,21 +11,33 @@ import subprocess
 import sys
 
 from bnrepro.cli import arguments, guard
-from bnrepro.config.compose import variants
+from bnrepro.config.compose import compose, split_arms, validate, variants
 from bnrepro.experiment import find
 
 
 def main() -> None:
     """Train or measure, then render; a failing command's status becomes this one's."""
     stem, *overrides = arguments("an experiment to run")
+    if "-m" in overrides:
+        execute(f"experiments.{stem}", *overrides)
+        print("no figure of a sweep: make compare RUNS=… overlays its runs")
+        return
+    check(stem, overrides)
     measure(stem, overrides)
     execute("scripts.render", stem, *overrides)
+
+
+def check(stem: str, overrides: list[str]) -> None:
+    """Raise a UserError for what the figures would stumble over, before anything is trained."""
+    asked, others = split_arms(overrides)
+    for arm in asked or variants(stem):
+        validate(compose(stem, [*others, f"variant={arm}"]))
 
 
 def measure(stem: str, overrides: list[str]) -> None:
     """Run the arms that the overrides name, or all of them."""
     arms = variants(stem)
-    if arms == ["sweep"] or "-m" in overrides:
+    if arms == ["sweep"]:
         execute(f"experiments.{stem}", *overrides)
         return
     if any(o.startswith("variant=") for o in overrides):

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bnrepro.cli import guard
 from bnrepro.errors import UserError
 from bnrepro.run.mirror import environment, online_problem
 
@@ -74,4 +75,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    guard(lambda: sys.exit(main()))

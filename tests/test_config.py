@@ -91,7 +91,7 @@ def test_a_mistake_is_one_line_that_names_key_and_remedy(overrides, words):
 
 
 def test_an_experiment_s_name_as_a_key_is_one_line(run, capsys):
-    assert run(main, ["scale=smoke", "learning_rate=1"]) == 2
+    assert run(main, ["scale=smoke", "pace=1"]) == 2
     assert capsys.readouterr().err == (
         "error: a key names an experiment, not a setting; give its section, as in optim.lr=0.1\n"
     )

@@ -6,7 +6,10 @@ and the overrides.
 
 import contextlib
 import functools
+import os
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -15,12 +18,15 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from bnrepro import ROOT
-from bnrepro.config.rules import validate_fields
+from bnrepro.config.overrides import check_overrides
+from bnrepro.config.rules import twice, validate_fields
 from bnrepro.config.schema import seed_list
 from bnrepro.errors import UserError
 from bnrepro.experiment import discover
+from bnrepro.files import expand
 
 HYDRA_VERSION = "1.3"
+ROOM = 65_536  # bytes that Hydra may need
 
 
 @functools.cache
@@ -29,15 +35,37 @@ def register() -> None:
     store = ConfigStore.instance()
     for stem, experiment in discover().items():
         store.store(name=f"{stem}_schema", node=experiment.config)
-    # the worker processes of a launcher have inherited the resolver already
+    # the worker processes of a launcher have inherited the resolvers already
     OmegaConf.register_new_resolver(
         "configs", lambda name: str(ROOT / "configs" / name), replace=True
     )
+    OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
+
+
+def sweep_folder(results: str) -> str:
+    """Where Hydra leaves `multirun.yaml`, and a launcher its logs: beside the runs.
+
+    On a disk that is full or read-only it is a temporary folder: finished runs need no room.
+    """
+    folder = expand(results) / "multirun"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(ROOM))
+            probe.flush()
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / f"bnrepro-multirun-{os.getuid()}"
+    return str(folder)
 
 
 def compose(experiment: str, overrides: Sequence[str] = ()) -> Any:
-    """The config of an experiment as an object, outside or inside a Hydra application."""
+    """The config of an experiment as an object, outside or inside a Hydra application.
+
+    Overrides of Hydra's own settings are left out: they say how runs are started.
+    """
     register()
+    checked = check_overrides(experiment, overrides)
+    overrides = [text for text in checked if not text.startswith(("hydra.", "hydra/"))]
     inside = GlobalHydra.instance().is_initialized()
     configs = str(ROOT / "configs")
     with (
@@ -45,7 +73,7 @@ def compose(experiment: str, overrides: Sequence[str] = ()) -> Any:
         if inside
         else hydra.initialize_config_dir(configs, version_base=HYDRA_VERSION)
     ):
-        node = hydra.compose(config_name=experiment, overrides=list(overrides))
+        node = hydra.compose(config_name=experiment, overrides=overrides)
     return OmegaConf.to_object(node)
 
 
@@ -53,6 +81,14 @@ def variants(experiment: str) -> list[str]:
     """The named arms of an experiment, in the order of their files' names; one for a sweep."""
     files = (ROOT / "configs" / experiment / "variant").glob("*.yaml")
     return sorted(path.stem for path in files) or ["sweep"]
+
+
+def split_arms(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arms that `variant=a,b` names, each once, and the other overrides."""
+    asked = [arm for o in overrides if o.startswith("variant=") for arm in o[8:].split(",")]
+    if (double := twice(asked)) is not None:
+        raise UserError(f"variant={','.join(asked)}: names {double} twice")
+    return asked, [o for o in overrides if not o.startswith("variant=")]
 
 
 def validate(cfg: Any) -> None:

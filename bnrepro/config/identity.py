@@ -9,6 +9,7 @@ from typing import Any
 from bnrepro.config.compose import compose
 from bnrepro.config.rules import rule_of
 from bnrepro.config.schema import seed_list
+from bnrepro.files import expand
 
 
 def numbers(cfg: Any) -> dict[str, Any]:
@@ -71,4 +72,4 @@ def _content(cfg: Any) -> dict[str, Any]:
 
 def group_folder(cfg: Any, data_name: str) -> Path:
     """Where the runs of one job are: results/runs/<experiment>/<scale>/<variant>."""
-    return Path(cfg.results) / cfg.experiment / cfg.scale / folder_name(cfg, data_name)
+    return expand(cfg.results) / cfg.experiment / cfg.scale / folder_name(cfg, data_name)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from bnrepro.config.rules import (
+    BATCH,
     below_one,
     choice,
     fraction,
@@ -11,7 +12,7 @@ from bnrepro.config.rules import (
     setting,
     share,
 )
-from bnrepro.config.schema import EvalConfig, RunConfig
+from bnrepro.config.schema import SIDE, EvalConfig, RunConfig, steps_of_grid
 from bnrepro.errors import UserError
 
 
@@ -20,12 +21,12 @@ class NetworkConfig:
     """The Inception network of Figure 5."""
 
     stem: str = choice("imagenet", "tiny", "small")
-    width: float = setting()  # multiplies every number of filters of Figure 5
+    width: float = setting(most=8)  # multiplies every number of filters of Figure 5
     norm: str = choice("none", "batch")
     activation: str = choice("sigmoid", "relu")
     separable: bool = setting()  # the first convolution
     stem_norm: bool = setting()
-    projection_4cd: int = setting()  # 128 as printed, 96 for the printed sums
+    projection_4cd: int = setting(most=10_000)  # 128 as printed, 96 for the printed sums
     lrn: bool = setting()
     dropout: float = setting(check=below_one)
     engine: str = choice("torch", "paper")  # of BN
@@ -42,7 +43,7 @@ class RateConfig:
     lr: float = setting()  # of the plain network; tuned on it alone
     multiplier: float = setting()  # the arm's rate in units of that
     momentum: float = setting(check=below_one)
-    batch: int = setting()  # examples an update and process
+    batch: int = setting(most=BATCH)  # examples an update and process
     weight_decay: float = setting(check=not_negative)  # L2 on convolution and classifier weights
     weight_decay_divisor: float = setting()
     decay: str = choice("plain", "fast")
@@ -64,10 +65,10 @@ class PictureConfig:
     """How training images are shuffled and distorted."""
 
     shuffle: str = choice("full", "shards", "fixed")
-    shards: int = setting()
-    shift: int = setting(check=not_negative)  # pixels
+    shards: int = setting(most=1_000_000)
+    shift: int = setting(check=not_negative, most=SIDE)  # pixels
     mirror: bool = setting()
-    photometric: float = setting(check=not_negative)
+    photometric: float = setting(check=share)
 
 
 @dataclass
@@ -87,7 +88,9 @@ class ImageConfig(RunConfig):
     pictures: PictureConfig = field(default_factory=PictureConfig)
     eval: ImageEvalConfig = field(default_factory=ImageEvalConfig)
     checkpoint_every: int = setting(neutral=True)  # steps
-    processes: int = setting(1)  # data-parallel ones; how the command was started decides
+    processes: int = setting(
+        1, most=100_000
+    )  # data-parallel ones; how the command was started decides
     sync_bn: bool = False  # BN over the mini-batches of all processes, not over each one's
     precision: str = choice("float32", "bf16", default="float32")  # of convolutions and products
     compile: bool = neutral(False)  # updates through torch.compile
@@ -110,6 +113,7 @@ class ImageConfig(RunConfig):
         if self.optim.decay == "fast" and self.budget.steps < self.budget.fast:
             steps, fast = self.budget.steps, self.budget.fast
             raise UserError(f"budget.steps={steps}: must be at least budget.fast={fast:g}")
+        steps_of_grid(self.eval.grid, self.budget.steps)  # a number of stops that ends
 
     def unused(self) -> tuple[str, ...]:
         """A plain decay has no other speed, and one initialisation alone has a free scale."""

@@ -2,15 +2,24 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from omegaconf import MISSING
 
 from bnrepro.errors import UserError
 
-Check = Callable[[float], str | None]  # a number → what is wrong with it
+Check = Callable[[Any], str | None]  # a number, or the text of a text field → what is wrong with it
+LARGEST = 1_000_000_000  # of a whole number whose field names no bound: more never ends
+LARGEST_FLOAT = 3.4e38  # of another number: what float32 holds
+SMALLEST = 1e-30  # of a number that is not 0: its square is still not 0
+BATCH = 1_000_000  # examples
+UNITS = 100_000  # of a layer
+LONGEST = 10_000  # elements of a list
+NAME_BYTES = 255  # of a folder or file, on the usual file systems
 
 
 @dataclass(frozen=True)
@@ -18,19 +27,24 @@ class Rule:
     """What the validation of a field needs to know; `setting` makes one.
 
     Attributes:
-        check: says what is wrong with a number (each number of a list); None: any number.
+        check: says what is wrong with a number or a text (each of a list); None: nothing is.
+        least, most: the smallest and the largest number allowed, where the field has its own.
         choices: the allowed values (of a list: of each of its elements); empty: all.
         neutral: the value leaves a run's numbers as they are, so the hash leaves it out.
         empty: a list may be empty.
         rising: a list must rise.
+        distinct: a list names each of its values once.
         grid: the value is a list of [until, every] pairs of steps.
     """
 
     check: Check | None = None
+    least: float | None = None
+    most: float | None = None
     choices: tuple[str, ...] = ()
     neutral: bool = False
     empty: bool = False
     rising: bool = False
+    distinct: bool = False
     grid: bool = False
 
 
@@ -61,7 +75,14 @@ def below_one(number: float) -> str | None:
 
 def mini_batch(number: float) -> str | None:
     """At least 2: the variance of one example is 0."""
-    return None if number >= 2 else "a mini-batch of one has no variance; at least 2"
+    if number < 2:
+        return "a mini-batch of one has no variance; at least 2"
+    return None if number <= BATCH else f"must be at most {BATCH:,}"
+
+
+def units(number: float) -> str | None:
+    """Of a layer: at least 1."""
+    return positive(number) or (None if number <= UNITS else f"must be at most {UNITS:,}")
 
 
 def setting(default: Any = MISSING, check: Check | None = positive, **rule: Any) -> Any:
@@ -72,14 +93,14 @@ def setting(default: Any = MISSING, check: Check | None = positive, **rule: Any)
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def choice(*choices: str, default: Any = MISSING, neutral: bool = False) -> Any:
-    """A field with one of the given values, or a list of them."""
-    return setting(default, None, choices=choices, neutral=neutral)
+def choice(*choices: str, default: Any = MISSING, **rule: Any) -> Any:
+    """A field with one of the given values, or a list of them, each named once."""
+    return setting(default, None, choices=choices, distinct=True, **rule)
 
 
-def neutral(default: Any = MISSING, check: Check | None = None) -> Any:
+def neutral(default: Any = MISSING, check: Check | None = None, **rule: Any) -> Any:
     """A field that leaves a run's numbers as they are."""
-    return setting(default, check, neutral=True)
+    return setting(default, check, neutral=True, **rule)
 
 
 def rule_of(field: dataclasses.Field[Any]) -> Rule:
@@ -108,33 +129,103 @@ def validate_fields(node: Any, prefix: str = "") -> None:
 
 def validate_value(key: str, value: Any, rule: Rule) -> None:
     """Hold one value to a rule. Raises a UserError that names the key."""
+    if problem := problem_of(value, rule):
+        raise UserError(f"{key}{problem}")
+
+
+def problem_of(value: Any, rule: Rule) -> str | None:
+    """What a rule finds wrong with a value, as it follows the key's name in a message."""
     if value is None:
-        return
+        return None
+    if isinstance(value, str) and value == MISSING:
+        return ": has no value"
     if rule.grid:
-        return _validate_grid(key, value)
-    each, word = (value, "each ") if isinstance(value, list) else ([value], "")
-    if not each and not rule.empty:
-        raise UserError(f"{key}=[]: name at least one")
-    for element in each:
-        if rule.choices and element not in rule.choices:
-            raise UserError(f"{key}={element}: allowed are {', '.join(rule.choices)}")
-    for number in _numbers(each):
-        if not math.isfinite(number):
-            raise UserError(f"{key}={value}: {word}must be a finite number")
-        if rule.check and (problem := rule.check(number)):
-            raise UserError(f"{key}={value}: {word if problem.startswith('must') else ''}{problem}")
-    if rule.rising and value != sorted(set(value)):
-        raise UserError(f"{key}={value}: must rise")
+        return None if _is_grid(value) else f"={shown(value)}: {GRID}"
+    find = _problem_of_list if isinstance(value, list) else _problem
+    problem = find(value, rule)
+    return f"={shown(value)}: {problem}" if problem else None
 
 
-def _numbers(values: list[Any]) -> Iterator[float]:
-    return (v for v in values if isinstance(v, int | float) and not isinstance(v, bool))
+def _problem_of_list(values: list[Any], rule: Rule) -> str | None:
+    if not values:
+        return None if rule.empty else "name at least one"
+    if any(isinstance(value, list | dict | None) for value in values):
+        return "each must be a single value"
+    if problem := next(filter(None, (_problem(value, rule) for value in values)), None):
+        return f"each {problem}" if problem.startswith("must be ") else problem
+    if len(values) > LONGEST:
+        return f"{len(values):,} values; at most {LONGEST:,}"
+    if rule.rising and any(a >= b for a, b in pairwise(values)):
+        return "must rise"
+    if rule.distinct and (double := twice(values)) is not None:
+        return f"names {double} twice"
+    return None
 
 
-def _validate_grid(key: str, grid: list[list[int]]) -> None:
-    untils = [pair[0] for pair in grid if len(pair) == 2]
-    if len(untils) < len(grid) or untils != sorted(set(untils)) or any(p[1] < 1 for p in grid):
-        raise UserError(
-            f"{key}={grid}: give pairs [until, every] in steps with rising 'until' and "
-            "'every' of at least 1"
-        )
+def twice(values: list[Any]) -> Any:
+    """The first value that a list holds a second time; None: all differ."""
+    seen: set[Any] = set()
+    return next((v for v in values if v in seen or seen.add(v)), None)  # type: ignore[func-returns-value]
+
+
+def _problem(value: Any, rule: Rule) -> str | None:
+    if rule.choices:
+        return None if value in rule.choices else f"allowed are {', '.join(rule.choices)}"
+    if isinstance(value, str):
+        problem = _problem_of_text(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        problem = problem_of_number(value, rule.least, rule.most)
+    else:
+        return None
+    return problem or (rule.check(value) if rule.check else None)
+
+
+def problem_of_number(
+    number: float, least: float | None = None, most: float | None = None
+) -> str | None:
+    """What is wrong with a number, wherever it stands."""
+    if isinstance(number, float) and not math.isfinite(number):
+        return "must be a finite number"
+    end = (LARGEST_FLOAT if isinstance(number, float) else LARGEST) if most is None else most
+    if abs(number) > end:
+        return f"must be at most {end:,}" if end <= LARGEST else f"must be at most {end:g}"
+    if least is not None and number < least:
+        return f"must be at least {least:,}"
+    if 0 < abs(number) < SMALLEST:
+        return f"must be 0 or at least {SMALLEST:g} in size"
+    if number == 0 and math.copysign(1, number) < 0:
+        return "negative zero; write 0"
+    return None
+
+
+def _problem_of_text(text: str) -> str | None:
+    """Texts name things: paths, projects, devices."""
+    if not text.strip():
+        return "must not be empty"
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
+        return "must be one line without control characters"
+    longest = max(len(part.encode("utf-8", "surrogateescape")) for part in text.split("/"))
+    if longest > NAME_BYTES:
+        return f"a name of {longest} bytes; a disk takes {NAME_BYTES}"
+    return None
+
+
+def shown(value: Any, length: int = 80) -> str:
+    """A value in a message: one line, its middle left out where it is long."""
+    text = str(value) if str(value).isprintable() else ascii(value)
+    return text if len(text) <= length else f"{text[: length // 2]} … {text[-length // 4 :]}"
+
+
+GRID = (
+    "give pairs [until, every] in steps, 'until' rising to at most a billion, 'every' of at least "
+    "1 and no longer than its stretch"
+)
+
+
+def _is_grid(grid: list[list[int]]) -> bool:
+    """Whether every stretch of a grid has a stop."""
+    if not grid or any([*map(type, pair)] != [int, int] for pair in grid):
+        return False
+    starts = [0, *(until for until, _ in grid)]
+    stretches = zip(starts, grid, strict=False)
+    return grid[-1][0] <= LARGEST and all(1 <= e <= until - s for s, (until, e) in stretches)

@@ -4,14 +4,36 @@ A field with a default may be left out of every YAML file; the hash leaves out v
 their default, so a new key with a default leaves the hash of earlier runs as it was.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any, ClassVar, cast
 
 from omegaconf import MISSING
 
-from bnrepro.config.rules import Rule, below_one, choice, neutral, not_negative, setting, share
+from bnrepro.config.rules import (
+    BATCH,
+    Rule,
+    below_one,
+    choice,
+    mini_batch,
+    neutral,
+    not_negative,
+    setting,
+    share,
+    shown,
+    twice,
+    units,
+)
 from bnrepro.errors import UserError
+
+SIDE = 4_096  # pixels
+PROCESSES = 256  # and threads, of one machine
+SEEDS = 10_000
+STOPS = 1_000_000  # of a grid
+NUMBERS = 2_000_000_000  # float32, 8 GB: parameters and values of networks that train together
+INPUTS = 1_000  # about as many as an image of 28×28 has pixels
 
 
 @dataclass
@@ -24,9 +46,11 @@ class DataConfig:
     validation: int = setting(0, not_negative)  # images held out of training and tested on
     # of image folders alone
     label: str | None = neutral(None)  # what records call the set; null: its name
-    size: int | None = setting(None)  # pixels of the square images that the network sees
+    size: int | None = setting(None, most=SIDE)  # pixels of the square images that the network sees
     stream: bool = False  # read from the files during training instead of held in memory
-    workers: int | None = neutral(None, not_negative)  # processes that read; null: one a core
+    workers: int | None = neutral(
+        None, not_negative, most=PROCESSES
+    )  # processes that read; null: one a core
     max_broken: float = neutral(0.001, share)  # images that may break before the run stops
 
     def check(self, prefix: str) -> None:
@@ -39,7 +63,7 @@ class DataConfig:
 class ModelConfig:
     """The multilayer perceptron of Section 4.1."""
 
-    hidden: list[int] = setting()  # units of each hidden layer
+    hidden: list[int] = setting(check=units)  # units of each hidden layer
     activation: str = choice("sigmoid", "relu")
     norm: str = choice("none", "batch")
     init: str = choice("normal", "glorot")
@@ -55,8 +79,8 @@ class OptimConfig:
 
     lr: float = setting()
     momentum: float = setting(check=below_one)
-    batch: int = setting()  # examples a step
-    replicas: int = setting(1)  # R of asynchronous SGD; 1: synchronous
+    batch: int = setting(most=BATCH)  # examples a step
+    replicas: int = setting(1, most=1_000)  # R of asynchronous SGD; 1: synchronous
     warm_start: int = setting(0, not_negative)  # updates of one replica before the others join
 
 
@@ -66,7 +90,7 @@ class DurationConfig:
 
     steps: int | None = setting(None)
     examples: int | None = setting(None)
-    epochs: float | None = setting(None)
+    epochs: float | None = setting(None, most=1_000_000)
 
     def in_steps(self, batch: int, train_size: int) -> int:
         """The duration in steps of `batch` examples. Raises a UserError below one step."""
@@ -98,21 +122,38 @@ class EvalConfig:
 
     grid: list[list[int]] = setting(grid=True)  # accuracy: [until, every] in steps
     probe_grid: list[list[int]] = setting(grid=True)  # activation inputs; steps of `grid` only
-    probe_examples: int = setting()  # training images on which activation inputs are measured
+    probe_examples: int = setting(
+        check=mini_batch
+    )  # training images on which activation inputs are measured
+
+    def check(self, prefix: str) -> None:
+        """Raise a UserError for probes at steps that `grid` does not have."""
+        last = max(self.grid[-1][0], sum(self.probe_grid[-1]))
+        steps = set(steps_of_grid(self.grid, last))
+        if extra := [s for s in steps_of_grid(self.probe_grid, last) if s not in steps]:
+            raise UserError(
+                f"{prefix}probe_grid={self.probe_grid}: step {extra[0]} is not in "
+                f"{prefix}grid={self.grid}; probes are taken where accuracy is measured"
+            )
 
 
 def steps_of_grid(grid: Sequence[Sequence[int]], last: int) -> list[int]:
     """Steps of a grid of [until, every] pairs up to `last`, which is always among them.
 
     Beyond the grid's end its last spacing goes on: [[100, 50]] and 180 give 50, 100, 150, 180.
+    Raises a UserError for more than a million steps.
     """
-    steps: set[int] = set()
+    stretches: list[range] = []
     start = 0
     for i, (until, every) in enumerate(grid):
         end = last if i == len(grid) - 1 else min(until, last)
-        steps.update(range(start + every, end + 1, every))
+        stretches.append(range(start + every, end + 1, every))
         start = min(until, last)
-    return sorted(steps | {last})
+    if (count := sum(map(len, stretches))) > STOPS:
+        raise UserError(
+            f"the grid {shown(grid)}: {count:,} stops in {last:,} steps; at most {STOPS:,}"
+        )
+    return sorted({last}.union(*stretches))
 
 
 @dataclass
@@ -125,6 +166,13 @@ class WandbConfig:
     dir: str = "."
 
 
+def device_name(name: str) -> str | None:
+    """What is wrong with the name of a device."""
+    if re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
+        return None
+    return "allowed are auto, cpu, cuda, cuda:<number>, mps"
+
+
 @dataclass
 class RunConfig:
     """What every experiment has."""
@@ -134,9 +182,9 @@ class RunConfig:
     experiment: str = neutral()
     variant: str = neutral()
     scale: str = neutral()
-    seeds: Any = neutral()  # a count (5: seeds 0 to 4) or a list ([3, 4])
-    device: str = neutral("auto")
-    threads: int | None = setting(None, neutral=True)  # null: torch's choice
+    seeds: Any = neutral(most=2**63 - 1)  # a count (5: seeds 0 to 4) or a list ([3, 4])
+    device: str = neutral("auto", device_name)
+    threads: int | None = setting(None, neutral=True, most=PROCESSES)  # null: torch's choice
     results: str = neutral("results/runs")
     force: bool = neutral(False)  # run again what is finished
     data: DataConfig = field(default_factory=DataConfig)
@@ -162,10 +210,30 @@ def seed_list(seeds: object) -> list[int]:
     Raises:
         UserError: neither a count nor a list of different seeds.
     """
-    if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds > 0:
+    if type(seeds) is int and 0 < seeds <= SEEDS:
         return list(range(seeds))
     if isinstance(seeds, list) and seeds and all(type(s) is int and s >= 0 for s in seeds):
-        if len(set(seeds)) < len(seeds):
-            raise UserError(f"seeds={seeds}: a seed is named twice; name each one once")
-        return seeds
-    raise UserError(f"seeds={seeds}: give a count (seeds=5) or a list of seeds (seeds=[3,4])")
+        if (double := twice(seeds)) is not None:
+            raise UserError(f"seeds={shown(seeds)}: names {double} twice; name each one once")
+        if len(seeds) <= SEEDS:
+            return seeds
+    raise UserError(
+        f"seeds={shown(seeds)}: give a count (seeds=5) of at most {SEEDS:,} or a list of seeds "
+        "(seeds=[3,4]), whole numbers from 0 to 2⁶³ − 1"
+    )
+
+
+def check_networks(hidden: Sequence[int], batch: int, networks: int, section: str = "") -> None:
+    """Raise a UserError for multilayer perceptrons that do not fit into memory together."""
+    weights = sum(a * b for a, b in pairwise([INPUTS, *hidden]))
+    numbers = networks * (weights + batch * (INPUTS + sum(hidden)))
+    check_memory(numbers, {f"{section}hidden": list(hidden), "batch": batch, "networks": networks})
+
+
+def check_memory(numbers: float, given: Mapping[str, Any]) -> None:
+    """Raise a UserError that names what was given, for more numbers than fit into memory."""
+    if numbers > NUMBERS:
+        named = ", ".join(f"{key}={shown(value)}" for key, value in given.items())
+        raise UserError(
+            f"{named}: together {numbers:.1e} numbers in memory at once; at most {NUMBERS:.0e}"
+        )

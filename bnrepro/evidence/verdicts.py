@@ -6,14 +6,13 @@ criterion on every value does, or `against` reached the target and no seed of `a
 run`: no evidence, or none of the arms it compares. The scale belongs to every verdict.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bnrepro.config.claims import Claim, criterion_hash
+from bnrepro.config.claims import Claim, criterion_hash, metric
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import Above, Interval, Values, t_interval
-from bnrepro.experiment import find
 
 DECIDING = 5  # seeds: all on one side have a probability of 1/32 by chance
 
@@ -38,7 +37,7 @@ def judge(claim: Claim, evidence: Evidence | None, scale: str) -> Verdict:
 
 
 def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
-    values = metric(claim)(evidence, claim)
+    values: Values = metric(claim)(evidence, claim)
     if not values:
         return Verdict(claim, scale, "not run", [], None, "no run to judge it by")
     known = [v for v in values if v is not None]
@@ -60,11 +59,6 @@ def _judge_bounds(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
     why = "" if enough else f"bounds of {len(values)} seeds cannot decide"
     return Verdict(claim, scale, "holds" if all(met) and enough else "inconclusive", list(values),
                    None, why)  # fmt: skip
-
-
-def metric(claim: Claim) -> Callable[[Evidence, Claim], Values]:
-    """The function that a claim's `metric` names, in the experiment's `metrics.py`."""
-    return getattr(find(claim["experiment"]).metrics, claim["metric"])
 
 
 def _judge_interval(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:

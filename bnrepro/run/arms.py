@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnrepro.config.compose import compose, validate, variants
+from bnrepro.config.compose import compose, split_arms, validate, variants
 from bnrepro.config.identity import group_folder
 from bnrepro.config.schema import seed_list
 from bnrepro.data import ImageSet, open_images
@@ -35,8 +35,7 @@ def compose_arms(experiment: str, overrides: Sequence[str] = ()) -> Arms:
     Raises:
         UserError: a mistake in the overrides, or the data set cannot be had.
     """
-    asked = [v for o in overrides if o.startswith("variant=") for v in o[8:].split(",")]
-    others = [o for o in overrides if not o.startswith("variant=")]
+    asked, others = split_arms(overrides)
     cfgs = [compose(experiment, [*others, f"variant={v}"]) for v in asked or variants(experiment)]
     for cfg in cfgs:
         validate(cfg)

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from bnrepro.config.rules import shown
 from bnrepro.errors import UserError
 from bnrepro.run.orphans import end_with_parent
 
@@ -14,11 +15,12 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.ones(1, device=device).item()  # there are devices without memory or arithmetic
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)  # streams and graphs are of the current one
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device={name}: not usable here ({str(error).splitlines()[0]})") from None
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = shown(str(error).splitlines()[0], 160)
+        raise UserError(f"device={name}: not usable here ({reason})") from None
     return device
 
 

@@ -14,11 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bnrepro.config.rules import fraction, not_negative, setting
+from bnrepro.config.rules import fraction, not_negative, problem_of_number, setting, shown, twice
+from bnrepro.config.schema import PROCESSES, DataConfig
 from bnrepro.errors import UserError
 
 Cell = tuple[float, ...]  # a value an axis
 Scores = dict[Cell, float]
+SMALLEST_FACTOR, LARGEST_FACTOR = 1.01, 1000  # of an axis, whose values keep three digits
+MOST_CELLS = 10_000
 TrainRound = Callable[[str, Sequence[Cell], float], Scores]  # name, cells, share of the budget
 
 
@@ -35,27 +38,67 @@ class SearchConfig:
     """A grid over keys of the config, and the rule that reads it."""
 
     axes: dict[str, Any] = setting(check=None)  # the first values of each key: lists of numbers
-    factors: dict[str, float] = setting(check=None)  # by which a key's axis grows; 1: never
-    max_extensions: int = setting(check=not_negative)
+    factors: dict[str, float] = setting(check=None)  # by which a key's axis grows
+    max_extensions: int = setting(check=not_negative, most=20)
     finalists: int | None = setting(None)  # best cells, trained anew; null: one round in full
     short: float = setting(check=fraction)  # share of the budget in the short rounds
-    jobs: int = setting(1, neutral=True)  # runs side by side
+    jobs: int = setting(1, neutral=True, most=PROCESSES)  # runs side by side
 
     def check(self, prefix: str) -> None:
-        """Raise a UserError unless every axis has values above 0 and a factor."""
+        """Raise a UserError unless every axis has different values above 0 and a factor."""
+        if not self.axes:
+            raise UserError(f"{prefix}axes: name at least one")
         for key, values in self.axes.items():
-            if not isinstance(values, list) or not values:
-                raise UserError(f"{prefix}axes.{key}={values}: name at least one")
-            if not all(isinstance(v, int | float) and 0 < v < math.inf for v in values):
-                raise UserError(f"{prefix}axes.{key}={values}: each must be greater than 0")
-            if not self.factors.get(key, 0) >= 1:
+            if problem := axis_problem(values):
+                raise UserError(f"{prefix}axes.{key}={shown(values)}: {problem}")
+            factor = self.factors.get(key, 0)
+            grows = SMALLEST_FACTOR <= factor <= LARGEST_FACTOR
+            if not grows and (factor != 1 or self.max_extensions):
                 raise UserError(
-                    f"{prefix}factors.{key}: give the factor by which it grows, 1: none"
+                    f"{prefix}factors.{key}: give the factor by which the axis grows, "
+                    f"{SMALLEST_FACTOR} to {LARGEST_FACTOR} (found {factor:g}); with "
+                    f"{prefix}max_extensions=0 it may be 1"
                 )
+        if unknown := self.factors.keys() - self.axes.keys():
+            raise UserError(f"{prefix}factors.{min(unknown)}: no such axis in {prefix}axes")
+        if (cells := self.cells()) > MOST_CELLS:
+            raise UserError(f"{prefix}axes: {cells:,} cells; at most {MOST_CELLS:,}")
+
+    def cells(self) -> int:
+        """How many cells the first grid has."""
+        return math.prod(map(len, self.axes.values()))
+
+    def check_budget(self, steps: float) -> None:
+        """Raise a UserError for rounds without a step, of so many in full."""
+        share = 1.0 if self.finalists is None else self.short
+        if share * steps < 1:
+            raise UserError(f"grid: a round of {share:g} · {steps:g} steps is less than one step")
 
     def parsed(self) -> list[Axis]:
         """The axes of the grid, in the order of the keys."""
         return [Axis(sorted(map(float, v)), self.factors[key]) for key, v in self.axes.items()]
+
+
+def axis_problem(values: Any) -> str | None:
+    """What is wrong with the values of an axis."""
+    if not isinstance(values, list) or not values:
+        return "name at least one, as a list"
+    if not all(type(v) in (int, float) and v > 0 for v in values):
+        return "each must be greater than 0"
+    if problem := next(filter(None, map(problem_of_number, values)), None):
+        return f"each {problem}"
+    if (double := twice([f"{v:g}" for v in values])) is not None:  # how folders name them
+        return f"names {double} twice"
+    return None
+
+
+def check_held_out(data: DataConfig) -> None:
+    """Raise a UserError for a search that would look at the test set."""
+    if data.validation == 0:
+        raise UserError(
+            "data.validation=0: a search would tune on the test set; say how many training images "
+            "are held out for it"
+        )
 
 
 @dataclass

@@ -11,8 +11,8 @@ where BN, the same network with the gradient through the statistics, trains on.
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import choice, mini_batch, not_negative, setting
-from bnrepro.config.schema import SweepConfig
+from bnrepro.config.rules import choice, mini_batch, not_negative, setting, units
+from bnrepro.config.schema import SweepConfig, check_networks, seed_list
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
 
@@ -21,19 +21,23 @@ from bnrepro.experiment import Experiment
 class BiasGrowthConfig(SweepConfig):
     """Section 2: normalisation outside the gradient step."""
 
-    hidden: list[int] = setting()
+    hidden: list[int] = setting(check=units)
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
     batch: int = setting(check=mini_batch)  # examples a step
     activations: list[str] = choice("sigmoid", "relu")
-    lr: list[float] = setting()
-    every: list[int] = setting()  # steps between refreshes of the statistics
+    lr: list[float] = setting(distinct=True)
+    every: list[int] = setting(distinct=True)  # steps between refreshes of the statistics
     # steps at which the trained networks are recorded; the last ends
     stops: list[int] = setting(rising=True)
-    exact_examples: int = setting()  # "the full data" of the exact part
+    exact_examples: int = setting(check=mini_batch)  # "the full data" of the exact part
     exact_steps: int = setting()
     exact_record_every: int = setting()  # steps
     exact_lr: float = setting()
+
+    def check(self, prefix: str) -> None:
+        """Raise a UserError for networks that do not fit into memory."""
+        check_networks(self.hidden, self.batch, len(self.lr) * len(seed_list(self.seeds)))
 
 
 EXPERIMENT = Experiment(

@@ -13,7 +13,7 @@ from typing import ClassVar
 from bnrepro.config.images import ImageConfig
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment
-from bnrepro.training.search import SearchConfig
+from bnrepro.training.search import SearchConfig, check_held_out
 from experiments.inception_grid.gather import gather_searches
 
 KEYS = {"lr": "optim", "fast": "budget", "multiplier": "optim"}  # and their sections
@@ -28,11 +28,14 @@ class InceptionGridConfig(ImageConfig):
     grid: SearchConfig = field(default_factory=SearchConfig)
 
     def check(self, prefix: str) -> None:
-        """Raise a UserError for a search of anything but one known key."""
+        """Raise a UserError for a search of anything but one known key, for rounds without a step
+        and for a look at the test set."""
         super().check(prefix)
         if len(self.grid.axes) != 1 or self.grid.axes.keys() - KEYS:
             named = ", ".join(self.grid.axes)
             raise UserError(f"grid.axes: {named}: give one of {', '.join(KEYS)}")
+        check_held_out(self.data)
+        self.grid.check_budget(self.budget.steps / max(self.grid.axes.get("fast", [1])))
 
 
 EXPERIMENT = Experiment(

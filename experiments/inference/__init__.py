@@ -12,8 +12,8 @@ m = 32 up; folding without loss beyond rounding.
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import mini_batch, not_negative, setting, share
-from bnrepro.config.schema import SweepConfig
+from bnrepro.config.rules import mini_batch, not_negative, setting, share, units
+from bnrepro.config.schema import SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
@@ -23,21 +23,23 @@ from bnrepro.experiment import Experiment
 class InferenceConfig(SweepConfig):
     """Section 3.1: from mini-batch statistics to population statistics."""
 
-    hidden: list[int] = setting()
+    hidden: list[int] = setting(check=units)
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
     bn_momentum: float = setting(check=share)  # weight of the new mini-batch in the moving averages
     lr: float = setting()
-    batches: list[int] = setting(check=mini_batch)  # m, examples a step
+    batches: list[int] = setting(check=mini_batch, distinct=True)  # m, examples a step
     # examples seen at which accuracy is measured; training ends at the last
     stops: list[int] = setting(rising=True)
-    population_examples: int = setting()  # training images of Algorithm 2, line 10
-    regroupings: int = setting()  # random divisions of the test images into mini-batches
+    population_examples: int = setting(check=mini_batch)  # training images of Algorithm 2, line 10
+    # random divisions of the test images into mini-batches
+    regroupings: int = setting(least=2, most=10_000)
     company_examples: int = setting()  # test images followed through them
     timed_examples: int = setting()  # test images of a forward pass that is timed
     timed_repetitions: int = setting()
-    enumerated_values: int = setting()  # of the population whose mini-batches are all written out
-    enumerated_batches: list[int] = setting(check=mini_batch)  # their m
+    # of the population whose mini-batches are all written out
+    enumerated_values: int = setting(least=2)
+    enumerated_batches: list[int] = setting(check=mini_batch, most=20, distinct=True)  # their m
 
     def check(self, prefix: str) -> None:
         """Raise a UserError unless every m has a whole mini-batch, and divisions to compare."""
@@ -46,8 +48,13 @@ class InferenceConfig(SweepConfig):
             if getattr(self, key) < largest:
                 given = f"{key}={getattr(self, key)}"
                 raise UserError(f"{given}: must be at least {largest}, the largest of batches")
-        if self.regroupings < 2:
-            raise UserError(f"regroupings={self.regroupings}: must be at least 2, to be compared")
+        if self.stops[0] < largest:
+            raise UserError(f"stops={self.stops}: the first one is less than a step of {largest}")
+        values, draws = self.enumerated_values, max(self.enumerated_batches)
+        named = {"enumerated_values": values, "enumerated_batches": self.enumerated_batches}
+        check_memory(values**draws * draws, named)
+        examples = max(largest, self.population_examples)
+        check_networks(self.hidden, examples, len(seed_list(self.seeds)))
 
 
 EXPERIMENT = Experiment(

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset
+from bnrepro.errors import UserError
 from bnrepro.evidence.tables import Row
 from bnrepro.models.mlp import HiddenLayer, SlotMLP, in_float64
 from bnrepro.models.transforms import BatchTransform, Statistics
@@ -73,7 +74,12 @@ def trained_rows(cfg: InferenceConfig, trainer: SlotTrainer) -> Iterator[Row]:
 
 
 def new_trainer(cfg: InferenceConfig, data: Dataset, m: int, device: torch.device) -> SlotTrainer:
-    """Sigmoid networks with BN, one a seed, to be trained with mini-batches of m."""
+    """Sigmoid networks with BN, one a seed, to be trained with mini-batches of m.
+
+    Raises a UserError where the test set has no mini-batch of m.
+    """
+    if m > len(data.test_images):
+        raise UserError(f"batches: {m}: {data.name} has only {len(data.test_images)} test images")
     transform = BatchTransform(cfg.eps, cfg.bn_momentum)
     return sweep_trainer(cfg, data, device, transform, [cfg.lr], batch=m)
 

@@ -11,8 +11,8 @@ with each other and with a random Gaussian matrix, for which 69 % of the singula
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import choice, mini_batch, not_negative, setting
-from bnrepro.config.schema import SweepConfig
+from bnrepro.config.rules import choice, mini_batch, not_negative, setting, units
+from bnrepro.config.schema import SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
@@ -22,8 +22,8 @@ from bnrepro.experiment import Experiment
 class JacobianConfig(SweepConfig):
     """Section 3.3: the singular values of layer Jacobians."""
 
-    widths: list[int] = setting()  # units of every hidden layer
-    hidden_layers: int = setting()
+    widths: list[int] = setting(check=units, least=2, distinct=True)  # units of every hidden layer
+    hidden_layers: int = setting(least=2, most=1_000)
     activations: list[str] = choice("sigmoid", "relu")
     lr: list[float] = setting()  # a rate an activation, the same for both arms
     init_std: float = setting()  # of the Gaussian initial weights
@@ -31,13 +31,16 @@ class JacobianConfig(SweepConfig):
     batch: int = setting(check=mini_batch)  # examples a step
     # steps at which Jacobians are measured; 0: as initialised
     stops: list[int] = setting(check=not_negative, rising=True)
-    probe_examples: int = setting()  # training images that give the statistics
-    jacobian_examples: int = setting()  # of these, how many get a Jacobian each
+    probe_examples: int = setting(check=mini_batch)  # training images that give the statistics
+    jacobian_examples: int = setting(most=100_000)  # of these, how many get a Jacobian each
 
     def check(self, prefix: str) -> None:
-        """Raise a UserError unless there is a rate an activation."""
+        """Raise a UserError unless there is a rate an activation, and room for all matrices."""
         if len(self.lr) != len(self.activations):
             raise UserError(f"lr={self.lr}: give as many as activations={self.activations}")
+        width, examples = max(self.widths), self.jacobian_examples
+        check_networks([width] * self.hidden_layers, self.batch, len(seed_list(self.seeds)))
+        check_memory(examples * width**2, {"widths": self.widths, "jacobian_examples": examples})
 
 
 EXPERIMENT = Experiment(

@@ -11,7 +11,16 @@ numbers, stands in the README, inserted from the committed record.
 from dataclasses import dataclass, field
 
 from bnrepro.config.rules import setting
-from bnrepro.config.schema import DurationConfig, EvalConfig, ModelConfig, OptimConfig, RunConfig
+from bnrepro.config.schema import (
+    DurationConfig,
+    EvalConfig,
+    ModelConfig,
+    OptimConfig,
+    RunConfig,
+    check_networks,
+    seed_list,
+    steps_of_grid,
+)
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_runs
 from bnrepro.experiment import Experiment
@@ -27,13 +36,20 @@ class MnistConfig(RunConfig):
     eval: EvalConfig = field(default_factory=EvalConfig)
     checkpoint_every: int = setting(neutral=True)  # steps
 
+    def networks(self) -> int:
+        """How many train together."""
+        return len(seed_list(self.seeds))
+
     def check(self, prefix: str) -> None:
-        """Raise a UserError where BN gets mini-batches of one."""
+        """Raise a UserError for mini-batches of one with BN, and for sizes without end."""
         if self.model.norm == "batch" and self.optim.batch == 1:
             raise UserError(
                 "optim.batch=1 with model.norm=batch: a mini-batch of one has no variance; "
                 "use at least 2 examples"
             )
+        check_networks(self.model.hidden, self.optim.batch, self.networks(), "model.")
+        if self.duration.epochs is None:
+            steps_of_grid(self.eval.grid, self.duration.in_steps(self.optim.batch, 0))
 
 
 EXPERIMENT = Experiment(

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment
-from bnrepro.training.search import SearchConfig
+from bnrepro.training.search import SearchConfig, check_held_out
 from experiments.mnist import MnistConfig
 from experiments.mnist_grid.gather import gather_grid
 
@@ -26,11 +26,18 @@ class MnistGridConfig(MnistConfig):
 
     grid: SearchConfig = field(default_factory=SearchConfig)
 
+    def networks(self) -> int:
+        """All seeds of all cells train together."""
+        return self.grid.cells() * super().networks()
+
     def check(self, prefix: str) -> None:
-        """Raise a UserError for an axis that is no setting of a slot."""
+        """Raise a UserError for an axis that is no setting of a slot, or a look at the test set."""
         super().check(prefix)
         for key in self.grid.axes.keys() - {"lr", "init_std"}:
             raise UserError(f"grid.axes.{key}: no such key; allowed here are lr, init_std")
+        check_held_out(self.data)
+        if self.duration.epochs is None:
+            self.grid.check_budget(self.duration.in_steps(self.optim.batch, 0))
 
 
 EXPERIMENT = Experiment(

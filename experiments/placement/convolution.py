@@ -124,8 +124,7 @@ def conv_accuracy(nets: ConvNets, data: Dataset, device: torch.device) -> list[f
 def exact_rows(cfg: PlacementConfig, data: Dataset) -> Iterator[Row]:
     """The float64 identities, for every seed."""
     side = data.train_images.shape[-1]
-    count = cfg.exact_examples
-    images = binarize(data.train_images[:count]).double().view(count, 1, side, side)
+    images = binarize(data.train_images[: cfg.exact_examples]).double().view(-1, 1, side, side)
     for seed in seed_list(cfg.seeds):
         found = (bias_rows(cfg, images, seed), shift_rows(cfg, images, seed), pair_rows(cfg, side))
         yield from ({"seed": seed, **row} for row in itertools.chain(*found))

@@ -11,8 +11,8 @@ grows towards d³, BN's at most as d.
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import mini_batch, not_negative, setting
-from bnrepro.config.schema import SweepConfig
+from bnrepro.config.rules import mini_batch, not_negative, setting, units
+from bnrepro.config.schema import SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
@@ -22,7 +22,7 @@ from bnrepro.experiment import Experiment
 class WhiteningConfig(SweepConfig):
     """Section 2: full whitening against normalising each unit by itself."""
 
-    hidden: list[int] = setting()
+    hidden: list[int] = setting(check=units)
     init_std: float = setting()  # of the Gaussian initial weights
     # of BN, and the ridge of whitening where it is not varied
     eps: float = setting(check=not_negative)
@@ -30,24 +30,32 @@ class WhiteningConfig(SweepConfig):
     # for BN and whitening: how much is the covariance's noise?
     large_batch: int = setting(check=mini_batch)
     small_batch: int = setting(check=mini_batch)  # fewer examples than units
-    ridges: list[float] = setting(check=not_negative)  # added to the covariance's diagonal
-    lr: list[float] = setting()  # the rates every arm is tuned over
+    # added to the covariance's diagonal
+    ridges: list[float] = setting(check=not_negative, distinct=True)
+    lr: list[float] = setting(distinct=True)  # the rates every arm is tuned over
     tuning_seed: int = setting(check=not_negative)  # a seed that is not reported
     tuning_images: int = setting()  # held out of training, on which rates are compared
     stops: list[int] = setting(rising=True)  # steps at which accuracy is measured; the last ends
-    population_examples: int = setting()  # training images whose statistics serve at test time
+    # training images whose statistics serve at test time
+    population_examples: int = setting(check=mini_batch)
     timed_steps: int = setting()  # of a stretch
     timed_stretches: int = setting()
-    cost_widths: list[int] = setting()
+    cost_widths: list[int] = setting(most=20_000, distinct=True)
     cost_repeats: list[int] = setting()  # a number a width; the median counts
-    cost_examples: int = setting()  # of the mini-batch, at every width
+    cost_examples: int = setting(check=mini_batch)  # of the mini-batch, at every width
 
     def check(self, prefix: str) -> None:
-        """Raise a UserError unless there is a number of repeats a width."""
+        """Raise a UserError unless there is a number of repeats a width, and room for all."""
         if len(self.cost_repeats) != len(self.cost_widths):
             raise UserError(
                 f"cost_repeats={self.cost_repeats}: give as many as cost_widths={self.cost_widths}"
             )
+        networks = max(len(self.lr), len(seed_list(self.seeds)))
+        check_networks(self.hidden, max(self.batch, self.large_batch), networks)
+        width = max(*self.cost_widths, *self.hidden)
+        numbers = 10 * width * max(width, self.cost_examples)  # the eigenproblem keeps copies
+        named = {"hidden": self.hidden, "cost_widths": self.cost_widths}
+        check_memory(numbers, named)
 
 
 EXPERIMENT = Experiment(

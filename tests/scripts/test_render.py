@@ -4,8 +4,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from hydra.errors import HydraException
 
-from bnrepro.cli import USER_ERRORS
 from bnrepro.config import compose
 from bnrepro.config.identity import folder_name
 from bnrepro.errors import UserError
@@ -130,6 +130,6 @@ def test_a_mistake_is_named_before_anything_is_drawn(run, tmp_path):
         (["mnist", "variant=bnn"], "bnn"),
         (["mnist", *SMOKE, f"results={tmp_path}"], "no finished run under"),
     ):
-        with pytest.raises(USER_ERRORS, match=words):
+        with pytest.raises((UserError, HydraException), match=words):
             run(render.main, arguments)
     assert not list(tmp_path.iterdir())
