@@ -34,7 +34,7 @@ async function show() {
 
 /** Show a set: controls, chart, arms, runs. */
 async function showSet(set) {
-  await open(set);
+  await loadBytes(set);
   const table = tableOf(set, view.table);
   const choice = table ? choiceOf(set, table) : null;
   Object.assign(now, { scene: null, heat: null });
@@ -55,8 +55,10 @@ function showCurves(set, table, choice) {
   byId("caption").textContent = captionOf(scene);
   tellCrossings(scene);
   const arms = scene.groups.map((group) => group.label).join(", ");
-  byId("overlay").setAttribute("aria-label",
-    `Chart: ${words(choice.metric)} against ${words(choice.x)}; ${scene.count} curves of ${arms}`);
+  byId("overlay").setAttribute(
+    "aria-label",
+    `Chart: ${words(choice.metric)} against ${words(choice.x)}; ${scene.count} curves of ${arms}`,
+  );
 }
 
 function showHeat(set, table, choice) {
@@ -66,8 +68,10 @@ function showHeat(set, table, choice) {
   byId("tip").hidden = true;
   byId("crossings").replaceChildren();
   drawHeat(now.heat);
-  byId("overlay").setAttribute("aria-label",
-    `Heat map: ${words(choice.metric)} over ${words(choice.x)} and ${words(choice.down)}`);
+  byId("overlay").setAttribute(
+    "aria-label",
+    `Heat map: ${words(choice.metric)} over ${words(choice.x)} and ${words(choice.down)}`,
+  );
 }
 
 function sayEmpty(text) {
@@ -92,17 +96,21 @@ function showTheme() {
   document.documentElement.dataset.theme = theme;
 }
 
-window.addEventListener("error", (event) => sayAlert(`A part of this page failed: ${event.message}`));
-window.addEventListener("unhandledrejection",
-  (event) => sayAlert(`A part of this page failed: ${event.reason}`));
+window.addEventListener("error", (event) =>
+  sayAlert(`A part of this page failed: ${event.message}`),
+);
+window.addEventListener("unhandledrejection", (event) =>
+  sayAlert(`A part of this page failed: ${event.reason}`),
+);
 window.addEventListener("hashchange", () => {
   fromFragment();
   show();
 });
 bright.addEventListener("change", () => show());
-new ResizeObserver(() => now.scene || now.heat ? show() : null).observe(byId("frame"));
-byId("foot").textContent = `Made ${moment(DATA.made)} by make dashboard from results/. `
-  + "Every number under the cursor is one that was recorded.";
+new ResizeObserver(() => (now.scene || now.heat ? show() : null)).observe(byId("frame"));
+byId("foot").textContent =
+  `Made ${moment(DATA.made)} by make dashboard from results/. ` +
+  "Every number under the cursor is one that was recorded.";
 fromFragment();
 listenToControls();
 listenToMoves();
