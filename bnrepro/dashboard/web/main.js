@@ -1,6 +1,6 @@
 // From the view to the picture.
 
-const now = { scene: null, heat: null }; // what is drawn
+const now = { set: null, scene: null, heat: null }; // what is drawn
 
 /** Draw a scene at once, by wider columns where there are many curves; in full after a moment. */
 function paint(scene) {
@@ -23,18 +23,20 @@ function paintBy(scene, width) {
 
 /** Show the view, or what to do where nothing was recorded. */
 async function show() {
-  const set = setNamed(view.set) ?? firstSet(DATA.sets);
+  const set = setNamed(view.set) ?? now.set ?? firstSet(DATA.sets);
+  now.set = set; // stays, though another experiment may have the next row
   showTheme();
   showProgress();
-  if (set) await showSet(set);
+  if (set) await loadBytes(set);
+  if (set !== now.set) return; // meanwhile another one was chosen
+  if (set) showSet(set);
   else sayEmpty("Nothing was recorded yet. `make mnist` trains the networks of Figure 1.");
   for (const id of ["controls", "tools"]) byId(id).hidden ||= !set;
   performance.mark("shown");
 }
 
 /** Show a set: controls, chart, arms, runs. */
-async function showSet(set) {
-  await loadBytes(set);
+function showSet(set) {
   const table = tableOf(set, view.table);
   const choice = table ? choiceOf(set, table) : null;
   Object.assign(now, { scene: null, heat: null });
@@ -50,7 +52,7 @@ function showCurves(set, table, choice) {
   const scene = sceneOf(set, table, choice, boxOf(byId("plot")));
   now.scene = scene;
   sayEmpty(scene.count ? "" : "No curve is chosen, or none has this metric.");
-  showPoint(scene, null);
+  showPoint(scene, sameReading(scene));
   paint(scene);
   byId("caption").textContent = captionOf(scene);
   tellCrossings(scene);

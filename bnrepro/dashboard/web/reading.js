@@ -84,6 +84,22 @@ function showPoint(scene, point, aloud) {
   if (aloud) byId("reading").textContent = lines.map(([text]) => text).join("; ");
 }
 
+/** The point that was read, among the curves of a new scene: rows may have come meanwhile. */
+function sameReading(scene) {
+  const { metric, x } = scene.choice;
+  const axes = `${scene.set.name} ${metric} ${x}`;
+  const before = sameReading.axes === axes ? reading : null;
+  sameReading.axes = axes;
+  if (!before || byId("tip").hidden) return null;
+  const same = readable(scene).find(
+    ({ group, curve }) =>
+      group.value === before.group.value && curve.name === before.curve.name && curve.x.length,
+  );
+  if (!same) return null;
+  const index = lowerBound(same.curve.x, before.curve.x[before.index]);
+  return { ...same, index: Math.min(index, same.curve.x.length - 1) };
+}
+
 /** Move the reading by keys: along its curve, or to the next curve. */
 function movePoint(scene, along, across) {
   const all = readable(scene).filter(({ curve }) => curve.x.length);

@@ -125,26 +125,30 @@ function showProgress() {
     const name = [set.experiment, set.scale, run.arm, run.round, run.value]
       .filter((v) => v !== undefined)
       .join(" / ");
-    if (!arms.has(name)) arms.set(name, []);
-    arms.get(name).push(run);
+    if (!arms.has(name)) arms.set(name, { set, runs: [] });
+    arms.get(name).runs.push(run);
   }
   place.hidden = !arms.size;
-  place.replaceChildren(...[...arms].map(([name, runs]) => progressOf(name, runs)));
+  keepFocus(place, () => {
+    place.replaceChildren(...[...arms].map(([name, arm]) => progressOf(name, arm)));
+  });
 }
 
-function progressOf(name, runs) {
+function progressOf(name, { set, runs }) {
   const item = element("div");
+  const open = element("button", { type: "button", id: `open-${name}` }, name);
+  open.addEventListener("click", () => change({ set: set.name }));
   const totals = runs.every((run) => run.total);
   const [done, total] = ["done", "total"].map(
     (key) => runs.reduce((sum, run) => sum + (run[key] ?? 0), 0) / runs.length,
   );
   const left = Math.max(...runs.map((run) => run.left ?? -1));
-  const seeds = runs.length > 1 ? `, ${runs.length} seeds` : "";
-  const label = element("label", {}, `${name}${seeds} `);
-  if (totals) label.append(element("progress", { max: total, value: done }));
+  const seeds = runs.length > 1 ? `${runs.length} seeds, ` : "";
+  item.append(open);
+  if (totals) item.append(element("progress", { "max": total, "value": done, "aria-label": name }));
   const said = totals
     ? `${exact(Math.round(done))} of ${exact(total)}`
     : `at ${exact(Math.round(done))}`;
-  item.append(label, element("span", {}, `${said}${left >= 0 ? `, ${duration(left)} left` : ""}`));
+  item.append(element("span", {}, `${seeds}${said}${left >= 0 ? `, ${duration(left)} left` : ""}`));
   return item;
 }
