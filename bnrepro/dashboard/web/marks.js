@@ -114,7 +114,9 @@ function captionOf(scene) {
   const many = Math.max(0, ...groups.map((group) => (group.mean ? group.mean.n : 0)));
   const faint = scene.seeds ? "; faint: each seed" : "";
   if (many >= BANDS) parts.push(`Lines: means over seeds, shaded: 95 % t-interval${faint}`);
-  else if (many) parts.push(`Lines: means over seeds${faint}`);
+  else if (many) {
+    parts.push(`Lines: means over seeds (intervals are shaded from ${BANDS} seeds on)${faint}`);
+  }
   const fixed = filterText(choice);
   if (fixed) parts.push(fixed);
   if (groups.some((g) => g.curves.some((c) => runOf(set, c)?.status === "diverged"))) {
