@@ -40,8 +40,9 @@ class Follower:
         self.lines = {f: r.describe() for f, r in self.runs.records.items()}
 
     def page(self) -> str:
-        """The page with all that is known now."""
+        """The page with all that was recorded until now."""
         with self.news:
+            self.look()
             return build([*self.runs.sets(), *self.committed], live=self.count)
 
     def follow(self) -> None:

@@ -19,6 +19,7 @@ CONTROLS = [
     *((CURVES, "share", share) for share in ("0", "0.98", "0.95", "0.9")),
     (CURVES, "against", "bn"),
     (CURVES, "theme", "dark"),
+    (f"{CURVES}&metric=grad_norm_hidden1", "logy", True),
     (CURVES, "experiment", "scale_invariance"),
     (SWEEP, "mode", "curves"),
     (SWEEP, "x", "std"),

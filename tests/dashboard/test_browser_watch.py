@@ -56,6 +56,27 @@ def test_a_run_that_starts_ends_or_is_interrupted_shows_while_the_page_is_open(
     assert browser.run("document.getElementById('progress').hidden")
 
 
+def test_the_point_that_is_read_stays_while_rows_come(browser, watched, tmp_path):
+    folder = write_run(tmp_path, "bn", 0, rows(20))
+    browser.open(watched)
+    browser.run("document.getElementById('overlay').focus()")
+    browser.press("END")
+    assert "steps 1,000" in browser.text("tip")
+    append(folder, rows(1, start=20))
+    browser.wait("document.getElementById('progress').innerText.includes('1,050 of')")
+    assert "steps 1,000" in browser.text("tip")
+
+
+def test_another_experiment_that_starts_is_one_click_away(browser, watched, tmp_path):
+    write_run(tmp_path, "bn", 0, rows(20))
+    browser.open(watched)
+    write_run(tmp_path, "bn", 0, rows(4), place="inception/small")
+    browser.wait("document.getElementById('progress').innerText.includes('inception')")
+    assert browser.run("document.getElementById('experiment').value") == "mnist"
+    browser.act("document.getElementById('open-inception / small / bn').click()")
+    assert browser.run("document.getElementById('experiment').value") == "inception"
+
+
 def test_a_sweep_grows_cell_by_cell(browser, watched, tmp_path):
     folder = tmp_path / "jacobian" / "small" / "sweep"
     folder.mkdir(parents=True)

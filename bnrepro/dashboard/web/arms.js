@@ -10,7 +10,8 @@ function showArms(scene) {
   const values = every.map((group) => group.value);
   buttons.append(
     button("all", () => change({ arms: values.map(String) })),
-    button("none", () => change({ arms: [] })));
+    button("none", () => change({ arms: [] })),
+  );
   if (values.length > NEWEST && choice.colour === "variant") {
     const chosen = newest(scene.set, choice, values);
     buttons.append(button("newest", () => change({ arms: [...chosen].map(String) })));
@@ -42,9 +43,12 @@ function armItem(scene, group) {
   const { curves } = group;
   const last = curves.map((curve) => curve.y.at(-1));
   const mean = last.reduce((sum, value) => sum + value, 0) / last.length;
-  const said = curves.length === 0 ? "no row of this metric"
-    : curves.length === 1 ? `last ${exact(last[0])}`
-      : `${curves.length} curves, last ${exact(Number(mean.toPrecision(5)))} on average`;
+  const said =
+    curves.length === 0
+      ? "no row of this metric"
+      : curves.length === 1
+        ? `last ${exact(last[0])}`
+        : `${curves.length} curves, last ${exact(Number(mean.toPrecision(5)))} on average`;
   item.append(element("small", {}, [said, ...troubles(scene.set, group)].join("; ")));
   return item;
 }
@@ -63,8 +67,15 @@ function troubles(set, group) {
 function sample(group) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const stroke = document.createElementNS("http://www.w3.org/2000/svg", "line");
-  const values = { x1: 0, x2: 30, y1: 6, y2: 6, stroke: group.colour, "stroke-width": 2.4,
-    "stroke-dasharray": group.dash.map((n) => 1.6 * n).join(" ") };
+  const values = {
+    "x1": 0,
+    "x2": 30,
+    "y1": 6,
+    "y2": 6,
+    "stroke": group.colour,
+    "stroke-width": 2.4,
+    "stroke-dasharray": group.dash.map((n) => 1.6 * n).join(" "),
+  };
   for (const [name, value] of Object.entries(values)) stroke.setAttribute(name, value);
   svg.setAttribute("class", "sample");
   svg.append(stroke);

@@ -1,7 +1,7 @@
 // Columns as `bnrepro/dashboard/encoding.py` writes them, decoded when they are first drawn.
 
 /** Decompress the bytes of a set, once. */
-async function open(set) {
+async function loadBytes(set) {
   if (set.buffer || set.bytes === undefined) return;
   const binary = atob(byId(`bytes-${set.bytes}`).textContent);
   const bytes = new Uint8Array(binary.length);

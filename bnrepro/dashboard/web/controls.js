@@ -5,7 +5,9 @@ function fillSelect(id, pairs, value) {
   const select = typeof id === "string" ? byId(id) : id;
   const text = JSON.stringify(pairs);
   if (select.dataset.pairs !== text) {
-    select.replaceChildren(...pairs.map(([each, said]) => element("option", { value: each }, said)));
+    select.replaceChildren(
+      ...pairs.map(([each, said]) => element("option", { value: each }, said)),
+    );
     select.dataset.pairs = text;
   }
   select.value = value;
@@ -17,12 +19,17 @@ const SOURCES = { committed: "committed evidence", runs: "runs here" };
 /** Bring all controls into line with the view. */
 function showControls(set, table, choice, scene) {
   const present = new Set(DATA.sets.map((each) => each.experiment));
-  const known = DATA.experiments.filter((each) => present.has(each.stem))
+  const known = DATA.experiments
+    .filter((each) => present.has(each.stem))
     .map((each) => [each.stem, `${each.section}  ${each.stem.replaceAll("_", " ")}`]);
   const unknown = [...present].filter((name) => !DATA.experiments.some((e) => e.stem === name));
   fillSelect("experiment", [...known, ...unknown.map((name) => [name, name])], set.experiment);
   const scales = DATA.sets.filter((each) => each.experiment === set.experiment);
-  fillSelect("set", scales.map((each) => [each.name, `${each.scale}, ${SOURCES[each.source]}`]), set.name);
+  fillSelect(
+    "set",
+    scales.map((each) => [each.name, `${each.scale}, ${SOURCES[each.source]}`]),
+    set.name,
+  );
   byId("theme").value = view.theme;
   byId("question").textContent =
     DATA.experiments.find((each) => each.stem === set.experiment)?.question ?? "";
@@ -59,14 +66,17 @@ function showFilters(set, table, choice) {
   const keys = choice.filtered.join();
   if (place.dataset.keys !== keys) {
     place.dataset.keys = keys;
-    place.replaceChildren(...choice.filtered.map((key) => {
-      const label = element("label", {}, `${words(key)} `);
-      const select = element("select", { id: `filter-${key}` });
-      select.addEventListener("change",
-        () => change({ filter: { ...view.filter, [key]: select.value } }));
-      label.append(select);
-      return label;
-    }));
+    place.replaceChildren(
+      ...choice.filtered.map((key) => {
+        const label = element("label", {}, `${words(key)} `);
+        const select = element("select", { id: `filter-${key}` });
+        select.addEventListener("change", () =>
+          change({ filter: { ...view.filter, [key]: select.value } }),
+        );
+        label.append(select);
+        return label;
+      }),
+    );
   }
   for (const key of choice.filtered) {
     const values = valuesOf(set, table, key).map((value) => [String(value), sayValue(value)]);
@@ -74,8 +84,10 @@ function showFilters(set, table, choice) {
   }
 }
 
-const sayValue = (value) => (typeof value === "string" && DATA.looks[value]
-  ? DATA.looks[value].label : exact(value === null ? "none" : value));
+const sayValue = (value) =>
+  typeof value === "string" && DATA.looks[value]
+    ? DATA.looks[value].label
+    : exact(value === null ? "none" : value);
 
 function showTarget(scene) {
   byId("paper-label").hidden = !scene || !paperValues(scene).length;
@@ -83,21 +95,40 @@ function showTarget(scene) {
   if (scene) byId("paper").checked = paperShown(scene);
   if (!scene?.canTarget) return;
   byId("share").value = String(scene.share);
-  fillSelect("against", scene.names.map((name) => [name, sayValue(name)]), scene.against);
+  fillSelect(
+    "against",
+    scene.names.map((name) => [name, sayValue(name)]),
+    scene.against,
+  );
 }
 
 /** What each control changes. */
 function listenToControls() {
   byId("experiment").addEventListener("change", (event) => {
-    change({ set: firstSet(DATA.sets.filter((set) => set.experiment === event.target.value)).name });
+    change({
+      set: firstSet(DATA.sets.filter((set) => set.experiment === event.target.value)).name,
+    });
   });
-  for (const id of ["set", "table", "metric", "x", "down", "colour", "mode", "share", "against", "theme"]) {
+  for (const id of [
+    "set",
+    "table",
+    "metric",
+    "x",
+    "down",
+    "colour",
+    "mode",
+    "share",
+    "against",
+    "theme",
+  ]) {
     byId(id).addEventListener("change", (event) => change({ [id]: event.target.value }));
   }
   for (const id of ["logx", "logy", "seeds", "mean", "paper"]) {
     byId(id).addEventListener("change", (event) => change({ [id]: event.target.checked }));
   }
-  byId("smooth").addEventListener("input", (event) => change({ smooth: Number(event.target.value) }));
+  byId("smooth").addEventListener("input", (event) =>
+    change({ smooth: Number(event.target.value) }),
+  );
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
 }
 
@@ -106,6 +137,7 @@ function firstSet(sets) {
   const time = (set) => Math.max(0, ...set.runs.map((run) => run.updated ?? 0));
   const rank = (set) => ["paper", "gpu", "small"].indexOf(set.scale);
   const drawn = sets.filter((set) => set.tables.length);
-  return [...(drawn.length ? drawn : sets)].sort((a, b) => time(b) - time(a)
-    || (rank(a) < 0 ? 9 : rank(a)) - (rank(b) < 0 ? 9 : rank(b)))[0];
+  return [...(drawn.length ? drawn : sets)].sort(
+    (a, b) => time(b) - time(a) || (rank(a) < 0 ? 9 : rank(a)) - (rank(b) < 0 ? 9 : rank(b)),
+  )[0];
 }

@@ -13,7 +13,9 @@ function boxOf(canvas) {
 /** Make a canvas as sharp as the screen; returns its context in CSS pixels. */
 function contextOf(canvas) {
   const ratio = window.devicePixelRatio || 1;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((n) => Math.round(n * ratio));
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((n) =>
+    Math.round(n * ratio),
+  );
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -76,12 +78,17 @@ function trace(context, curve, values, across, up, width) {
   if (!few && !Number.isNaN(column)) flush();
 }
 
-/** Fill the area between two rows of values, by pixel columns. */
+/** Fill the area between two rows of values, by pixel columns; on a logarithmic axis where both
+    are above 0. */
 function fillBetween(context, curve, low, high, across, up) {
-  const points = [];
   const [from, to] = inSight(curve.x, across.lo, across.hi);
+  let points = [];
   for (let i = from; i < to; i++) {
-    if ((across.log && curve.x[i] <= 0) || (up.log && high[i] <= 0)) continue;
+    if ((across.log && curve.x[i] <= 0) || (up.log && low[i] <= 0)) {
+      fillArea(context, points, up);
+      points = [];
+      continue;
+    }
     const place = Math.round(across.at(curve.x[i]) * 2) / 2;
     const last = points.at(-1);
     if (last && last[0] === place) {
@@ -89,16 +96,20 @@ function fillBetween(context, curve, low, high, across, up) {
       last[2] = Math.max(last[2], high[i]);
     } else points.push([place, low[i], high[i]]);
   }
-  const floor = up.log ? up.lo : -Infinity;
+  fillArea(context, points, up);
+}
+
+/** Fill between the lows and highs of points [x, low, high]. */
+function fillArea(context, points, up) {
   context.beginPath();
   for (const [place, , top] of points) context.lineTo(place, up.at(top));
-  for (const [place, bottom] of points.reverse()) context.lineTo(place, up.at(Math.max(bottom, floor)));
+  for (const [place, bottom] of points.reverse()) context.lineTo(place, up.at(bottom));
   context.fill();
 }
 
 /** Draw the scene's groups: bands, each curve, means. `width`: pixels of a column. */
 function drawCurves(context, scene, width) {
-  const { across, up, box } = scene;
+  const { box } = scene;
   context.save();
   context.beginPath();
   context.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);

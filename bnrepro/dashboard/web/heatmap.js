@@ -11,8 +11,9 @@ function heatOf(set, table, choice) {
     const columns = keys.map((key) => (key in chunk.key ? null : columnOf(set, chunk, key)));
     const values = columnOf(set, chunk, columnsOf(choice.metric).at(-1));
     for (let row = 0; row < chunk.n + (chunk.extra?.length ?? 0); row++) {
-      const key = Object.fromEntries(keys.map(
-        (name, i) => [name, columns[i] ? plainValue(columns[i][row]) : chunk.key[name]]));
+      const key = Object.fromEntries(
+        keys.map((name, i) => [name, columns[i] ? plainValue(columns[i][row]) : chunk.key[name]]),
+      );
       if (!passes(key, choice.filter) || !Number.isFinite(values[row])) continue;
       const column = found.get(key[choice.x]) ?? new Map();
       found.set(key[choice.x], column);
@@ -29,12 +30,14 @@ function cellsOf(set, table, choice, found) {
   const xs = valuesOf(set, table, choice.x).filter((x) => found.has(x));
   const ys = valuesOf(set, table, choice.down).filter((y) => xs.some((x) => found.get(x).has(y)));
   const cells = [];
-  xs.forEach((x, i) => ys.forEach((y, j) => {
-    const each = found.get(x).get(y);
-    if (!each) return;
-    const value = each.reduce((sum, one) => sum + one, 0) / each.length;
-    cells.push({ i, j, n: each.length, value, each });
-  }));
+  xs.forEach((x, i) =>
+    ys.forEach((y, j) => {
+      const each = found.get(x).get(y);
+      if (!each) return;
+      const value = each.reduce((sum, one) => sum + one, 0) / each.length;
+      cells.push({ i, j, n: each.length, value, each });
+    }),
+  );
   return { xs, ys, cells };
 }
 
@@ -44,7 +47,11 @@ function placeOf(heat) {
   const [low, high] = [Math.min(...values), largest(values)];
   const log = view.logy && low > 0;
   const u = log ? Math.log : (value) => value;
-  return { low, high, of: (value) => (high > low ? (u(value) - u(low)) / (u(high) - u(low)) : 0.5) };
+  return {
+    low,
+    high,
+    of: (value) => (high > low ? (u(value) - u(low)) / (u(high) - u(low)) : 0.5),
+  };
 }
 
 function drawHeat(heat) {
@@ -67,28 +74,41 @@ function drawHeat(heat) {
     context.font = "12px system-ui, sans-serif";
     context.textAlign = "center";
     const digits = width > 70 ? 4 : 3;
-    context.fillText(String(Number(each.value.toPrecision(digits))), x + width / 2, y + height / 2 + 4);
+    context.fillText(
+      String(Number(each.value.toPrecision(digits))),
+      x + width / 2,
+      y + height / 2 + 4,
+    );
   }
   drawHeatAxes(context, heat);
   drawRamp(context, heat, places);
-  byId("caption").textContent = `Colour and number: ${words(choice.metric)}, the mean over seeds.`
-    + ` ${filterText(choice)}`;
+  byId("caption").textContent =
+    `Colour and number: ${words(choice.metric)}, the mean over seeds.` + ` ${filterText(choice)}`;
 }
 
-const cornerOf = ({ box, width, height, ys }, { i, j }) =>
-  [box.left + i * width, box.top + (ys.length - 1 - j) * height];
+const cornerOf = ({ box, width, height, ys }, { i, j }) => [
+  box.left + i * width,
+  box.top + (ys.length - 1 - j) * height,
+];
 
 function drawHeatAxes(context, { xs, ys, choice, box, width, height }) {
   context.fillStyle = styled("--soft");
   context.font = "12px system-ui, sans-serif";
   context.textAlign = "center";
   const every = Math.ceil(44 / width);
-  xs.forEach((value, i) => i % every || context.fillText(
-    short(value), box.left + (i + 0.5) * width, box.bottom + 15));
+  xs.forEach(
+    (value, i) =>
+      i % every || context.fillText(short(value), box.left + (i + 0.5) * width, box.bottom + 15),
+  );
   context.fillText(words(choice.x), (box.left + box.right) / 2, box.bottom + 33);
   context.textAlign = "right";
-  ys.forEach((value, j) => context.fillText(
-    short(value).slice(0, 14), box.left - 6, box.top + (ys.length - 0.5 - j) * height + 4));
+  ys.forEach((value, j) =>
+    context.fillText(
+      short(value).slice(0, 14),
+      box.left - 6,
+      box.top + (ys.length - 0.5 - j) * height + 4,
+    ),
+  );
   context.save();
   context.translate(12, (box.top + box.bottom) / 2);
   context.rotate(-Math.PI / 2);
@@ -135,7 +155,10 @@ function showCell(found, aloud) {
 
 function readCell(px, py) {
   const { box, width, height, ys, cells } = now.heat;
-  const [i, j] = [Math.floor((px - box.left) / width), ys.length - 1 - Math.floor((py - box.top) / height)];
+  const [i, j] = [
+    Math.floor((px - box.left) / width),
+    ys.length - 1 - Math.floor((py - box.top) / height),
+  ];
   showCell(cells.find((each) => each.i === i && each.j === j) ?? null);
 }
 

@@ -28,7 +28,8 @@ function later() {
 function take(event) {
   const set = setFor(event);
   const place = set.runs.findIndex(
-    (run) => runName(run.arm, run) === runName(event.run.arm, event.run));
+    (run) => runName(run.arm, run) === runName(event.run.arm, event.run),
+  );
   if (place < 0) set.runs.push(event.run);
   else set.runs[place] = event.run;
   delete set.index;
@@ -41,7 +42,16 @@ function setFor({ experiment, scale }) {
   const name = `${experiment}/${scale}/runs`;
   const known = setNamed(name);
   if (known) return known;
-  const made = { name, experiment, scale, source: "runs", problem: "", runs: [], settings: {}, tables: [] };
+  const made = {
+    name,
+    experiment,
+    scale,
+    source: "runs",
+    problem: "",
+    runs: [],
+    settings: {},
+    tables: [],
+  };
   DATA.sets.push(made);
   return made;
 }

@@ -5,10 +5,16 @@ const dark = () => document.documentElement.dataset.theme === "dark";
 
 /** The look of each value of the colour key. */
 function looksOf(values) {
-  const numeric = values.length > DATA.palette.colours.length && values.every((v) => typeof v === "number" || v === null);
+  const numeric =
+    values.length > DATA.palette.colours.length &&
+    values.every((v) => typeof v === "number" || v === null);
   if (numeric) {
-    return new Map(values.map((value, i) => [value,
-      { label: short(value), colour: ramp(0.04 + 0.8 * (i / (values.length - 1))), dash: [] }]));
+    return new Map(
+      values.map((value, i) => [
+        value,
+        { label: short(value), colour: ramp(0.04 + 0.8 * (i / (values.length - 1))), dash: [] },
+      ]),
+    );
   }
   const others = values.filter((value) => !DATA.looks[value]);
   return new Map(values.map((value) => [value, lookOf(value, others.indexOf(value))]));
@@ -18,8 +24,11 @@ function lookOf(value, number) {
   if (value !== null && DATA.looks[value]) return DATA.looks[value];
   const { colours, dashes } = DATA.palette;
   const label = value === null ? "all" : short(value);
-  return { label, colour: colours[number % colours.length],
-    dash: dashes[Math.floor(number / colours.length) % dashes.length] };
+  return {
+    label,
+    colour: colours[number % colours.length],
+    dash: dashes[Math.floor(number / colours.length) % dashes.length],
+  };
 }
 
 /** The colour at a place from 0 to 1 of the ramp. */

@@ -1,6 +1,6 @@
 // From the view to the picture.
 
-const now = { scene: null, heat: null }; // what is drawn
+const now = { set: null, scene: null, heat: null }; // what is drawn
 
 /** Draw a scene at once, by wider columns where there are many curves; in full after a moment. */
 function paint(scene) {
@@ -23,18 +23,20 @@ function paintBy(scene, width) {
 
 /** Show the view, or what to do where nothing was recorded. */
 async function show() {
-  const set = setNamed(view.set) ?? firstSet(DATA.sets);
+  const set = setNamed(view.set) ?? now.set ?? firstSet(DATA.sets);
+  now.set = set; // stays, though another experiment may have the next row
   showTheme();
   showProgress();
-  if (set) await showSet(set);
+  if (set) await loadBytes(set);
+  if (set !== now.set) return; // meanwhile another one was chosen
+  if (set) showSet(set);
   else sayEmpty("Nothing was recorded yet. `make mnist` trains the networks of Figure 1.");
   for (const id of ["controls", "tools"]) byId(id).hidden ||= !set;
   performance.mark("shown");
 }
 
 /** Show a set: controls, chart, arms, runs. */
-async function showSet(set) {
-  await open(set);
+function showSet(set) {
   const table = tableOf(set, view.table);
   const choice = table ? choiceOf(set, table) : null;
   Object.assign(now, { scene: null, heat: null });
@@ -50,13 +52,15 @@ function showCurves(set, table, choice) {
   const scene = sceneOf(set, table, choice, boxOf(byId("plot")));
   now.scene = scene;
   sayEmpty(scene.count ? "" : "No curve is chosen, or none has this metric.");
-  showPoint(scene, null);
+  showPoint(scene, sameReading(scene));
   paint(scene);
   byId("caption").textContent = captionOf(scene);
   tellCrossings(scene);
   const arms = scene.groups.map((group) => group.label).join(", ");
-  byId("overlay").setAttribute("aria-label",
-    `Chart: ${words(choice.metric)} against ${words(choice.x)}; ${scene.count} curves of ${arms}`);
+  byId("overlay").setAttribute(
+    "aria-label",
+    `Chart: ${words(choice.metric)} against ${words(choice.x)}; ${scene.count} curves of ${arms}`,
+  );
 }
 
 function showHeat(set, table, choice) {
@@ -66,8 +70,10 @@ function showHeat(set, table, choice) {
   byId("tip").hidden = true;
   byId("crossings").replaceChildren();
   drawHeat(now.heat);
-  byId("overlay").setAttribute("aria-label",
-    `Heat map: ${words(choice.metric)} over ${words(choice.x)} and ${words(choice.down)}`);
+  byId("overlay").setAttribute(
+    "aria-label",
+    `Heat map: ${words(choice.metric)} over ${words(choice.x)} and ${words(choice.down)}`,
+  );
 }
 
 function sayEmpty(text) {
@@ -92,17 +98,21 @@ function showTheme() {
   document.documentElement.dataset.theme = theme;
 }
 
-window.addEventListener("error", (event) => sayAlert(`A part of this page failed: ${event.message}`));
-window.addEventListener("unhandledrejection",
-  (event) => sayAlert(`A part of this page failed: ${event.reason}`));
+window.addEventListener("error", (event) =>
+  sayAlert(`A part of this page failed: ${event.message}`),
+);
+window.addEventListener("unhandledrejection", (event) =>
+  sayAlert(`A part of this page failed: ${event.reason}`),
+);
 window.addEventListener("hashchange", () => {
   fromFragment();
   show();
 });
 bright.addEventListener("change", () => show());
-new ResizeObserver(() => now.scene || now.heat ? show() : null).observe(byId("frame"));
-byId("foot").textContent = `Made ${moment(DATA.made)} by make dashboard from results/. `
-  + "Every number under the cursor is one that was recorded.";
+new ResizeObserver(() => (now.scene || now.heat ? show() : null)).observe(byId("frame"));
+byId("foot").textContent =
+  `Made ${moment(DATA.made)} by make dashboard from results/. ` +
+  "Every number under the cursor is one that was recorded.";
 fromFragment();
 listenToControls();
 listenToMoves();

@@ -35,8 +35,12 @@ function drawAxes(context, scene) {
     context.fillText(short(tick), box.left - 6, y + 4);
   }
   context.textAlign = "center";
-  const unit = choice.x === "step" ? "training step" : choice.x === "wall_s" ? "seconds of training"
-    : words(choice.x);
+  const unit =
+    choice.x === "step"
+      ? "training step"
+      : choice.x === "wall_s"
+        ? "seconds of training"
+        : words(choice.x);
   context.fillText(unit, (box.left + box.right) / 2, box.bottom + 33);
   context.textAlign = "left";
 }
@@ -46,7 +50,8 @@ function paperValues(scene) {
   const found = DATA.experiments.find((each) => each.stem === scene.set.experiment)?.paper ?? [];
   const metric = scene.choice.metric.replace("error:", "");
   const isError = metric !== scene.choice.metric;
-  return found.filter((each) => each.metric === metric)
+  return found
+    .filter((each) => each.metric === metric)
     .map((each) => ({ ...each, value: isError ? 1 - each.value : each.value }));
 }
 
@@ -86,7 +91,10 @@ function drawEnds(context, scene) {
     for (const curve of group.curves) {
       if (runOf(scene.set, curve)?.status !== "diverged") continue;
       const x = Math.min(scene.box.right, scene.across.at(curve.x.at(-1)));
-      const y = Math.min(scene.box.bottom, Math.max(scene.box.top + 8, scene.up.at(curve.y.at(-1))));
+      const y = Math.min(
+        scene.box.bottom,
+        Math.max(scene.box.top + 8, scene.up.at(curve.y.at(-1))),
+      );
       context.fillText("✕", x, y + 4);
     }
   }
@@ -106,7 +114,9 @@ function captionOf(scene) {
   const many = Math.max(0, ...groups.map((group) => (group.mean ? group.mean.n : 0)));
   const faint = scene.seeds ? "; faint: each seed" : "";
   if (many >= BANDS) parts.push(`Lines: means over seeds, shaded: 95 % t-interval${faint}`);
-  else if (many) parts.push(`Lines: means over seeds${faint}`);
+  else if (many) {
+    parts.push(`Lines: means over seeds (intervals are shaded from ${BANDS} seeds on)${faint}`);
+  }
   const fixed = filterText(choice);
   if (fixed) parts.push(fixed);
   if (groups.some((g) => g.curves.some((c) => runOf(set, c)?.status === "diverged"))) {

@@ -3,7 +3,7 @@
 let resting = 0;
 
 /** Show another part of the curves; the address follows once nothing has moved for a moment. */
-function moveTo(range) {
+function moveView(range) {
   view.zoom = range;
   Object.assign(now.scene, axesOf(now.scene));
   showPoint(now.scene, null);
@@ -16,8 +16,8 @@ function moveTo(range) {
 function movedRange(scene, { dx = 0, dy = 0, factor = 1, px, py }) {
   const { across, up } = scene;
   const middle = (scale) => (scale.from + scale.to) / 2;
-  const part = (scale, shift, about) => [scale.from, scale.to].map(
-    (pixel) => scale.value((pixel - about) * factor + about - shift));
+  const part = (scale, shift, about) =>
+    [scale.from, scale.to].map((pixel) => scale.value((pixel - about) * factor + about - shift));
   return [...part(across, dx, px ?? middle(across)), ...part(up, dy, py ?? middle(up))];
 }
 
@@ -33,31 +33,37 @@ function listenToMoves() {
     const [dx, dy] = from ? [event.offsetX - from.x, event.offsetY - from.y] : [0, 0];
     if (from && (from.moved || Math.hypot(dx, dy) > 4)) {
       from.moved = true;
-      moveTo(movedRange(from.scene, { dx, dy }));
+      moveView(movedRange(from.scene, { dx, dy }));
     } else if (now.scene) {
       showPoint(now.scene, nearest(now.scene, event.offsetX, event.offsetY));
     }
   });
   for (const name of ["pointerup", "pointercancel"]) {
-    overlay.addEventListener(name, () => { from = null; });
+    overlay.addEventListener(name, () => {
+      from = null;
+    });
   }
   overlay.addEventListener("pointerleave", () => {
     if (now.scene && !from) showPoint(now.scene, null);
   });
   overlay.addEventListener("dblclick", () => change({ zoom: null }));
-  overlay.addEventListener("wheel", (event) => {
-    if (!now.scene || now.heat || !event.ctrlKey) return;
-    event.preventDefault();
-    const factor = event.deltaY > 0 ? 1.25 : 0.8;
-    moveTo(movedRange(now.scene, { factor, px: event.offsetX, py: event.offsetY }));
-  }, { passive: false });
+  overlay.addEventListener(
+    "wheel",
+    (event) => {
+      if (!now.scene || now.heat || !event.ctrlKey) return;
+      event.preventDefault();
+      const factor = event.deltaY > 0 ? 1.25 : 0.8;
+      moveView(movedRange(now.scene, { factor, px: event.offsetX, py: event.offsetY }));
+    },
+    { passive: false },
+  );
   overlay.addEventListener("keydown", onKey);
   byId("closer").addEventListener("click", () => zoomBy(0.67));
   byId("wider").addEventListener("click", () => zoomBy(1.5));
   byId("whole").addEventListener("click", showWhole);
 }
 
-const zoomBy = (factor) => now.scene && moveTo(movedRange(now.scene, { factor }));
+const zoomBy = (factor) => now.scene && moveView(movedRange(now.scene, { factor }));
 
 /** All of the curves, their first steps too; once more: the first view again. */
 function showWhole() {
@@ -78,9 +84,12 @@ function onKey(event) {
   } else if (arrow && event.shiftKey) {
     const { box } = now.scene;
     const [x, y] = arrow;
-    moveTo(movedRange(now.scene, {
-      dx: -0.1 * x * (box.right - box.left), dy: -0.1 * y * (box.bottom - box.top),
-    }));
+    moveView(
+      movedRange(now.scene, {
+        dx: -0.1 * x * (box.right - box.left),
+        dy: -0.1 * y * (box.bottom - box.top),
+      }),
+    );
   } else if (arrow) {
     movePoint(now.scene, arrow[0], arrow[1]);
   } else if (event.key === "+" || event.key === "=") zoomBy(0.67);

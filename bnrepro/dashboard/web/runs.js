@@ -38,10 +38,16 @@ function differing(set) {
 
 function columnsOfRuns(set) {
   const values = (key) => set.runs.map((run) => run[key] ?? "");
-  const used = COLUMNS.filter(([key]) => ["arm", "status"].includes(key)
-    || (SETTINGS.includes(key) ? new Set(values(key)).size > 1 : values(key).some((v) => v !== "")));
+  const used = COLUMNS.filter(
+    ([key]) =>
+      ["arm", "status"].includes(key) ||
+      (SETTINGS.includes(key) ? new Set(values(key)).size > 1 : values(key).some((v) => v !== "")),
+  );
   const settings = differing(set).map((key) => [
-    `s.${key}`, key, (run) => exact(set.settings[run.arm]?.[key])]);
+    `s.${key}`,
+    key,
+    (run) => exact(set.settings[run.arm]?.[key]),
+  ]);
   return [...used, ...settings];
 }
 
@@ -57,8 +63,8 @@ function sorted(set) {
   return [...set.runs].sort((one, other) => {
     const [a, b] = [sortKey(set, one, key), sortKey(set, other, key)].map((v) => v ?? null);
     if (a === null || b === null) return (a === null) - (b === null);
-    const order = typeof a === "number" && typeof b === "number" ? a - b
-      : String(a).localeCompare(String(b));
+    const order =
+      typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
     return back ? -order : order;
   });
 }
@@ -74,7 +80,7 @@ function showRuns(set) {
   for (const [key, said] of columns) {
     const active = view.sort.replace("-", "") === key;
     const direction = view.sort.startsWith("-") ? "descending" : "ascending";
-    const cell = element("th", { scope: "col", "aria-sort": active ? direction : "none" });
+    const cell = element("th", { "scope": "col", "aria-sort": active ? direction : "none" });
     const sort = element("button", { type: "button", id: `sort-${key}` }, said);
     sort.addEventListener("click", () => change({ sort: view.sort === key ? `-${key}` : key }));
     cell.append(sort);
@@ -85,7 +91,11 @@ function showRuns(set) {
   for (const run of sorted(set).slice(0, SHOWN_ROWS)) body.append(rowOf(run, columns));
   keepFocus(place, () => {
     place.replaceChildren(element("h2", {}, `Runs (${set.runs.length})`));
-    const scroll = element("div", { class: "scroll", tabindex: "0", "aria-label": "table of runs" });
+    const scroll = element("div", {
+      "class": "scroll",
+      "tabindex": "0",
+      "aria-label": "table of runs",
+    });
     scroll.append(table);
     place.append(scroll);
     if (set.runs.length > SHOWN_ROWS) {
@@ -107,29 +117,38 @@ function rowOf(run, columns) {
 /** A bar for each arm that runs: how far it is and the time left. */
 function showProgress() {
   const place = byId("progress");
-  const running = DATA.sets.flatMap((set) => set.runs.filter((run) => run.status === "running")
-    .map((run) => ({ set, run })));
+  const running = DATA.sets.flatMap((set) =>
+    set.runs.filter((run) => run.status === "running").map((run) => ({ set, run })),
+  );
   const arms = new Map();
   for (const { set, run } of running) {
-    const name = [set.experiment, set.scale, run.arm, run.round, run.value].filter((v) => v !== undefined)
+    const name = [set.experiment, set.scale, run.arm, run.round, run.value]
+      .filter((v) => v !== undefined)
       .join(" / ");
-    if (!arms.has(name)) arms.set(name, []);
-    arms.get(name).push(run);
+    if (!arms.has(name)) arms.set(name, { set, runs: [] });
+    arms.get(name).runs.push(run);
   }
   place.hidden = !arms.size;
-  place.replaceChildren(...[...arms].map(([name, runs]) => progressOf(name, runs)));
+  keepFocus(place, () => {
+    place.replaceChildren(...[...arms].map(([name, arm]) => progressOf(name, arm)));
+  });
 }
 
-function progressOf(name, runs) {
+function progressOf(name, { set, runs }) {
   const item = element("div");
+  const open = element("button", { type: "button", id: `open-${name}` }, name);
+  open.addEventListener("click", () => change({ set: set.name }));
   const totals = runs.every((run) => run.total);
   const [done, total] = ["done", "total"].map(
-    (key) => runs.reduce((sum, run) => sum + (run[key] ?? 0), 0) / runs.length);
+    (key) => runs.reduce((sum, run) => sum + (run[key] ?? 0), 0) / runs.length,
+  );
   const left = Math.max(...runs.map((run) => run.left ?? -1));
-  const seeds = runs.length > 1 ? `, ${runs.length} seeds` : "";
-  const label = element("label", {}, `${name}${seeds} `);
-  if (totals) label.append(element("progress", { max: total, value: done }));
-  const said = totals ? `${exact(Math.round(done))} of ${exact(total)}` : `at ${exact(Math.round(done))}`;
-  item.append(label, element("span", {}, `${said}${left >= 0 ? `, ${duration(left)} left` : ""}`));
+  const seeds = runs.length > 1 ? `${runs.length} seeds, ` : "";
+  item.append(open);
+  if (totals) item.append(element("progress", { "max": total, "value": done, "aria-label": name }));
+  const said = totals
+    ? `${exact(Math.round(done))} of ${exact(total)}`
+    : `at ${exact(Math.round(done))}`;
+  item.append(element("span", {}, `${seeds}${said}${left >= 0 ? `, ${duration(left)} left` : ""}`));
   return item;
 }

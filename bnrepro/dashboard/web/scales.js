@@ -6,7 +6,13 @@ function axis(lo, hi, from, to, log) {
   const slope = (to - from) / (u(hi) - u(lo));
   const start = from - slope * u(lo);
   return {
-    lo, hi, log, slope, start, from, to,
+    lo,
+    hi,
+    log,
+    slope,
+    start,
+    from,
+    to,
     at: log ? (value) => start + slope * Math.log10(value) : (value) => start + slope * value,
     value: (pixel) => (log ? 10 ** ((pixel - start) / slope) : (pixel - start) / slope),
   };
@@ -57,16 +63,31 @@ function short(value) {
 }
 
 const NAMES = {
-  test_accuracy: "test accuracy", test_loss: "test loss", train_loss: "training loss",
-  wall_s: "seconds", epoch: "epochs", examples: "examples", step: "steps", variant: "arm",
-  learning_rate: "learning rate", "error:test_accuracy": "test error (1 − accuracy)",
-  "error:accuracy": "error (1 − accuracy)", "band:units": "inputs: 15th, 50th, 85th percentile",
-  curves: "training curves", units: "inputs of units", rank: "unit's rank by drift", lr: "learning rate", init_std: "initial standard deviation",
+  "test_accuracy": "test accuracy",
+  "test_loss": "test loss",
+  "train_loss": "training loss",
+  "wall_s": "seconds",
+  "epoch": "epochs",
+  "examples": "examples",
+  "step": "steps",
+  "variant": "arm",
+  "learning_rate": "learning rate",
+  "error:test_accuracy": "test error (1 − accuracy)",
+  "error:accuracy": "error (1 − accuracy)",
+  "band:units": "inputs: 15th, 50th, 85th percentile",
+  "curves": "training curves",
+  "units": "inputs of units",
+  "rank": "unit's rank by drift",
+  "lr": "learning rate",
+  "init_std": "initial standard deviation",
 };
 const STARTS = [
-  ["band:", "inputs, 15th, 50th, 85th percentile: "], ["grad_norm_", "gradient norm: "],
-  ["saturated_", "share of saturated inputs: "], ["median_", "median input: "],
-  ["spread_", "p85 − p15 of inputs: "], ["p15_", "15th percentile of inputs: "],
+  ["band:", "inputs, 15th, 50th, 85th percentile: "],
+  ["grad_norm_", "gradient norm: "],
+  ["saturated_", "share of saturated inputs: "],
+  ["median_", "median input: "],
+  ["spread_", "p85 − p15 of inputs: "],
+  ["p15_", "15th percentile of inputs: "],
   ["p85_", "85th percentile of inputs: "],
 ];
 

@@ -6,26 +6,47 @@ const NEWEST = 8;
 /** The choice of axes for a table: the view's where it makes sense, else a first one. */
 function choiceOf(set, table) {
   const metrics = metricsOf(table);
-  const pick = (asked, list, first) => (list.includes(asked) ? asked : first ?? list[0] ?? "");
+  const pick = (asked, list, first) => (list.includes(asked) ? asked : (first ?? list[0] ?? ""));
   const numeric = table.keys.filter((key) => key !== "seed" && isNumeric(set, table, key));
   const most = [...numeric].sort(
-    (a, b) => valuesOf(set, table, b).length - valuesOf(set, table, a).length);
+    (a, b) => valuesOf(set, table, b).length - valuesOf(set, table, a).length,
+  );
   const metric = pick(view.metric, metrics);
-  const settings = table.keys.filter((key) => key !== "seed" && key !== "step" && (
-    key !== "variant" || valuesOf(set, table, key).length > 1));
+  const settings = table.keys.filter(
+    (key) =>
+      key !== "seed" &&
+      key !== "step" &&
+      (key !== "variant" || valuesOf(set, table, key).length > 1),
+  );
   const canMap = settings.length > 1 || (settings.length === 1 && settings[0] !== "variant");
   const mapFirst = !table.counters.length && numeric.length > 1;
-  const mode = canMap ? pick(view.mode, ["curves", "heat map"], mapFirst ? "heat map" : "curves")
+  const mode = canMap
+    ? pick(view.mode, ["curves", "heat map"], mapFirst ? "heat map" : "curves")
     : "curves";
   if (mode === "heat map") return mapChoice(set, table, { metric, mode, most, pick });
   const others = table.counters.length ? [] : table.measures.filter((name) => name !== metric);
   const xs = [...new Set([...table.counters, ...most, ...others])];
   const x = pick(view.x, xs);
-  const keys = table.keys.filter((key) => key !== x && key !== "seed"
-    && !(key === "step" && table.counters.includes(x)) && !isOnly(set, table, key));
+  const keys = table.keys.filter(
+    (key) =>
+      key !== x &&
+      key !== "seed" &&
+      !(key === "step" && table.counters.includes(x)) &&
+      !isOnly(set, table, key),
+  );
   const colour = pick(view.colour, keys, firstColour(keys, set, table));
   const filtered = keys.filter((key) => key !== colour);
-  return { metric, mode, x, xs, colour, keys, filtered, filter: filterOf(set, table, filtered), canMap };
+  return {
+    metric,
+    mode,
+    x,
+    xs,
+    colour,
+    keys,
+    filtered,
+    filter: filterOf(set, table, filtered),
+    canMap,
+  };
 }
 
 function mapChoice(set, table, { metric, mode, most, pick }) {
@@ -40,7 +61,8 @@ function mapChoice(set, table, { metric, mode, most, pick }) {
 }
 
 /** Whether a sweep's one arm is the key's only value. */
-const isOnly = (set, table, key) => key === "variant" && String(valuesOf(set, table, key)) === "sweep";
+const isOnly = (set, table, key) =>
+  key === "variant" && String(valuesOf(set, table, key)) === "sweep";
 
 function firstColour(keys, set, table) {
   const named = ["arm", "value", "variant"].find((key) => keys.includes(key));
@@ -65,8 +87,14 @@ function filterOf(set, table, keys) {
 /** Curves of the present choice; kept until rows or the choice change. */
 function cachedCurves(set, table, choice) {
   const rows = table.chunks.reduce((sum, c) => sum + c.n + (c.extra?.length ?? 0), 0);
-  const name = JSON.stringify([choice.metric, choice.x, choice.colour, choice.filter, rows,
-    table.chunks.length]);
+  const name = JSON.stringify([
+    choice.metric,
+    choice.x,
+    choice.colour,
+    choice.filter,
+    rows,
+    table.chunks.length,
+  ]);
   if (table.cached?.name !== name) table.cached = { name, curves: curvesOf(set, table, choice) };
   return table.cached.curves;
 }
@@ -79,8 +107,11 @@ function groupsOf(set, table, choice, curves) {
   const looks = looksOf(values);
   const isShown = shownOf(set, choice, values);
   return values.map((value) => ({
-    value, ...looks.get(value), colour: drawn(looks.get(value).colour),
-    shown: isShown(value), all: curves.filter((curve) => curve.group === value),
+    value,
+    ...looks.get(value),
+    colour: drawn(looks.get(value).colour),
+    shown: isShown(value),
+    all: curves.filter((curve) => curve.group === value),
   }));
 }
 
@@ -93,8 +124,8 @@ function shownOf(set, choice, values) {
 
 function newest(set, choice, values) {
   if (choice.colour !== "variant") return new Set(values.slice(0, MANY));
-  const time = (value) => Math.max(0, ...set.runs.filter((run) => run.arm === value)
-    .map((run) => run.updated ?? 0));
+  const time = (value) =>
+    Math.max(0, ...set.runs.filter((run) => run.arm === value).map((run) => run.updated ?? 0));
   return new Set([...values].sort((a, b) => time(b) - time(a)).slice(0, NEWEST));
 }
 
@@ -108,7 +139,14 @@ function sceneOf(set, table, choice, box) {
   }
   const shown = groups.filter((group) => group.shown && group.curves.length);
   const scene = {
-    set, table, choice, box, every: groups, groups: shown, seeds: view.seeds, smooth: view.smooth,
+    set,
+    table,
+    choice,
+    box,
+    every: groups,
+    groups: shown,
+    seeds: view.seeds,
+    smooth: view.smooth,
     count: shown.reduce((sum, group) => sum + group.curves.length, 0),
   };
   Object.assign(scene, targetOf(scene));
@@ -155,7 +193,7 @@ function rangeOf(scene, whole = false) {
   let [x0, x1] = [Infinity, -Infinity];
   const lines = scene.groups.flatMap((group) => group.curves);
   for (const { x } of lines) {
-    const first = view.logx ? x.find((value) => value > 0) ?? Infinity : x[0];
+    const first = view.logx ? (x.find((value) => value > 0) ?? Infinity) : x[0];
     [x0, x1] = [Math.min(x0, first), Math.max(x1, x.at(-1))];
   }
   if (x0 > x1) return [0, 1, 0, 1];
@@ -174,8 +212,10 @@ function rangeOf(scene, whole = false) {
       }
     }
   }
-  return [...widened(isCounter && !view.logx ? Math.min(0, x0) : x0, x1, view.logx, isCounter),
-    ...widened(y0, y1, view.logy)];
+  return [
+    ...widened(isCounter && !view.logx ? Math.min(0, x0) : x0, x1, view.logx, isCounter),
+    ...widened(y0, y1, view.logy),
+  ];
 }
 
 /** A range with a margin, never empty. */

@@ -12,44 +12,57 @@ function interval(values) {
 
 /** The mean of curves at the steps that all of them have, with its interval. */
 function meanCurve(curves, bounds) {
-  const bases = curves.map((curve) => curve.base);
-  const rows = commonRows(bases);
-  const [n, count] = [bases.length, rows[0].length];
-  const mean = { n };
-  for (const name of ["x", "y", "step", "low", "high"]) mean[name] = new Float64Array(count);
+  const bases = atCommonSteps(curves.map((curve) => curve.base));
+  const [n, count] = [bases.length, bases[0].y.length];
+  const [{ x, step }, ys] = [bases[0], bases.map((base) => base.y)];
+  const mean = { n, step, x: bases.every((base) => base.x === x) ? x : meanOfRows(bases, count) };
+  for (const name of ["y", "low", "high"]) mean[name] = new Float64Array(count);
   const factor = n > 1 ? (DATA.quantiles[n - 1] ?? 1.96) / Math.sqrt(n * (n - 1)) : 0;
+  for (const values of ys) for (let i = 0; i < count; i++) mean.y[i] += values[i] / n;
+  const squares = new Float64Array(count);
+  for (const values of ys) {
+    for (let i = 0; i < count; i++) squares[i] += (values[i] - mean.y[i]) ** 2;
+  }
   for (let i = 0; i < count; i++) {
-    let [x, y, squares] = [0, 0, 0];
-    for (let k = 0; k < n; k++) {
-      x += bases[k].x[rows[k][i]] / n;
-      y += bases[k].y[rows[k][i]] / n;
-    }
-    for (let k = 0; k < n; k++) squares += (bases[k].y[rows[k][i]] - y) ** 2;
-    const half = factor * Math.sqrt(squares);
-    mean.x[i] = x;
-    mean.y[i] = y;
-    mean.step[i] = bases[0].step[rows[0][i]];
-    mean.low[i] = Math.max(y - half, bounds[0]);
-    mean.high[i] = Math.min(y + half, bounds[1]);
+    const half = factor * Math.sqrt(squares[i]);
+    mean.low[i] = Math.max(mean.y[i] - half, bounds[0]);
+    mean.high[i] = Math.min(mean.y[i] + half, bounds[1]);
   }
   return mean;
 }
 
-/** For each curve the rows of the steps that all have. */
-function commonRows(bases) {
+/** The mean of the curves' x row by row: seconds differ from seed to seed. */
+function meanOfRows(bases, count) {
+  const mean = new Float64Array(count);
+  for (const { x } of bases) for (let i = 0; i < count; i++) mean[i] += x[i] / bases.length;
+  return mean;
+}
+
+/** The curves at the steps that all of them have. */
+function atCommonSteps(bases) {
   const [first] = bases;
-  const same = bases.every((base) => base.step === first.step || (base.step.length ===
-    first.step.length && base.step.every((step, i) => step === first.step[i])));
-  if (same) return bases.map(() => [...first.step.keys()]);
+  const same = (base) =>
+    base.step === first.step ||
+    (base.step.length === first.step.length &&
+      base.step.every((step, i) => step === first.step[i]));
+  if (bases.every(same)) return bases;
   const places = bases.map((base) => new Map(Array.from(base.step, (step, i) => [step, i])));
   const common = Array.from(first.step).filter((step) => places.every((known) => known.has(step)));
-  return places.map((known) => common.map((step) => known.get(step)));
+  return bases.map((base, k) => {
+    const rows = common.map((step) => places[k].get(step));
+    const at = (values) => picked(values, rows, rows.length);
+    return { x: at(base.x), y: at(base.y), step: at(base.step) };
+  });
 }
 
 /** What a quantity can be, so that an interval does not leave it. */
 function boundsOf(metric) {
   const isShare = /accuracy|saturated|share|error:/.test(metric);
-  return isShare ? [0, 1] : /loss|norm|spread|seconds/.test(metric) ? [0, Infinity] : [-Infinity, Infinity];
+  return isShare
+    ? [0, 1]
+    : /loss|norm|spread|seconds/.test(metric)
+      ? [0, Infinity]
+      : [-Infinity, Infinity];
 }
 
 /** An exponential moving average over points, without the pull of a start at zero. */
@@ -73,24 +86,33 @@ function reaches(curve, target) {
 
 /** How many times as fast as `against` an arm gets to `share` of each seed's best of `against`. */
 function speedUp(against, arm, share) {
-  const seeds = arm.map((curve) => curve.key.seed).filter((seed) => find(against, seed));
+  const seeds = arm.map((curve) => curve.key.seed).filter((seed) => ofSeed(against, seed));
   const pairs = seeds.map((seed) => {
-    const [plain, mine] = [find(against, seed), find(arm, seed)];
+    const [plain, mine] = [ofSeed(against, seed), ofSeed(arm, seed)];
     const target = share * largest(plain.y);
-    return { seed, target, plain: reaches(plain, target), mine: reaches(mine, target),
-      last: mine.x.at(-1) };
+    return {
+      seed,
+      target,
+      plain: reaches(plain, target),
+      mine: reaches(mine, target),
+      last: mine.x.at(-1),
+    };
   });
   const logs = pairs.map((pair) => (pair.mine === null ? null : Math.log(pair.plain / pair.mine)));
   const censored = logs.filter((value) => value === null).length;
   const ratio = pairs.length && !censored ? interval(logs) : null;
-  return { pairs, censored, ratio: ratio && {
-    mean: Math.exp(ratio.mean),
-    low: ratio.low === null ? null : Math.exp(ratio.low),
-    high: ratio.high === null ? null : Math.exp(ratio.high),
-  } };
+  return {
+    pairs,
+    censored,
+    ratio: ratio && {
+      mean: Math.exp(ratio.mean),
+      low: ratio.low === null ? null : Math.exp(ratio.low),
+      high: ratio.high === null ? null : Math.exp(ratio.high),
+    },
+  };
 }
 
-const find = (curves, seed) => curves.find((curve) => curve.key.seed === seed);
+const ofSeed = (curves, seed) => curves.find((curve) => curve.key.seed === seed);
 
 function largest(values) {
   let most = -Infinity;

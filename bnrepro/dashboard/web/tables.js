@@ -20,7 +20,8 @@ function columnsOf(metric) {
 function metricsOf(table) {
   const has = (name) => table.measures.includes(name);
   const bands = table.measures
-    .filter((name) => name.startsWith("p15_")).map((name) => `band:${name.slice(4)}`);
+    .filter((name) => name.startsWith("p15_"))
+    .map((name) => `band:${name.slice(4)}`);
   if (["p15", "p50", "p85"].every(has)) bands.unshift("band:units");
   const parts = new Set(bands.flatMap(columnsOf).filter((name) => name.startsWith("p")));
   const plain = table.measures.filter((name) => !parts.has(name));
@@ -43,8 +44,7 @@ function valuesOf(set, table, key) {
   let values = [...found].filter((value) => value !== "");
   if (values.every((value) => value === null || typeof value === "number")) {
     values = values.sort((a, b) => (a ?? -Infinity) - (b ?? -Infinity));
-  }
-  else values = inOrderOfLooks(values);
+  } else values = inOrderOfLooks(values);
   table.known[key] = { values, rows, chunks: table.chunks.length };
   return values;
 }
@@ -80,7 +80,9 @@ function curvesOf(set, table, choice) {
     if (!passes(chunk.key, choice.filter)) continue;
     const inner = table.keys.filter((key) => !(key in chunk.key));
     const apart = inner.filter((key) => key !== choice.x && !(isCounter && key === "step"));
-    const rows = apart.length ? groups(set, chunk, apart, choice.filter) : [{ key: {}, rows: null }];
+    const rows = apart.length
+      ? groups(set, chunk, apart, choice.filter)
+      : [{ key: {}, rows: null }];
     for (const part of rows) {
       const key = { ...chunk.key, ...part.key };
       const curve = curveOf(set, table, chunk, part.rows, choice);
@@ -94,7 +96,8 @@ function curvesOf(set, table, choice) {
 /** Whether what is known of a row or chunk agrees with the filter. */
 function passes(key, filter) {
   return Object.entries(filter).every(
-    ([name, value]) => !(name in key) || value === "all" || String(key[name]) === value);
+    ([name, value]) => !(name in key) || value === "all" || String(key[name]) === value,
+  );
 }
 
 /** The rows of a chunk, apart by their keys. */
@@ -136,34 +139,44 @@ function curveOf(set, table, chunk, rows, choice) {
 }
 
 /** Columns at these rows as arrays, without rows that lack a number. A column of `read` has a
-    value for each of the `rows` where it is thinned, else for each row. */
+    value for each of the `rows` where it is thinned, else for each row. Whole columns are taken as
+    they are. */
 function points(rows, thinned, taken, read) {
   const count = rows ? rows.length : taken.x.length;
-  const found = {};
-  for (const name of [...Object.keys(taken), ...Object.keys(read)]) {
-    found[name] = new Float64Array(count);
-  }
+  const [rowOf, placeOf] = [new Int32Array(count), new Int32Array(count)];
   let n = 0;
   for (let i = 0; i < count; i++) {
     const row = rows ? rows[i] : i;
-    const at = thinned ? i : row;
-    if (!Number.isFinite(read.y[at]) || !Number.isFinite(taken.x[row])) continue;
-    for (const name in taken) found[name][n] = taken[name][row];
-    for (const name in read) found[name][n] = read[name][at];
-    n += 1;
+    const place = thinned ? i : row;
+    if (!Number.isFinite(read.y[place]) || !Number.isFinite(taken.x[row])) continue;
+    rowOf[n] = row;
+    placeOf[n++] = place;
   }
-  for (const name in found) found[name] = found[name].subarray(0, n);
+  if (!rows && n === count) return { ...taken, ...read };
+  const found = {};
+  for (const name in taken) found[name] = picked(taken[name], rowOf, n);
+  for (const name in read) found[name] = picked(read[name], placeOf, n);
   return found;
+}
+
+/** The values of a column at the first n of these places. */
+function picked(column, places, n) {
+  const values = new Float64Array(n);
+  for (let i = 0; i < n; i++) values[i] = column[places[i]];
+  return values;
 }
 
 /** The points of a curve by rising x; nothing where there are none. */
 function inOrder(curve) {
   const { x } = curve;
   if (!x.length) return null;
-  if (x.every((value, i) => !i || value >= x[i - 1])) return curve;
+  let i = 1;
+  while (i < x.length && x[i] >= x[i - 1]) i++;
+  if (i >= x.length) return curve;
   const order = [...x.keys()].sort((a, b) => x[a] - x[b]);
-  return Object.fromEntries(Object.entries(curve).map(
-    ([name, values]) => [name, Float64Array.from(order, (i) => values[i])]));
+  return Object.fromEntries(
+    Object.entries(curve).map(([name, values]) => [name, picked(values, order, order.length)]),
+  );
 }
 
 /** Bucket means of a thinned curve, as a curve. */
@@ -179,7 +192,11 @@ function baseOf(set, chunk, names, xs, steps) {
 
 /** How a curve differs from the others of its colour: "seed 3". */
 function nameOf(key, choice) {
-  const parts = Object.entries(key).filter(([name]) => name !== choice.colour && name !== choice.x
-    && !(name in choice.filter && choice.filter[name] !== "all"));
+  const parts = Object.entries(key).filter(
+    ([name]) =>
+      name !== choice.colour &&
+      name !== choice.x &&
+      !(name in choice.filter && choice.filter[name] !== "all"),
+  );
   return parts.map(([name, value]) => `${words(name)} ${short(value)}`).join(", ");
 }

@@ -3,13 +3,19 @@
 /** The arms' speeds against a reference arm, where the metric is an accuracy over training. */
 function targetOf(scene) {
   const { choice, table, groups, set } = scene;
-  const can = ACCURACIES.includes(choice.metric) && table.counters.includes(choice.x)
-    && ["variant", "arm"].includes(choice.colour) && scene.every.length > 1;
+  const can =
+    ACCURACIES.includes(choice.metric) &&
+    table.counters.includes(choice.x) &&
+    ["variant", "arm"].includes(choice.colour) &&
+    scene.every.length > 1;
   if (!can) return { share: 0, canTarget: false };
   const names = scene.every.filter((group) => group.all.length).map((group) => group.value);
   const claimed = DATA.experiments.find((each) => each.stem === set.experiment)?.against;
-  const against = names.includes(view.against) ? view.against
-    : names.includes(claimed) ? claimed : names[0];
+  const against = names.includes(view.against)
+    ? view.against
+    : names.includes(claimed)
+      ? claimed
+      : names[0];
   const asked = choice.colour === "variant" && names.includes(claimed);
   const share = view.share === "" ? Number(asked) : Number(view.share);
   const plain = scene.every.find((group) => group.value === against);
@@ -23,7 +29,8 @@ function targetOf(scene) {
 /** That an arm's runs have not ended, so that what they have not reached they may still reach. */
 function stillRuns({ set }, speed) {
   const open = speed.group.all.some(
-    (curve) => !["ok", "diverged", undefined].includes(runOf(set, curve)?.status));
+    (curve) => !["ok", "diverged", undefined].includes(runOf(set, curve)?.status),
+  );
   return open && speed.censored ? " (so far)" : "";
 }
 
@@ -47,7 +54,8 @@ function drawTarget(context, scene) {
   line(context, box.left, y, box.right, y);
   context.setLineDash([]);
   const others = scene.speeds.filter((speed) => speed.group.value !== scene.against);
-  const placed = others.map((speed) => ({ speed, x: meanCrossing(speed) }))
+  const placed = others
+    .map((speed) => ({ speed, x: meanCrossing(speed) }))
     .filter(({ x }) => x !== null && x >= across.lo && x <= across.hi)
     .sort((a, b) => a.x - b.x);
   for (const speed of scene.speeds) drawSeeds(context, scene, speed);
@@ -94,7 +102,13 @@ function diamond(context, x, y, colour) {
   context.strokeStyle = styled("--page");
   context.lineWidth = 1.2;
   context.beginPath();
-  for (const [dx, dy] of [[0, -6], [6, 0], [0, 6], [-6, 0]]) context.lineTo(x + dx, y + dy);
+  for (const [dx, dy] of [
+    [0, -6],
+    [6, 0],
+    [0, 6],
+    [-6, 0],
+  ])
+    context.lineTo(x + dx, y + dy);
   context.closePath();
   context.fill();
   context.stroke();
@@ -108,17 +122,30 @@ function tellCrossings(scene) {
   const { share, plain, choice } = scene;
   const part = share === 1 ? "the best" : `${Math.round(100 * share)} % of the best`;
   const unit = words(choice.x);
-  place.append(element("p", {}, `Target: for each seed ${part} ${words(choice.metric)} of`
-    + ` “${plain.label}”. How many times as fast an arm reaches it, in ${unit} (geometric mean over`
-    + " seeds, 95 % interval; ◆: geometric mean of its crossings; dots: the seeds):"));
+  place.append(
+    element(
+      "p",
+      {},
+      `Target: for each seed ${part} ${words(choice.metric)} of` +
+        ` “${plain.label}”. How many times as fast an arm reaches it, in ${unit} (geometric mean over` +
+        " seeds, 95 % interval; ◆: geometric mean of its crossings; dots: the seeds):",
+    ),
+  );
   const list = element("ul");
   for (const speed of scene.speeds) {
     if (speed.group === plain) continue;
-    const each = speed.pairs.map(
-      (pair) => (pair.mine === null ? `> ${exact(pair.last)}` : exact(pair.mine)));
+    const each = speed.pairs.map((pair) =>
+      pair.mine === null ? `> ${exact(pair.last)}` : exact(pair.mine),
+    );
     const thin = speed.group.all.some((curve) => curve.thinned) ? " (thinned curve: ≈)" : "";
-    list.append(element("li", {}, `${speed.group.label}: ${ratioText(speed)}${stillRuns(scene, speed)};`
-      + ` ${unit} of each seed: ${each.join(", ") || "–"}${thin}`));
+    list.append(
+      element(
+        "li",
+        {},
+        `${speed.group.label}: ${ratioText(speed)}${stillRuns(scene, speed)};` +
+          ` ${unit} of each seed: ${each.join(", ") || "–"}${thin}`,
+      ),
+    );
   }
   place.append(list);
 }

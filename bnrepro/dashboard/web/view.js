@@ -3,18 +3,54 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
 const PLAIN = {
-  set: "", table: "", metric: "", x: "", down: "", colour: "", mode: "", share: "", against: "",
-  arms: null, filter: {}, logx: false, logy: false, smooth: 0, seeds: true, mean: true,
-  paper: null, zoom: null, sort: "", theme: "auto",
+  set: "",
+  table: "",
+  metric: "",
+  x: "",
+  down: "",
+  colour: "",
+  mode: "",
+  share: "",
+  against: "",
+  arms: null,
+  filter: {},
+  logx: false,
+  logy: false,
+  smooth: 0,
+  seeds: true,
+  mean: true,
+  paper: null,
+  zoom: null,
+  sort: "",
+  theme: "auto",
 };
 const view = { ...PLAIN, filter: {} };
 // what a change of these resets, for it makes no sense elsewhere
 const RESETS = {
-  set: ["table", "metric", "x", "down", "colour", "mode", "arms", "filter", "zoom", "share",
-    "against", "paper", "logx", "logy"],
+  set: [
+    "table",
+    "metric",
+    "x",
+    "down",
+    "colour",
+    "mode",
+    "arms",
+    "filter",
+    "zoom",
+    "share",
+    "against",
+    "paper",
+    "logx",
+    "logy",
+  ],
   table: ["metric", "x", "down", "colour", "mode", "arms", "filter", "zoom", "logx", "logy"],
-  metric: ["zoom"], x: ["zoom"], colour: ["arms", "zoom"], mode: ["x", "down", "zoom"],
-  logx: ["zoom"], logy: ["zoom"], filter: ["zoom"],
+  metric: ["zoom"],
+  x: ["zoom"],
+  colour: ["arms", "zoom"],
+  mode: ["x", "down", "zoom"],
+  logx: ["zoom"],
+  logy: ["zoom"],
+  filter: ["zoom"],
 };
 
 /** The view as the part of the address behind `#`; what has its first value is left out. */
