@@ -76,8 +76,8 @@ def write_load(results: Path) -> None:
             for s, w, a in zip(steps, seconds.tolist(), accuracy.tolist(), strict=True)
         ]  # fmt: skip
         text = "".join(json.dumps(row, default=float) + "\n" for row in rows)
-        (folder / "metrics.jsonl").write_text(text)
-        (folder / "summary.json").write_text('{"status": "ok", "outcome": "trained"}')
+        (folder / "metrics.jsonl").write_text(text, "utf-8")
+        (folder / "summary.json").write_text('{"status": "ok", "outcome": "trained"}', "utf-8")
 
 
 def measure(path: Path) -> dict[str, list[float]]:

@@ -27,7 +27,18 @@ from bnrepro.plots.style import RC, save
 from bnrepro.plots.tables import markdown, show
 from bnrepro.run.record import read_config, seed_folders
 
-PATHS = ("variant", "results", "force", "seeds", "threads", "device", "wandb", "experiment")
+PATHS = (
+    "variant",
+    "results",
+    "force",
+    "seeds",
+    "threads",
+    "device",
+    "wandb",
+    "experiment",
+    "checkpoint_every",
+    "data.cache",
+)
 
 
 def main() -> None:
@@ -100,7 +111,7 @@ def settings_table(folders: Mapping[str, Path]) -> Table:
     configs = {label: flat(first_config(path)) for label, path in folders.items()}
     keys = dict.fromkeys(key for config in configs.values() for key in config)
     rows = [["setting", *folders]]
-    for key in keys:
+    for key in (key for key in keys if key not in PATHS):
         values = [str(config.get(key, "–")) for config in configs.values()]
         if len(set(values)) > 1:
             rows.append([key, *values])

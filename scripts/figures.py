@@ -9,7 +9,7 @@ from bnrepro import ROOT
 from bnrepro.cli import arguments, guard
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import read
-from bnrepro.experiment import find
+from bnrepro.experiment import find, stems
 from bnrepro.plots.render import render
 
 
@@ -19,6 +19,7 @@ def main() -> None:
     if more:
         raise UserError(f"{' '.join(more)}: name one experiment, or none for all")
     folders = sorted(path.parent for path in (ROOT / "results").glob(f"{stem}/*/table.md"))
+    folders = [folder for folder in folders if folder.parent.name in stems()]
     if not folders:
         raise UserError(f"{stem}: no published evidence; run the experiment and `make publish`")
     for folder in folders:

@@ -24,6 +24,9 @@ def main() -> None:
     evidence = experiment.gather(arms.folders, arms.seeds)
     if not evidence.variants:
         raise UserError(f"{stem}: no finished run under {arms.parent} to show")
+    lacking = [name for name in arms.asked if name not in evidence.variants]
+    if lacking and any(text.startswith("variant=") for text in overrides):
+        raise UserError(f"no finished run in {', '.join(str(arms.folders[n]) for n in lacking)}")
     title = f"{stem}, scale {arms.scale}, data {arms.data.name}"
     show(experiment.figures.tables(evidence)[0], title, ROWS)
     print(experiment.figures.answer(evidence))

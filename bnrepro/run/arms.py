@@ -42,8 +42,12 @@ def compose_arms(experiment: str, overrides: Sequence[str] = ()) -> Arms:
     data = open_images(cfgs[0].data)
     named = named_arms(experiment, cfgs[0]) if asked else []
     folders = [group_folder(cfg, data.name) for cfg in cfgs]
-    labels = [label(cfg, folder, bool(asked)) for cfg, folder in zip(cfgs, folders, strict=True)]
     everything = {cfg.variant: (cfg, group_folder(cfg, data.name)) for cfg in named}
+    as_named = {folder: variant for variant, (_, folder) in everything.items()}
+    labels = [
+        as_named.get(folder, folder.name) if asked else cfg.variant
+        for cfg, folder in zip(cfgs, folders, strict=True)
+    ]
     everything |= dict(zip(labels, zip(cfgs, folders, strict=True), strict=True))
     return Arms(
         labels,
@@ -53,11 +57,6 @@ def compose_arms(experiment: str, overrides: Sequence[str] = ()) -> Arms:
         cfgs[0].scale,
         seed_list(cfgs[0].seeds),
     )
-
-
-def label(cfg: Any, folder: Path, beside_named: bool) -> str:
-    """What figures call an arm: beside the named arms, an overridden one by its folder's name."""
-    return folder.name if beside_named else cfg.variant
 
 
 def named_arms(experiment: str, like: Any) -> Iterator[Any]:

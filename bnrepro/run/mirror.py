@@ -93,7 +93,7 @@ class Uploader:
         self._numbers = itertools.count()
         threading.Thread(target=self._write, daemon=True).start()
 
-    def open(self, run: Mapping[str, Any]) -> WandbSink:
+    def sink(self, run: Mapping[str, Any]) -> WandbSink:
         """Ask for a W&B run."""
         number = next(self._numbers)
         self.send("open", number, run)
@@ -157,7 +157,7 @@ def open_mirrors(cfg: Any, seeds: Sequence[int], arm: str) -> list[Sink]:
     uploader = _started_uploader(cfg.wandb)
     if uploader is None:
         return [NullSink() for _ in seeds]
-    return [uploader.open(_describe(cfg, seed, arm)) for seed in seeds]
+    return [uploader.sink(_describe(cfg, seed, arm)) for seed in seeds]
 
 
 @atexit.register

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from bnrepro.config.images import ImageConfig
 from bnrepro.config.rules import choice, neutral, not_negative, setting, validate_fields
+from bnrepro.config.schema import PROCESSES
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
 
@@ -42,7 +43,7 @@ class SpeedupConfig(ImageConfig):
 
     budgets: list[int] = setting(rising=True)  # steps of the cells with BN
     regimes: list[Regime] = field(default_factory=list)
-    jobs: int = neutral(1)  # cells side by side
+    jobs: int = setting(1, neutral=True, most=PROCESSES)  # cells side by side
 
     def check(self, prefix: str) -> None:
         """Hold every regime to its rules."""

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from bnrepro import ROOT
 from bnrepro.config.claims import criteria, criterion_hash, read_claims
 from bnrepro.errors import UserError
 from bnrepro.evidence import load
@@ -99,6 +100,10 @@ def test_a_claim_without_evidence_is_not_run(monkeypatch):
     assert worded(verdict) == "not run"
 
 
+def published(stem):
+    return any((ROOT / "results" / stem).glob("*/table.md"))
+
+
 def test_the_readme_s_tables_have_a_line_an_experiment():
     every = {stem: [report.verdict_on(c) for c in read_claims(stem)] for stem in ("mnist",)}
     (row,) = report.verdict_table(every).splitlines()[2:]
@@ -107,5 +112,7 @@ def test_the_readme_s_tables_have_a_line_an_experiment():
     assert sum(map(int, cells[4:8])) == len(every["mnist"])
     header, _, *rows = report.experiment_table().splitlines()
     assert header.strip("| ").split(" | ")[1:3] == ["question", "command"]
-    commands = [f"`make {stem.replace('_', '-')}`" for stem in report.in_papers_order()]
+    commands = [
+        f"`make {stem.replace('_', '-')}`" for stem in report.in_papers_order() if published(stem)
+    ]
     assert [row.split(" | ")[2] for row in rows] == commands
