@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from bnrepro.config.images import ImageConfig
-from bnrepro.config.rules import choice, neutral, not_negative, setting, validate_fields
+from bnrepro.config.rules import choice, not_negative, setting, validate_fields
 from bnrepro.config.schema import PROCESSES
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
