@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bnrepro.config.rules import validate_fields
-from bnrepro.config.schema import ModelConfig, OptimConfig
+from bnrepro.config.schema import DataConfig, ModelConfig, OptimConfig
 from bnrepro.config.slot_sweep import SLOT_AXES, SlotSweepConfig
 from bnrepro.data import synthetic
 from bnrepro.errors import UserError
@@ -29,7 +29,7 @@ DATA, CPU = synthetic(200, 80), torch.device("cpu")
 def config(**changes: object) -> SlotSweepConfig:
     """Two rates of two arms for two seeds."""
     cfg = SlotSweepConfig(
-        experiment="test", variant="sweep", scale="smoke", seeds=2,
+        experiment="test", variant="sweep", scale="smoke", seeds=2, data=DataConfig("synthetic"),
         model=ModelConfig([8, 8], "relu", "none", "normal", 0.3, 1e-5, 0.1),
         optim=OptimConfig(0.1, 0.0, 20),
         sweep={"rates": {"arm": ["baseline", "bn"], "lr": [0.1, 0.5]}},
