@@ -94,7 +94,10 @@ def measure(path: Path) -> dict[str, list[float]]:
             time.sleep(1)
             if what == "drag":
                 driver.execute_async_script(ACT, "point('pointerdown', 300)", 0)
-            found[what] = [driver.execute_async_script(ACT, code, k) for k in range(7)]
+            found[what] = []
+            for k in range(7):
+                time.sleep(0 if what == "drag" else 0.6)  # until the page has drawn in full
+                found[what].append(driver.execute_async_script(ACT, code, k))
             driver.execute_async_script(ACT, "point('pointerup', 0)", 0)
     finally:
         driver.quit()

@@ -8,37 +8,25 @@ A run folder holds `seed-<k>/` folders. The figure and table.md are written into
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from bnrepro.cli import guard
-from bnrepro.config.rules import twice
+from bnrepro.config.rules import rule_of, twice
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import gather_runs
 from bnrepro.evidence.statistics import t_interval
-from bnrepro.experiment import Table
+from bnrepro.experiment import Table, find
 from bnrepro.files import expand, write_atomically, writing
 from bnrepro.plots.curves import mean_and_interval, thousands
 from bnrepro.plots.style import RC, save
 from bnrepro.plots.tables import markdown, show
 from bnrepro.run.record import read_config, seed_folders
-
-PATHS = (
-    "variant",
-    "results",
-    "force",
-    "seeds",
-    "threads",
-    "device",
-    "wandb",
-    "experiment",
-    "checkpoint_every",
-    "data.cache",
-)
 
 
 def main() -> None:
@@ -108,28 +96,37 @@ def percent(runs: list[dict[str, Any]], column: str) -> str:
 
 def settings_table(folders: Mapping[str, Path]) -> Table:
     """The settings in which the folders' first runs differ."""
-    configs = {label: flat(first_config(path)) for label, path in folders.items()}
+    configs = {label: first_settings(path) for label, path in folders.items()}
     keys = dict.fromkeys(key for config in configs.values() for key in config)
     rows = [["setting", *folders]]
-    for key in (key for key in keys if key not in PATHS):
+    for key in keys:
         values = [str(config.get(key, "–")) for config in configs.values()]
         if len(set(values)) > 1:
             rows.append([key, *values])
     return rows
 
 
-def first_config(folder: Path) -> dict[str, Any]:
-    """The config of a folder's first seed, without what leaves the numbers as they are."""
+def first_settings(folder: Path) -> dict[str, Any]:
+    """The settings of a folder's first seed."""
     config = read_config(next(iter(seed_folders(folder).values())))
-    return {key: value for key, value in config.items() if key not in PATHS}
+    return settings(config, find(config["experiment"]).config)
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots."""
+def settings(config: Mapping[str, Any], kind: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots, without those that leave the numbers as they are.
+
+    `kind` is the config's class, whose fields say which those are.
+    """
+    known = {field.name: field for field in fields(kind)} if is_dataclass(kind) else {}
+    kinds = get_type_hints(kind) if known else {}
     result: dict[str, Any] = {}
     for key, value in config.items():
+        if key in known and rule_of(known[key]).neutral:
+            continue
         nested = isinstance(value, Mapping)
-        result |= flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+        result |= (
+            settings(value, kinds.get(key), f"{prefix}{key}.") if nested else {prefix + key: value}
+        )
     return result
 
 

@@ -97,14 +97,17 @@ def experiment_table() -> str:
 def minutes(evidence: Evidence) -> str:
     """Minutes of measuring or training: of all threads for a sweep, of the clock for runs.
 
-    Networks trained together share their time.
+    Networks trained together share their time. A GPU is named.
     """
     rows = evidence.runs if "wall_s" in evidence.runs[0] else evidence.cells
     seconds = [
         row.get("cpu_s") or (row.get("wall_s") or 0) / row.get("trained_together", 1)
         for row in rows
     ]
-    return f"{sum(seconds) / 60:.1f}" if any(seconds) else "–"
+    if not any(seconds):
+        return "–"
+    hardware = {row["hardware"] for row in rows if "cores" not in row["hardware"]}
+    return ", ".join([f"{sum(seconds) / 60:.1f}", *sorted(hardware)])
 
 
 def fill(text: str, blocks: Mapping[str, str]) -> str:

@@ -143,12 +143,27 @@ def attempt(case: Case, results: Path, fuse: Fuse, rng: random.Random) -> Outcom
         victims = [pid, *_children(pid)]
         for victim in rng.choice([victims, *([v] for v in victims)]):
             os.kill(victim, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        _collect(pid)
     _await_orphans(pid)
     touches, fired = struct.unpack("ii", shared[:])
     if not (killed or fired or status[1] == 0):
         raise UserError(f"{case.experiment} failed by itself:\n{log.read_text('utf-8')}")
     return Outcome(killed or bool(fired), touches)
+
+
+def _collect(pid: int) -> None:
+    """Wait until a process has ended; kill it where it waits for one that was killed.
+
+    torchrun's agent can: a process that dies within the handshake of its start leaves its locks
+    taken.
+    """
+    end = time.monotonic() + PATIENCE
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.01)
 
 
 def _become(case: Case, results: Path, log: Path, touches: int, shared: mmap.mmap) -> NoReturn:

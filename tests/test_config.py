@@ -92,7 +92,9 @@ def test_a_mistake_is_one_line_that_names_key_and_remedy(overrides, words):
 
 def test_an_experiment_s_name_as_a_key_is_one_line(run, capsys):
     assert run(main, ["scale=smoke", "jacobian=1"]) == 2
-    assert capsys.readouterr().err == "error: jacobian=1: one name is needed; there are claims\n"
+    assert capsys.readouterr().err == (
+        "error: a key names an experiment, not a setting; give its section, as in optim.lr=0.1\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from bnrepro import ROOT
 from bnrepro.config.rules import shown, twice
 from bnrepro.config.schema import PROCESSES
 from bnrepro.errors import UserError
-from bnrepro.experiment import find
+from bnrepro.experiment import find, stems
 
 JOBS = 10_000  # of a sweep
 
@@ -149,9 +149,9 @@ def _check_launcher(key: str, value: int) -> None:
 
 
 def options_of(experiment: str, key: str) -> list[str] | None:
-    """The names that a config group has; None for what is no group."""
+    """The names that a config group has; None for what is no group, as an experiment's folder."""
     for folder in (ROOT / "configs" / experiment / key, ROOT / "configs" / key):
-        if folder.is_dir():
+        if folder.is_dir() and key not in stems():
             return sorted(path.stem for path in folder.glob("*.yaml"))
     return None
 

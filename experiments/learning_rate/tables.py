@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from statistics import median
 from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
@@ -151,15 +150,12 @@ def beyond(rows: Sequence[Row]) -> list[Row]:
 
 
 def factors(evidence: Evidence) -> str:
-    """The median over seeds of the ratio of the largest rates, for the network of 4.1."""
+    """The ratios of the largest rates for the network of 4.1, as in the table."""
     network = shown_network(evidence)
-    parts = []
-    for activation in activations(evidence):
-        logs = log_rate_ratio(evidence, {"activation": activation, **network})
-        known = [log for log in logs if log is not None]
-        if known:
-            parts.append(f"{ACTIVATIONS[activation]} {math.exp(median(known)):.1f}")
-    return ", ".join(parts)
+    ratios = {
+        a: log_rate_ratio(evidence, {"activation": a, **network}) for a in activations(evidence)
+    }
+    return ", ".join(f"{ACTIVATIONS[a]} {ratio_text(logs)}" for a, logs in ratios.items())
 
 
 def effective_words(evidence: Evidence) -> str:

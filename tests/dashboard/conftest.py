@@ -52,10 +52,10 @@ def browser(chromium):
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory):
-    """A page of made-up runs beside the committed evidence of one experiment: its address."""
+    """A page of made-up runs beside the committed evidence of two experiments: its address."""
     results = tmp_path_factory.mktemp("results")
     write_some(results)
-    return write_page(results, evidence("inception"))
+    return write_page(results, evidence("inception", "mnist"))
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ CONTROLS = [
     (f"{SWEEP}&mode=curves", "colour", "std"),
     ("#set=inception/small/committed", "paper", True),
     ("#set=inception/small/committed", "table", "units"),
-    ("#set=inception/small/committed", "set", "mnist/small/runs"),
+    (CURVES, "set", "mnist/paper/committed"),
 ]
 
 
@@ -74,6 +74,19 @@ def test_the_address_of_an_open_page_changes_what_it_shows(browser, page):
     assert browser.run("document.getElementById('metric').value") == "train_loss"
     assert browser.run("document.getElementById('logy').checked")
     assert browser.run("document.querySelectorAll('#arms input:checked').length") == 1
+
+
+def test_of_two_quick_choices_the_last_one_is_shown(browser, page):
+    browser.open(page + CURVES)
+    expected = browser.picture()
+    browser.act(  # the first one has to be decompressed, the last one is there already
+        "const e = document.getElementById('experiment');"
+        "for (const name of ['inception', 'mnist']) {"
+        "e.value = name; e.dispatchEvent(new Event('change'))}"
+    )
+    browser.wait("performance.now() > performance.getEntriesByName('shown').at(-1).startTime + 500")
+    assert browser.run("document.getElementById('experiment').value") == "mnist"
+    assert browser.picture() == expected
 
 
 @pytest.mark.parametrize(

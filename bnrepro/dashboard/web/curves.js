@@ -40,9 +40,39 @@ function lowerBound(values, value) {
   return low;
 }
 
-/** Trace a curve; `width`: pixels of a column. */
+const ROUGH = 200; // runs of points of a curve that is drawn by wide columns
+
+/** The lowest and highest of equal runs of points: what a rough drawing of a long curve needs. */
+function roughOf(curve, values) {
+  if (curve.rough?.values === values) return curve.rough;
+  const [x, y] = [new Float64Array(2 * ROUGH), new Float64Array(2 * ROUGH)];
+  for (let k = 0; k < ROUGH; k++) {
+    let low = Math.floor((k * values.length) / ROUGH);
+    const end = Math.floor(((k + 1) * values.length) / ROUGH);
+    let high = low;
+    for (let i = low + 1; i < end; i++) {
+      if (values[i] < values[low]) low = i;
+      if (values[i] > values[high]) high = i;
+    }
+    const [first, second] = low < high ? [low, high] : [high, low];
+    x[2 * k] = curve.x[first];
+    y[2 * k] = values[first];
+    x[2 * k + 1] = curve.x[second];
+    y[2 * k + 1] = values[second];
+  }
+  curve.rough = { values, x, y };
+  return curve.rough;
+}
+
+/** Trace a curve; `width`: pixels of a column, 1 for a drawing in full. */
 function trace(context, curve, values, across, up, width) {
-  const { x } = curve;
+  if (width > 1 && values.length > 4 * ROUGH) {
+    const rough = roughOf(curve, values);
+    traceAll(context, rough.x, rough.y, across, up, width);
+  } else traceAll(context, curve.x, values, across, up, width);
+}
+
+function traceAll(context, x, values, across, up, width) {
   const [from, to] = inSight(x, across.lo, across.hi);
   const few = to - from <= (2 * (across.to - across.from)) / width;
   let column = NaN;

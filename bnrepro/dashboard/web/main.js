@@ -5,12 +5,12 @@ const now = { set: null, scene: null, heat: null }; // what is drawn
 /** Draw a scene at once, by wider columns where there are many curves; in full after a moment. */
 function paint(scene) {
   clearTimeout(paint.later);
-  const width = Math.min(8, Math.floor(scene.count / FAST));
+  const width = Math.min(16, Math.floor(scene.count / FAST));
   paintBy(scene, Math.max(1, width));
   if (width > 1) paint.later = setTimeout(() => paintBy(scene, 1), 200);
 }
 
-const FAST = 40; // curves that are drawn in full within a frame or two
+const FAST = 20; // curves that are drawn in full within a frame or two
 
 function paintBy(scene, width) {
   const context = contextOf(byId("plot"));
