@@ -40,9 +40,9 @@ def unit_drift(steps: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def layer_drift(rows: Sequence[Mapping[str, Any]], mode: str, layer: str) -> dict[str, float]:
-    """The median over a layer's units of each drift."""
+    """The median over a layer's units of each drift; NaN for one that was never finite."""
     drift = unit_drift(*series(rows, mode, layer))
-    return {name: float(np.median(values)) for name, values in drift.items()}
+    return {name: float(np.median(v)) if len(v) else np.nan for name, v in drift.items()}
 
 
 def units_by_drift(rows: Sequence[Mapping[str, Any]], mode: str, layer: str) -> list[int]:

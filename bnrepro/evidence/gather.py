@@ -153,9 +153,9 @@ def _curve_row(row: Row, layers: list[str]) -> Row:
         plain |= {f"{name}_{layer}": value for layer, value in row.get(name, {}).items()}
     for mode in modes(row):
         for layer in layers:
-            if layer not in row["percentiles"][mode]:
+            if not (percentiles := row["percentiles"][mode].get(layer)):
                 continue  # not finite
-            low, middle, high = np.array(row["percentiles"][mode][layer])
+            low, middle, high = np.array(percentiles)
             plain[f"median_{mode}_{layer}"] = round(float(middle.mean()), 5)
             plain[f"spread_{mode}_{layer}"] = round(float((high - low).mean()), 5)
     return plain
@@ -165,12 +165,12 @@ def _typical_units(probed: list[Row], layers: list[str]) -> Iterator[Row]:
     """Percentiles of the units of chosen ranks by drift in the first mode recorded."""
     for layer in layers:
         order = units_by_drift(probed, modes(probed[0])[0], layer)
-        for rank in sorted({TYPICAL_RANK, *(SHEET_RANKS if layer == layers[-1] else ())}):
+        ranks = {TYPICAL_RANK, *(SHEET_RANKS if layer == layers[-1] else ())} if order else ()
+        for rank in sorted(ranks):
             unit = at_rank(order, rank)
             for mode in modes(probed[0]):
                 key: dict[str, Any] = {"mode": mode, "layer": layer, "rank": rank, "unit": unit}
                 steps, values = series(probed, mode, layer)
-                for step, point in zip(steps.tolist(), values[:, :, unit].tolist(), strict=True):
-                    yield (
-                        key | {"step": step} | dict(zip(("p15", "p50", "p85"), point, strict=True))
-                    )
+                for step, layer_values in zip(steps.tolist(), values, strict=True):
+                    low, middle, high = layer_values[:, unit].tolist()
+                    yield key | {"step": step, "p15": low, "p50": middle, "p85": high}

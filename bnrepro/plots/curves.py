@@ -36,7 +36,9 @@ def seed_lines(
     mark_diverged(axis, lost if cross else [], look.colour, f"{look.label}: diverged")
 
 
-def mark_diverged(axis: Axes, places: Sequence[float], colour: str, text: str) -> None:
+def mark_diverged(
+    axis: Axes, places: Sequence[float], colour: str, text: str | None = None
+) -> None:
     """A cross at the foot of the axis for everything that left the finite numbers."""
     if places:
         style: dict[str, Any] = {"transform": axis.get_xaxis_transform(), "clip_on": False}
@@ -50,18 +52,16 @@ def mean_and_interval(
 
     Where some seeds trained and some did not, a mean stands for none: seeds alone are shown.
     """
-    look = arm(variant)._replace(label=label(evidence, variant))
-    runs = evidence.where("runs", variant=variant)
+    look, runs = arm(variant), evidence.where("runs", variant=variant)
     curves = [c for run in runs if (c := evidence.curve(variant, run["seed"]))]
+    alike = len({run.get("outcome") for run in runs}) == 1
     lost = [s for run in runs if (s := run.get("first_non_finite_step")) is not None]
-    text = f"{look.label}: {len(lost)} of {len(runs)} diverged"
-    mark_diverged(axis, lost, look.colour, text)
-    if not curves:  # diverged before the first evaluation
-        return [], []
+    name = label(evidence, variant) + ("" if alike else " (each seed)")
+    look = look._replace(label=name + (f", {len(lost)} of {len(runs)} diverged" if lost else ""))
+    mark_diverged(axis, lost, look.colour)
     points = [([x for x, _ in curve], [y for _, y in curve]) for curve in curves]
-    if len({run.get("outcome") for run in runs}) > 1:
-        each = look._replace(label=f"{look.label} (each seed)")
-        lines(axis, points, each, linewidth=1.1)
+    if not (alike and curves):
+        lines(axis, points or [([], [])], look, linewidth=1.1)
         return [], []
     for x, y in points:
         axis.plot(x, y, color=look.colour, alpha=0.25, linewidth=0.6)

@@ -1,5 +1,6 @@
 """Figures of panels: how they are opened, and what panels share."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,6 +32,14 @@ def legend_in(axis: Axes, **style: Any) -> None:
     """A legend inside a panel, where there is anything to explain."""
     if axis.get_legend_handles_labels()[1]:
         axis.legend(**style)
+
+
+def log_axes(axis: Axes) -> None:
+    """Logarithmic axes, as far as there is something positive to show on them."""
+    if math.isfinite(axis.dataLim.minposx):
+        axis.set_xscale("log")
+    if math.isfinite(axis.dataLim.minposy):
+        axis.set_yscale("log")
 
 
 def ticks_at(

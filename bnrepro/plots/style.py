@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.tables import Row
 
 mpl.use("Agg")
 
@@ -92,20 +93,17 @@ def arm(variant: str) -> Arm:
     return Arm(variant, colour, dash)
 
 
-def as_named(evidence: Evidence, variant: str) -> bool:
-    """Whether an arm's runs are what its label says; a column that older evidence lacks is."""
-    runs, said = evidence.where("runs", variant=variant), SAYS.get(variant, {}).items()
-    return all(run.get(column) in (None, value) for run in runs for column, value in said)
+def unlike_label(evidence: Evidence, variant: str) -> Row:
+    """What of an arm's runs is not as its label says; a column that older evidence lacks is."""
+    runs, said = evidence.where("runs", variant=variant), SAYS.get(variant, {})
+    return {k: run[k] for run in runs for k, v in said.items() if run.get(k) not in (None, v)}
 
 
 def label(evidence: Evidence, variant: str) -> str:
-    """The arm's label; where its runs are not what that says, its name and what they are."""
-    if as_named(evidence, variant):
-        return arm(variant).label
-    run = evidence.where("runs", variant=variant)[0]
-    found = {column: run[column] for column in SAYS[variant] if run.get(column) is not None}
-    words = (f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in found.items())
-    return f"{variant} ({', '.join(words)})"
+    """The arm's label; where its runs are not what that says, its name and how they differ."""
+    unlike = unlike_label(evidence, variant)
+    words = (f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in unlike.items())
+    return f"{variant} ({', '.join(words)})" if unlike else arm(variant).label
 
 
 def nonlinearity(activation: str) -> str:

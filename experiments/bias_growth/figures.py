@@ -114,7 +114,7 @@ def curves_figure(evidence: Evidence) -> Figure:
         rows = evidence.where("training", activation=activation, lr=lr, every=1)
         for axis, (column, (name, limits)) in zip(axes, CURVES.items(), strict=True):
             arm_lines(axis, rows, column, TRAINED_ARMS)
-            axis.set(yscale="log", ylim=limits, ylabel=name)
+            axis.set(ylim=limits, yscale="log", ylabel=name)
         axes[0].axhline(metrics.LIMIT, color="black", linewidth=0.8)
         axes[0].set_title(f"{nonlinearity(activation)} network, rate {lr:g}", loc="left")
     for axis in grid[-1]:

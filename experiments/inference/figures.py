@@ -47,6 +47,8 @@ def answer(evidence: Evidence) -> str:
     m = sizes(evidence)
     near = min(m, key=lambda size: abs(size - 64))
     change = largest(row["difference"] for row in fixed_statistics(evidence))
+    if change is None:
+        return "Some networks diverged: the table shows those that did not."
     folds = largest(row["error_in_epsilons"] for row in evidence.fold)
     layers = grouped(evidence.where("moments", m=m[0]), "layer").values()
     ratios = [mean_text([r["ratio_unbiased"] for r in rows], 2, interval=False) for rows in layers]
@@ -58,8 +60,8 @@ def answer(evidence: Evidence) -> str:
         for kind in STATISTICS
     }
     return (
-        f"With fixed statistics an example's logits change by {number_text(change, '.1g')} when "
-        f"its batch-mates do; test accuracy is {share[near, 'population']} at m = {near} "
+        f"With fixed statistics an example's logits change by {change:.1g} when its "
+        f"batch-mates do; test accuracy is {share[near, 'population']} at m = {near} "
         f"({share[near, 'moving']} with moving averages); with m/(m−1) the estimated variance "
         f"at m = {m[0]} is {ratios[0]} times the true one in the first layer{deeper}, and "
         f"accuracy is "

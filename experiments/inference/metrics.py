@@ -85,9 +85,10 @@ def sizes(evidence: Evidence) -> list[int]:
 
 
 def accuracies(evidence: Evidence, m: int, statistics: str) -> Values:
-    """Last test accuracy with one kind of statistics, a value a seed."""
-    rows = evidence.where("accuracy", m=m, statistics=statistics)
-    return [each[-1]["accuracy"] for each in grouped(rows, "seed").values()]
+    """Last test accuracy with one kind of statistics, a value a seed; None where it diverged."""
+    rows = grouped(evidence.where("accuracy", m=m, statistics=statistics), "seed")
+    lost = {r["seed"] for r in evidence.where("moments", m=m) if r["ratio_biased"] is None}
+    return [None if seed in lost else each[-1]["accuracy"] for seed, each in rows.items()]
 
 
 def gap(evidence: Evidence, m: int, kind: str, other: str) -> Values:

@@ -18,7 +18,7 @@ from bnrepro.experiment import Table
 from bnrepro.plots.curves import mean_and_interval, percentile_lines, step_axis
 from bnrepro.plots.panels import panels
 from bnrepro.plots.speed import speed, speed_rows
-from bnrepro.plots.style import as_named, label, nonlinearity, on_data
+from bnrepro.plots.style import label, nonlinearity, on_data, unlike_label
 
 PAPER_ACCURACY = (0.7, 1.0)  # the axis of Figure 1(a)
 CLOSE_UP = (0.955, 0.985)  # where tuned networks differ, inside the paper's axis
@@ -220,7 +220,8 @@ def answer(evidence: Evidence) -> str:
     last = ([run["final_test_accuracy"] for run in each] for each in runs)
     plain, bn = (mean_text(each, 2, 100, " %", lost="not known (diverged)") for each in last)
     same = "at the same setting" if same_setting(evidence, "bn", "baseline") else "as it was set"
-    own = "its own best setting" if as_named(evidence, "bn_tuned") else label(evidence, "bn_tuned")
+    tuned_arm = label(evidence, "bn_tuned")
+    own = tuned_arm if unlike_label(evidence, "bn_tuned") else "its own best setting"
     return (
         f"Times as fast as the plain network, in steps to its best accuracy: with BN {equal} "
         f"{same}, {tuned} at {own}; the last accuracy is {bn} with BN and {plain} without."

@@ -12,7 +12,14 @@ from bnrepro.evidence.statistics import each_text, mean_text, t_interval
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.bands import band, band_over
-from bnrepro.plots.panels import legend_below, panels, steps_from_0, ticks_at, ticks_within
+from bnrepro.plots.panels import (
+    legend_below,
+    log_axes,
+    panels,
+    steps_from_0,
+    ticks_at,
+    ticks_within,
+)
 from bnrepro.plots.style import ARMS, Arm, nonlinearity
 from experiments.placement import metrics
 
@@ -98,12 +105,11 @@ def shape_panel(axis: Axes, evidence: Evidence, activation: str, column: str) ->
     steps = metrics.stops(evidence)
     compared = steps[1:] if column == "shape_change" else steps  # with the shape before
     for what, look in WHAT.items():
-        rows = evidence.where("shape", arm="none", activation=activation, what=what)
-        at = grouped(rows, "step")
-        values = [
-            [metrics.shape_mean(at[t], column, s) for s in all_seeds(evidence)] for t in compared
-        ]
-        band(axis, compared, values, look, "o" if what == "x" else "s")
+        at = grouped(metrics.shapes(evidence, what, activation), "step")
+        seeds = all_seeds(evidence)
+        shown = [step for step in at if step in compared]
+        values = [[metrics.shape_mean(at[t], column, seed) for seed in seeds] for t in shown]
+        band(axis, shown, values, look, "o" if what == "x" else "s")
     steps_from_0(axis, steps)
     bottom = min(0, axis.get_ylim()[0])
     axis.set_ylim(*((-0.02, 1) if column == "zeros" else (bottom, None)))
@@ -149,7 +155,8 @@ def rate_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
         rows = metrics.last_rows(evidence, activation, arm)
         band_over(axis, rows, "lr", lambda row: 100 * (1 - row["accuracy"]), look, MARKERS[arm])
         errors += [100 * (1 - row["accuracy"]) for row in rows]
-    axis.set(title=f"{nonlinearity(activation)}: at the end", xscale="log", yscale="log")
+    log_axes(axis)
+    axis.set_title(f"{nonlinearity(activation)}: at the end")
     axis.set(xlabel="learning rate", ylabel="test error, %")
     axis.set_ylim(max(min(errors), 0.5) / 1.2, max(errors) * 1.2)
     ticks_at(axis.xaxis, sorted(rates))
@@ -205,7 +212,8 @@ def shape_text(
 ) -> str:
     """A column's mean over the judged layers, later stops and seeds."""
     rows = metrics.later_shapes(evidence, what, activation, arm)
-    values = [metrics.shape_mean(rows, column, seed) for seed in all_seeds(evidence)]
+    seeds = all_seeds(evidence) if rows else []
+    values = [metrics.shape_mean(rows, column, seed) for seed in seeds]
     return mean_text(values, 3, interval=False)
 
 

@@ -83,15 +83,20 @@ def stops(evidence: Evidence) -> list[int]:
 
 
 def shape_mean(rows: Sequence[Row], column: str, seed: int) -> float | None:
-    """Mean of a column over one seed's rows on the judged layers."""
-    return mean([row[column] for row in rows if row["seed"] == seed and row["layer"] in JUDGED])
+    """Mean of a column over one seed's rows."""
+    return mean(row[column] for row in rows if row["seed"] == seed)
+
+
+def shapes(evidence: Evidence, what: str, activation: str, arm: str = "none") -> list[Row]:
+    """The rows on the distribution of u or x in the judged layers."""
+    rows = evidence.where("shape", what=what, activation=activation, arm=arm)
+    return [row for row in rows if row["layer"] in JUDGED]
 
 
 def later_shapes(evidence: Evidence, what: str, activation: str, arm: str = "none") -> list[Row]:
-    """The rows on the distribution of u or x at the recorded steps after the first."""
+    """Of these the rows at the recorded steps after the first."""
     first = stops(evidence)[0]
-    rows = evidence.where("shape", what=what, activation=activation, arm=arm)
-    return [row for row in rows if row["step"] > first]
+    return [row for row in shapes(evidence, what, activation, arm) if row["step"] > first]
 
 
 def gaussian_values(evidence: Evidence, column: str) -> list[float]:

@@ -15,7 +15,7 @@ from bnrepro.evidence.statistics import exponential, known, largest, number_text
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import seed_lines
-from bnrepro.plots.panels import panels
+from bnrepro.plots.panels import log_axes, panels
 from bnrepro.plots.style import Arm, Dash, arm
 from experiments.scale_invariance.metrics import (
     ERRORS,
@@ -78,7 +78,7 @@ def norm_panel(axis: Axes, evidence: Evidence, column: str) -> None:
         sizes, _ = means_by_size(plain, column)
         inverse = [1 / size for size in sizes]
         axis.plot(sizes, inverse, color="#999999", linewidth=5, alpha=0.4, label="1/|a|")
-    axis.set(xscale="log", yscale="log")
+    log_axes(axis)
     axis.set_ylim(bottom=1e-5)
     axis.legend(fontsize=8.5, handlelength=3)
 
@@ -87,14 +87,15 @@ def error_panel(axis: Axes, evidence: Evidence) -> None:
     """The equations of ε = 0 (lines) and their form with ε/a² (crosses, at rounding)."""
     text: str | None = "against BN with ε/a², every ε"
     for eps, look in eps_looks(evidence):
-        rows = [r for r in normalized_rows(evidence, eps=eps) if abs(r["a"]) != 1]  # 0 there
+        every = normalized_rows(evidence, eps=eps)
+        rows = [r for r in every if abs(r["a"]) != 1] or every  # errors at 1 are 0
         rows = [r | {"error": max(FLOOR, *(r[c] for c in ERRORS))} for r in rows]
         rows = [r | {"prediction_error": max(FLOOR, r["prediction_error"])} for r in rows]
         draw_means(axis, [row for row in rows if row["a"] > 0], "error", look)
         points = means_by_size(rows, "prediction_error")
         axis.plot(*points, color=look.colour, label=text, **CROSSES)
         text = None
-    axis.set(xscale="log", yscale="log")
+    log_axes(axis)
     axis.legend(fontsize=8.5, handlelength=3, loc="center right")
 
 
@@ -151,7 +152,7 @@ def training_panel(axis: Axes, evidence: Evidence, name: str, column: str) -> No
     for lr, look in zip(reversed(rates(evidence)), looks, strict=False):
         rows = evidence.where("training", arm=name, lr=lr)
         seed_lines(axis, rows, column, Arm(f"rate {lr:g}", *look), linewidth=1.2)
-    axis.set(xscale="log", yscale="log")
+    log_axes(axis)
 
 
 def rates(evidence: Evidence) -> list[float]:
@@ -195,7 +196,8 @@ def geometric_mean(values: Sequence[float | None]) -> str:
     there = known(values)
     if not there or len(there) < len(values):
         return f"{len(values) - len(there)} not finite"
-    return f"{np.exp(np.mean(np.log(there))):.3g}"
+    with np.errstate(divide="ignore"):
+        return f"{np.exp(np.mean(np.log(there))):.3g}"
 
 
 def answer(evidence: Evidence) -> str:
@@ -208,16 +210,13 @@ def answer(evidence: Evidence) -> str:
     prediction = number_text(largest(prediction_error(evidence, {})), ".0e")
     a, probe = probe_scale(evidence), largest(probe_error(evidence, {}))
     factor = "doubled weights get half" if a == 2 else f"weights times {a:g} get 1/{a:g} of"
+    halved = "some network diverged" if probe is None else f"{factor} the gradient to {probe:.0e}"
     growth = log_growth(evidence, {"arm": "bn", "against": "baseline"})
-    ending = "some network diverged at the highest rate, so the growth of weights is not known."
+    ratio = "not known beside"
     if growth and None not in growth:
-        ratio = exponential(t_interval(known(growth))).text(2)
-        ending = (
-            "at the highest rate the growth of the weights over the second half of the run is "
-            f"{ratio} times that without BN."
-        )
+        ratio = f"{exponential(t_interval(known(growth))).text(2)} times"
     return (
         f"Over {count} decades of a the three equations hold {at_zero}with ε/a² for every ε and "
-        f"sign to {prediction}. In training with BN, {factor} the gradient to "
-        f"{number_text(probe, '.0e')}; {ending}"
+        f"sign to {prediction}. In training with BN, {halved}; at the highest rate the growth of "
+        f"the weights over the second half of the run is {ratio} that without BN."
     )

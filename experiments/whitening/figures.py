@@ -216,14 +216,15 @@ def cost_table(evidence: Evidence) -> Table:
     for width, ratio in cost_ratios(evidence).items():
         rows = {row["arm"]: row for row in evidence.where("cost", width=width)}
         times = [f"{1000 * rows[name][way]:.3g}" for name, way in columns]
-        table.append([f"{width:,}", *times, f"{ratio:,.0f}"])
-    exponents = [power_text(metrics.cost_exponent(evidence, name, way), 2) for name, way in columns]
+        table.append([f"{width:,}", *times, ratio_text(ratio)])
+    powers = [metrics.cost_exponent(evidence, name, way) for name, way in columns]
+    exponents = ["–" if power is None else f"{power:.2f}" for power in powers]
     return [*table, [f"exponent of width, d ≥ {metrics.FIT_FROM}", *exponents, "–"]]
 
 
-def power_text(power: float | None, digits: int) -> str:
-    """A fitted exponent; a dash where too few widths were measured."""
-    return "–" if power is None else f"{power:.{digits}f}"
+def ratio_text(ratio: float) -> str:
+    """How many times as long."""
+    return f"{ratio:,.0f}" if ratio >= 1 else f"{ratio:.2g}"
 
 
 def answer(evidence: Evidence) -> str:
@@ -238,11 +239,12 @@ def answer(evidence: Evidence) -> str:
     }
     step = metrics.step_seconds(evidence, "whiten") / metrics.step_seconds(evidence, "bn")
     width, ratio = max(cost_ratios(evidence).items())
-    powers = [power_text(metrics.cost_exponent(evidence, name), 1) for name in ("whiten", "bn")]
+    whiten, bn = (metrics.cost_exponent(evidence, name) for name in ("whiten", "bn"))
+    powers = "" if whiten is None else f" (∝ d^{whiten:.1f} against d^{bn:.1f})"
     return (
         f"After {last[0]['step']:,} steps, each arm at its own best rate, full whitening is at "
         f"{end['whiten']} test accuracy, BN at {end['bn']}, centring at {end['centre']}, no "
         f"normalisation at {end['baseline']}; with whitening a step of the small network takes "
         f"{step:.1f} times as long as with BN, and the transform of {width:,} units "
-        f"{ratio:,.0f} times as long (∝ d^{powers[0]} against d^{powers[1]})."
+        f"{ratio_text(ratio)} times as long{powers}."
     )
