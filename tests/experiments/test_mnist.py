@@ -185,3 +185,16 @@ def test_rendering_names_its_files_and_the_data_unless_it_is_the_papers(both, ru
         assert "synthetic: " in Path(path).read_text()
     for path in (paths[0], paths[2]):
         assert Path(path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_arms_that_diverged_are_rendered_and_named(run, tmp_path):
+    overrides = [*SMOKE, f"results={tmp_path}", "seeds=1", "model.activation=relu", "optim.lr=1e38"]
+    for variant in ("baseline", "bn"):
+        assert run(main, [*overrides, f"variant={variant}"]) == 0
+    assert run(render.main, ["mnist", *overrides]) == 0
+    (path,) = tmp_path.rglob("table.md")
+    (row,) = [row for row in tables_of(path)[0] if row[0] == "diverged at step"]
+    assert row[1:] == ["1 of 1 seeds", "1 of 1 seeds"]
+    figure = drawn("mnist", evidence_of("mnist", overrides))["figure-1"]
+    assert legend(figure.axes[0]) == ["without BN, 1 of 1 diverged", "with BN, 1 of 1 diverged"]
+    assert figure.axes[1].get_ylabel() == "input to the ReLU"

@@ -11,6 +11,7 @@ from bnrepro.config import compose
 from bnrepro.errors import UserError
 from bnrepro.run.record import Record, read_rows
 from experiments.mnist_grid.__main__ import main
+from experiments.mnist_grid.gather import slot_rows
 from experiments.mnist_grid.measure import last_accuracies, slot
 from scripts import render, verify
 from tests.drawing import call, drawn, evidence_of, tables_of
@@ -96,6 +97,18 @@ def test_a_slot_that_diverged_before_the_round_s_end_counts_nothing(tmp_path):
     cfg = compose("mnist_grid", SMOKE)
     accuracy = last_accuracies(record)
     assert [accuracy[slot(cfg, (1.0, 0.1), seed)] for seed in (7, 8)] == [0.0, 8.5]
+
+
+def test_a_slot_that_was_never_evaluated_is_a_cell_that_diverged(tmp_path):
+    record = Record(tmp_path / "grid")
+    record.begin(compose("mnist_grid", SMOKE), {})
+    row = {"seed": 7, "lr": 1.0, "init_std": 0.1, "train_loss": 0.3}
+    for step, accuracy in ((10, 0.1), (20, 0.5)):
+        record.log({**row, "step": step, "test_accuracy": accuracy})
+    known, never = slot_rows(record.folder, [(1.0, 0.1, 7), (9.0, 0.1, 7)])
+    columns = ("lr", "steps", "diverged", "accuracy", "left_plateau_at")
+    assert [known[column] for column in columns] == [1.0, 20, False, 0.5, 20]
+    assert [never[column] for column in columns] == [9.0, 0, True, 0.0, None]
 
 
 def test_a_cell_sets_the_axes_alone_and_the_config_the_rest():
