@@ -26,10 +26,11 @@ from experiments.placement import metrics
 PLACES = {
     "none": ARMS["baseline"],
     "preactivation": Arm("BN(Wu), before g", ARMS["bn"].colour, "-"),
-    "input": ARMS["bn_input"],
+    "hidden_input": ARMS["bn_input"],
     "after": ARMS["bn_after"],
+    "image": Arm("W BN(u), the image too", ARMS["bn_activation"].colour, (0, (1, 1))),
 }
-MARKERS = dict(zip(PLACES, "^oDs", strict=True))
+MARKERS = dict(zip(PLACES, "^oDsv", strict=True))
 WHAT = {
     "u": Arm("u, the layer's input", "#d1603d", (0, (4, 2))),
     "x": Arm("Wu + b, the nonlinearity's input", "#1b3a5b", "-"),
