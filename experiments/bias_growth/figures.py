@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import combine, known, largest, number_text, upper_median
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table

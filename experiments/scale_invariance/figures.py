@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import exponential, known, largest, number_text, t_interval
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
