@@ -30,10 +30,10 @@ FOOT = 1e-18  # where a change of exactly zero is drawn
 
 def convolution_figure(evidence: Evidence) -> Figure:
     """With one scale and shift a feature map, BN of a convolution commutes with shifts of the image
-    to rounding; with its own for each activation it does not (b), and needs many times the learned
-    numbers. What that costs in accuracy in a small network is within the seeds' spread (a).
+    to rounding; with its own for each activation it does not (b), needs many times the learned
+    numbers, and in a small network is the less accurate in every seed (a).
 
-    Points are seeds, bars their means in (a); (b) has the case of all seeds that tells most.
+    Points are seeds, joined by lines, bars their means in (a); (b) has the seed that tells most.
     """
     figure, (axes,) = panels(1, 2, (9, 3.8), gridspec_kw={"width_ratios": [1, 1.4]})
     kind_panel(axes[0], evidence)
@@ -44,8 +44,12 @@ def convolution_figure(evidence: Evidence) -> Figure:
 
 def kind_panel(axis: Axes, evidence: Evidence) -> None:
     """Test accuracy of the convolutional network with each kind of BN."""
-    for place, (kind, (_, colour, _)) in enumerate(KINDS.items()):
-        found = [100 * row["accuracy"] for row in evidence.where("conv_accuracy", kind=kind)]
+    each = [evidence.where("conv_accuracy", kind=kind) for kind in KINDS]
+    for seed in all_seeds(evidence):
+        found = [100 * row["accuracy"] for rows in each for row in rows if row["seed"] == seed]
+        axis.plot(range(len(KINDS)), found, color="#bbbbbb", linewidth=1)
+    for place, (rows, (_, colour, _)) in enumerate(zip(each, KINDS.values(), strict=True)):
+        found = [100 * row["accuracy"] for row in rows]
         axis.plot([place] * len(found), found, "o", color=colour, ms=5, fillstyle="none")
         axis.hlines(fmean(found), place - 0.2, place + 0.2, color=colour, linewidth=2)
     names = (place.label for place in KINDS.values())
@@ -60,7 +64,7 @@ def shift_panel(axis: Axes, evidence: Evidence) -> None:
         values = [max(changed(evidence, kind, setting), FOOT) for setting in SHIFTS]
         label, colour, _ = KINDS[kind]
         axis.plot(range(len(SHIFTS)), values, marker, color=colour, ms=8, label=label)
-    axis.set(yscale="log", ylim=(FOOT / 5, 1e5), ylabel="relative change by the order")
+    axis.set(yscale="log", ylim=(FOOT / 5, 1e5), ylabel="relative difference to the shifted output")
     ticks_at(axis.yaxis, [FOOT, 1e-15, 1e-10, 1e-5, 1], ["0", "1e−15", "1e−10", "1e−5", "1"])
     axis.set_xticks(range(len(SHIFTS)), [short for short, _ in SHIFTS.values()], fontsize=8)
     axis.legend(loc="center left", fontsize=9)

@@ -12,7 +12,6 @@ from bnrepro.evidence.statistics import each_text, known, mean_text, t_interval,
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.bands import band
-from bnrepro.plots.curves import mark_diverged
 from bnrepro.plots.panels import (
     legend_below,
     log_axes,
@@ -78,7 +77,7 @@ def shape_figure(evidence: Evidence) -> Figure:
     axes[-1].set_ylabel(SHAPES["gaussian_distance"])
     names = [f"{nonlinearity(activation)}, {judged(evidence)}" for activation in activations]
     name_panels(axes, [*names, "distance to a Gaussian"])
-    legend_below(figure, axes, 4, fontsize=9)
+    legend_below(figure, axes, 5, fontsize=9)
     return figure
 
 
@@ -125,14 +124,13 @@ def look(what: str, activation: str) -> Arm:
 def shape_lines(axis: Axes, evidence: Evidence, activation: str, column: str) -> None:
     """A measure of the shapes of u and Wu + b over training."""
     steps = metrics.stops(evidence)
-    compared = steps[1:] if column == "shape_change" else steps  # with the shape before
+    shown = steps[1:] if column == "shape_change" else steps  # with the shape before
     for what in WHAT:
         at = grouped(metrics.shapes(evidence, what, activation), "step")
         seeds = all_seeds(evidence)
-        shown = [step for step in at if step in compared]
         values = [[metrics.shape_mean(at[t], column, seed) for seed in seeds] for t in shown]
         band(axis, shown, values, look(what, activation), "o" if what == "x" else "s", False)
-    steps_from_0(axis, steps)
+    steps_from_0(axis, shown)
     axis.set_xlabel("training steps")
 
 
@@ -141,8 +139,8 @@ def accuracy_figure(evidence: Evidence) -> Figure:
     each place's own best rate it is not the most accurate with sigmoids, where BN on the hidden
     layers' inputs ends higher, and with ReLU the places end alike (c).
 
-    Points are seeds, lines their medians, bars their means. A point in (c) is a seed's accuracy
-    with BN before the nonlinearity minus that with BN at the other place.
+    Points are seeds, crosses seeds whose loss left the finite numbers, lines medians, bars means. A
+    point in (c) is a seed's accuracy with BN before the nonlinearity minus that of another network.
     """
     activations = unique(evidence.accuracy, "activation")
     figure, (axes,) = panels(1, len(activations) + 1, (3.5 * (len(activations) + 1), 4))
@@ -150,28 +148,24 @@ def accuracy_figure(evidence: Evidence) -> Figure:
         rate_panel(axis, evidence, activation)
     gain_panel(axes[-1], evidence, activations)
     names = [f"{nonlinearity(activation)}, at the end" for activation in activations]
-    name_panels(axes, [*names, "gain at own best rates"])
+    name_panels(axes, [*names, "each at its best rate"])
     legend_below(figure, axes[:-1])
     return figure
 
 
 def rate_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     """Test error at the end at every rate: the seeds, and their median."""
-    errors, rates = [], sorted(unique(evidence.accuracy, "lr"))
+    rates = sorted(unique(evidence.accuracy, "lr"))
     for arm in SHOWN:
         at = grouped(metrics.last_rows(evidence, activation, arm), "lr")
-        each = [[error(row) for row in at.get(lr, [])] for lr in rates]
-        place = PLACES[arm]
-        there = {lr: upper_median(found) for lr, found in zip(rates, each, strict=True) if found}
-        axis.plot(list(there), list(there.values()), linewidth=1.8, label=place.label, **place.line)
-        for lr, found in zip(rates, each, strict=True):
-            axis.plot([lr] * len(found), found, MARKERS[arm], color=place.colour, ms=3.5, alpha=0.6)
-            errors += found
-        lost = [lr for lr in rates if any(lost_row(row) for row in at.get(lr, []))]
-        mark_diverged(axis, lost, place.colour, f"{place.label}: diverged")
+        place, shown = PLACES[arm], [lr for lr in rates if at.get(lr)]
+        medians = [upper_median([error(row) for row in at[lr]]) for lr in shown]
+        axis.plot(shown, medians, linewidth=1.8, label=place.label, **place.line)
+        for row in (row for lr in shown for row in at[lr]):
+            marker = "x" if metrics.finite_accuracy(row) is None else MARKERS[arm]
+            axis.plot(row["lr"], error(row), marker, color=place.colour, ms=4, alpha=0.6)
     log_axes(axis)
-    axis.set(xlabel="learning rate", ylabel="test error, %")
-    axis.set_ylim(max(min(errors), 0.5) / 1.2, 100)
+    axis.set(xlabel="learning rate", ylabel="test error, %", ylim=(None, 100))
     ticks_at(axis.xaxis, rates)
     ticks_within(axis.yaxis, (1, 2, 3, 5, 7, 10, 20, 50, 90))
 
@@ -179,11 +173,6 @@ def rate_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 def error(row: Row) -> float:
     """Test error in per cent."""
     return 100 * (1 - row["accuracy"])
-
-
-def lost_row(row: Row) -> bool:
-    """Whether a network's loss left the finite numbers."""
-    return metrics.finite_accuracy(row) is None
 
 
 def gain_panel(axis: Axes, evidence: Evidence, activations: Sequence[str]) -> None:
@@ -199,7 +188,7 @@ def gain_panel(axis: Axes, evidence: Evidence, activations: Sequence[str]) -> No
                 axis.hlines(fmean(gains), x - 0.1, x + 0.1, color=colour, linewidth=2)
     axis.axhline(0, color="black", linewidth=0.8)
     axis.set_xticks(range(len(activations)), [nonlinearity(a) for a in activations])
-    axis.set(xlim=(-0.5, len(activations) - 0.5), ylabel="BN before g minus other place, points")
+    axis.set(xlim=(-0.5, len(activations) - 0.5), ylabel="accuracy gain of BN before g, points")
 
 
 FIGURES = {
@@ -247,7 +236,8 @@ def accuracy_table(evidence: Evidence) -> Table:
     for activation in unique(evidence.accuracy, "activation"):
         for arm, look in PLACES.items():
             at = grouped(metrics.last_rows(evidence, activation, arm), "lr")
-            each = [mean_text([r["accuracy"] for r in at.get(lr, [])], 2, 100) for lr in rates]
+            found = ([row["accuracy"] for row in at.get(lr, [])] for lr in rates)
+            each = [mean_text(values, 2, 100, limits=(0, 1)) for values in found]
             best = metrics.best_accuracy(evidence, activation, arm)
             shown = (
                 f"{mean_text(best, 2, 100)} (lr {metrics.best_rate(evidence, activation, arm):g})"
