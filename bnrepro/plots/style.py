@@ -40,7 +40,7 @@ ARMS = {
     "centre_outside": Arm("centring outside the step", "#e39a5b", (0, (1, 1))),
     "scale_outside": Arm("centring and scaling outside the step", "#8c1d04", (0, (5, 2))),
     "random": Arm("random Gaussian matrix", "#8a8a8a", (0, (1, 2))),
-    "bn_input": Arm("W BN(u), the layer input", "#4d9de0", (0, (7, 1, 1, 1))),
+    "bn_input": Arm("W BN(u), hidden u alone", "#4d9de0", (0, (7, 1, 1, 1))),
     "bn_after": Arm("BN(g(Wu + b)), after g", "#8a6d00", (0, (2, 1))),
     "bn_activation": Arm("BN per activation", "#8c5fa8", (0, (1, 1))),
     "bn_tuned": Arm("with BN, own best setting", "#4d9de0", (0, (7, 1, 1, 1))),
