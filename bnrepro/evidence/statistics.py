@@ -115,6 +115,11 @@ def t_interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
+def by_chance(count: int, n: int) -> float:
+    """The probability that at least `count` of n fair coins show heads."""
+    return float(stats.binom.sf(count - 1, n, 0.5))
+
+
 def exponential(interval: Interval) -> Interval:
     """An interval of logarithms as one of ratios: the mean becomes the geometric mean."""
     low = None if interval.low is None else math.exp(interval.low)
