@@ -38,7 +38,8 @@ class InceptionGridConfig(ImageConfig):
             named = ", ".join(self.grid.axes)
             raise UserError(f"grid.axes: {named}: give one of {', '.join(KEYS)}")
         check_held_out(self.data)
-        self.grid.check_budget(self.budget.steps / max(self.grid.axes.get("fast", [1])))
+        speed = self.budget.fast if self.optim.decay == "fast" else 1.0
+        self.grid.check_budget(self.budget.steps / max(self.grid.axes.get("fast", [speed])))
 
 
 EXPERIMENT = Experiment(
