@@ -95,7 +95,8 @@ def shape(cfg: ImageConfig) -> Shape:
         raise UserError(
             f"data.name={cfg.data.name}: a plan needs a set of known size, {', '.join(SHAPES)}"
         )
-    return SHAPES[cfg.data.name]
+    known = SHAPES[cfg.data.name]
+    return known._replace(side=cfg.data.size or known.side)
 
 
 def conditions(cfg: ImageConfig, device: torch.device) -> str:
