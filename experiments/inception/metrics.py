@@ -12,6 +12,13 @@ from bnrepro.evidence.steps import Curve, best, steps_to
 __all__ = ["log_steps_ratio"]
 
 PLAIN = "inception"  # the arm whose best accuracy is the target of all
+AT_PAPERS_RATE = "_paper_rate"  # ends the names of arms at the paper's own rates
+AT_OWN_RATE = "_own_rate"  # and of those at the best rate of their own search
+
+
+def plain_of(variant: str) -> str:
+    """The plain arm that an arm is compared with: at the paper's own rates the one at its own."""
+    return PLAIN + (AT_PAPERS_RATE if variant.endswith(AT_PAPERS_RATE) else "")
 
 
 def max_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
