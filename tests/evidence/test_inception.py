@@ -30,7 +30,8 @@ def made_up() -> Evidence:
         }
         for variant, accuracies in CURVES.items()
     ]
-    lost = {"best_test_accuracy": None, "final_test_accuracy_all": None, "non_finite_parameters": 0.75}
+    lost = {"best_test_accuracy": None, "final_test_accuracy_all": None}
+    lost |= {"non_finite_parameters": 0.75}
     runs.append({"variant": "inception_x5", **finite, **lost})
     curves = [
         {"variant": variant, "seed": 0, "step": step, "test_accuracy": accuracy}
