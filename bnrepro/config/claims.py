@@ -23,7 +23,7 @@ from bnrepro.files import read_text, reading
 # what a claim says without deciding its verdict
 WORDS = ("section", "claim", "paper", "kind", "unit", "not_shown", "reason", "experiment")
 NEEDED = ("id", "section", "claim", "paper", "metric", "criterion", "n", "kind")
-KNOWN = (*WORDS, *NEEDED, "arm", "against")
+KNOWN = (*WORDS, *NEEDED, "arm", "against", "scale")
 Claim = dict[str, Any]
 
 
