@@ -81,6 +81,12 @@ def shares(height: int, width: int, size: int, first: str) -> dict[View, tuple[f
     }
 
 
+def differing(height: int, width: int, size: int) -> tuple[int, ...]:
+    """How many of the first 1, 2, 10 … views of an image are different."""
+    each = shares(height, width, size, "centre").values()
+    return tuple(sum(share > 0 for share in of_count) for of_count in zip(*each, strict=True))
+
+
 def views(images: Tensor, size: int, first: str) -> Iterator[tuple[Tensor, tuple[float, ...]]]:
     """Each different view of images (N, C, H, W) as (N, C, size, size), with its shares.
 

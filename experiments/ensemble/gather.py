@@ -22,7 +22,8 @@ from bnrepro.evidence.tables import Row
 
 log = logging.getLogger(__name__)
 BASE = "bn"  # the single network, which is no member
-VIEWS = "views.npz"  # of a run: counts (K,), labels (N,), mean probabilities (K, N, classes)
+VIEWS = "views.npz"  # of a run: counts of crops and of different ones (K,), labels (N,), mean
+# probabilities (K, N, classes)
 RULES = ("arithmetic mean", "geometric mean", "vote")
 SMALLEST = 1e-12  # probability, for logarithms
 
@@ -48,10 +49,16 @@ def gather_ensembles(folders: Mapping[str, Path], seeds: Sequence[int] | None = 
     return evidence
 
 
+def counted(views: Arrays) -> Iterator[tuple[int, Row]]:
+    """Number and columns of every count of crops."""
+    for k, (crops, distinct) in enumerate(zip(views["counts"], views["distinct"], strict=True)):
+        yield k, {"crops": int(crops), "distinct": int(distinct)}
+
+
 def single_errors(views: Arrays) -> Iterator[Row]:
     """The errors of the single network at every count of crops."""
-    for k, crops in enumerate(views["counts"].tolist()):
-        key = {"members": BASE, "networks": 1, "crops": crops, "rule": RULES[0]}
+    for k, counts in counted(views):
+        key = {"members": BASE, "networks": 1, **counts, "rule": RULES[0]}
         yield key | error_row(views["probabilities"][k], views["labels"])
 
 
@@ -60,10 +67,10 @@ def ensemble_errors(views: Mapping[str, Arrays]) -> Iterator[Row]:
     names = sorted(views)
     for size in range(1, len(names) + 1):
         for chosen in itertools.combinations(names, size):
-            for k, crops in enumerate(views[chosen[0]]["counts"].tolist()):
+            for k, counts in counted(views[chosen[0]]):
                 each = np.stack([views[name]["probabilities"][k] for name in chosen])
                 for rule in RULES if 1 < size == len(names) else RULES[:1]:
-                    key = {"members": "+".join(chosen), "networks": size, "crops": crops}
+                    key = {"members": "+".join(chosen), "networks": size, **counts}
                     scores = predict(each, rule)
                     yield key | {"rule": rule} | error_row(scores, views[chosen[0]]["labels"])
 
@@ -83,9 +90,13 @@ def predict(each: np.ndarray, rule: str) -> np.ndarray:
 
 
 def error_row(scores: np.ndarray, labels: np.ndarray) -> Row:
-    """Share of images whose class is not the first, or not among the first five; and which."""
+    """Share of images whose class is not the first, or not among the first five; and which.
+
+    Of classes with equal scores the first counts as ahead, as in `argmax`.
+    """
     of_class = np.take_along_axis(scores, labels[:, None], 1)
-    ahead = (scores > of_class).sum(1)
+    before = np.arange(scores.shape[1]) < labels[:, None]
+    ahead = ((scores > of_class) | (before & (scores == of_class))).sum(1)
     wrong = {1: ahead >= 1, 5: ahead >= 5}
     return {
         "images": len(labels),
@@ -102,12 +113,12 @@ def to_text(bits: np.ndarray) -> str:
 def agreement(views: Mapping[str, Arrays]) -> Iterator[Row]:
     """How often two members name the same class, and how often they do where both are wrong."""
     for one, other in itertools.combinations(sorted(views), 2):
-        for k, crops in enumerate(views[one]["counts"].tolist()):
+        for k, counts in counted(views[one]):
             a, b = (views[name]["probabilities"][k].argmax(1) for name in (one, other))
             labels = views[one]["labels"]
             both = (a != labels) & (b != labels)
             yield {
-                "one": one, "other": other, "crops": crops,
+                "one": one, "other": other, **counts,
                 "same_class": round(float((a == b).mean()), 6),
                 "both_wrong": round(float(both.mean()), 6),
                 "same_wrong": round(float((both & (a == b)).mean()), 6),

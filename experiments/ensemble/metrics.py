@@ -83,6 +83,6 @@ def wrong(row: Row, top: int = 1) -> np.ndarray:
 
 
 def mean_wrong(each: Sequence[Row | None], top: int = 1) -> np.ndarray | None:
-    """For every image the share of these rows, of seeds or networks, that get it wrong."""
+    """For every image the share of these rows, of seeds and networks, that get it wrong."""
     there = [wrong(row, top) for row in each if row is not None]
     return np.mean(there, axis=0) if there and len(there) == len(each) else None
