@@ -17,7 +17,7 @@ from bnrepro.training.crops import (
     views,
 )
 
-WIDE, HIGH, SQUARE = (300, 375), (375, 300), (300, 300)
+WIDE, HIGH, SQUARE = (300, 450), (450, 300), (300, 300)
 
 
 def coordinates(height: int, width: int) -> Tensor:
@@ -43,12 +43,21 @@ def test_a_square_image_has_48_each_of_which_counts_three_times():
     assert of_all == pytest.approx([3 / 144] * 48)
 
 
+def test_views_at_the_same_place_are_one_that_counts_more_often():
+    """At 5:4 corners of neighbouring squares coincide: the squares lie 32 pixels apart, the crops
+    of a square of 256 pixels 32 pixels too."""
+    assert differing(300, 375, 224)[-1] == 136
+    of_all = [share[-1] for share in shares(300, 375, 224, "centre").values()]
+    assert sum(of_all) == pytest.approx(1)
+    assert of_all.count(2 / 144) == 8
+
+
 @pytest.mark.parametrize("shape", [WIDE, HIGH])
 def test_every_view_shows_the_place_that_the_paper_says(shape):
     """Shorter sides 256 to 352; three squares; corners and centre at 224, the square itself."""
     expected = set()
     for s, square, mirrored in itertools.product((256, 288, 320, 352), range(3), (0, 1)):
-        longer = s * 5 // 4
+        longer = s * 3 // 2
         along = (0, (longer - s) // 2, longer - s)[square]
         edge = s - 224
         inner = [(0, 0), (0, edge), (edge, 0), (edge, edge), (edge // 2, edge // 2)]
@@ -77,7 +86,7 @@ def test_the_pixels_of_a_view_come_from_its_place(shape):
 
 def test_the_first_places_are_the_single_crop_its_mirror_and_the_ten_of_one_size():
     listed = places(*WIDE, 224, "centre")
-    assert listed[0] == (256, 320, 16, 48, 224, False)  # 32 to the square's left edge
+    assert listed[0] == (256, 384, 16, 80, 224, False)  # 64 to the square's left edge
     assert listed[1] == listed[0]._replace(mirrored=True)
     assert {view.side for view in listed[:10]} == {224}
     assert {view.side for view in listed[10:12]} == {256}
