@@ -44,22 +44,26 @@ def places(height: int, width: int, size: int, first: str) -> list[View]:
     Args:
         size: the side of the network's images.
         first: the single crop: "centre", the central crop of the smallest scale, or "square", the
-            whole middle square, where that is what the network sees in training.
+            whole middle square, where that is what the network sees in training. Then the squares
+            of the smallest scale are cut out of the image itself, not of a resized one: an image
+            of the network's side comes first as it is.
     """
     inner: list[tuple[float, float] | None] = [CENTRE, *CORNERS, None]  # None: the square itself
     if first == "square":
         inner = [None, *CORNERS, CENTRE]
+    cuts = [(round(scale * size), crop) for scale in SCALES for crop in inner]
+    if first == "square":
+        cuts[0] = (min(height, width), None)
     return [
-        _view(height, width, round(scale * size), square, crop, size, mirrored)
+        _view(height, width, square, shorter, crop, size, mirrored)
         for square in SQUARES
-        for scale in SCALES
-        for crop in inner
+        for shorter, crop in cuts
         for mirrored in (False, True)
     ]
 
 
 def _view(
-    height: int, width: int, shorter: int, square: float, crop: tuple[float, float] | None,
+    height: int, width: int, square: float, shorter: int, crop: tuple[float, float] | None,
     size: int, mirrored: bool,
 ) -> View:  # fmt: skip
     short = min(height, width)

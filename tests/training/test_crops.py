@@ -93,22 +93,23 @@ def test_the_first_places_are_the_single_crop_its_mirror_and_the_ten_of_one_size
     assert {view.height for view in listed[:12]} == {256}
     assert {view.height for view in listed[:48]} == {256, 288, 320, 352}
     first = places(*WIDE, 224, "square")[:12]
-    assert [view.side for view in first] == [256] * 2 + [224] * 10
-    assert set(first) == set(listed[:12])
+    assert [view.side for view in first] == [300] * 2 + [224] * 10  # of the image itself
+    assert set(first[2:]) == set(listed[:10])
 
 
 def test_at_other_resolutions_the_construction_scales():
-    heights = [view.height for view in places(28, 28, 28, "square")]
+    heights = [view.height for view in places(28, 28, 28, "centre")]
     assert sorted(set(heights)) == [32, 36, 40, 44]
     assert differing(28, 28, 28)[-1] == 48
     assert differing(64, 90, 64)[-1] == 144
 
 
-def test_the_square_view_of_a_small_image_is_nearly_the_image():
+def test_the_first_square_view_of_an_image_of_the_network_s_side_is_that_image():
     image = coordinates(28, 28)
-    first, share = next(views(image, 28, "square"))
+    (first, share), (second, _), *_ = views(image, 28, "square")
     assert share == (1, 1 / 2, 1 / 10, 1 / 12, 1 / 48, 3 / 144)
-    torch.testing.assert_close(first, image, atol=2e-2, rtol=0)
+    assert torch.equal(first, image)
+    assert torch.equal(second, image.flip(-1))
 
 
 def linear(crops: Tensor) -> Tensor:
