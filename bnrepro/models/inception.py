@@ -238,7 +238,7 @@ class Inception(nn.Module):
 
     def __init__(self, spec: InceptionSpec) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.class_names = spec, list[str]()  # empty: not known
         self.blocks = nn.ModuleDict(self._stem())
         width = spec.filters(192)
         for row in spec.modules():

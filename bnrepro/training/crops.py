@@ -113,17 +113,20 @@ def resize(images: Tensor, height: int, width: int) -> Tensor:
 
 
 def class_probabilities(
-    classify: Callable[[Tensor], Tensor], images: Tensor, size: int, first: str
-) -> Tensor:
+    classify: Callable[[Tensor], Tensor], images: Tensor, size: int, first: str,
+    last: int = COUNTS[-1],
+) -> Tensor:  # fmt: skip
     """Mean class probabilities over the first 1, 2, 10 … views: (COUNTS, N, classes), float32.
 
     `classify` gives the logits of images (N, C, size, size); few images pass with several views.
+    Views behind the first `last`, one of COUNTS, are left out, and so is what needs them.
     """
-    stream, together = views(images, size, first), max(1, TOGETHER // len(images))
+    end, together = COUNTS.index(last), max(1, TOGETHER // len(images))
+    stream = itertools.takewhile(lambda each: each[1][end] > 0, views(images, size, first))
     sums = torch.zeros(())
     while some := list(itertools.islice(stream, together)):
         logits = classify(torch.cat([crops for crops, _ in some]))
         probabilities = logits.float().softmax(1).unflatten(0, (len(some), len(images)))
         weights = torch.tensor([share for _, share in some], device=logits.device)
         sums = sums.to(logits.device) + torch.einsum("vk,vnc->knc", weights, probabilities)
-    return sums
+    return sums[: end + 1]

@@ -11,6 +11,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -129,6 +130,7 @@ class ImageTrainer:
             data, cfg.pictures, cfg.optim.batch, self.key, device, rank, cfg.processes
         )
         network = build(cfg, self.source, self.key).to(device)
+        network.class_names = data.names()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         model = processes.parallel(self.network, lambda: self.source.probe_images(2))
         self.model = compiled(model) if cfg.compile else model  # what an update goes through
@@ -239,6 +241,8 @@ class ImageTrainer:
             "step": self.step,
             "seconds": self.seconds,
             "network": self.network.state_dict(),
+            "spec": asdict(self.network.spec),
+            "class_names": self.network.class_names,
             "optimiser": self.optimiser.state_dict(),
             "bad_step": self.first_non_finite or 0,
             "broken": sorted(self.source.broken),
