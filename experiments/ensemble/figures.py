@@ -16,6 +16,7 @@ from experiments.ensemble.metrics import errors, members
 from experiments.ensemble.tables import (
     PAPERS_MULTIPLE,
     agreement_table,
+    crop_count,
     figure_4,
     gain_table,
     gains,
@@ -64,8 +65,7 @@ def networks_panel(axis: Axes, evidence: Evidence) -> None:
             axis.plot(size, error, "o", color=look["color"], ms=3, alpha=0.35)
         points = [(size, statistics.mean(each)) for size, each in sorted(sizes.items())]
         if points:
-            label = f"{crops} crops" if crops > 1 else "one crop"
-            axis.plot(*zip(*points, strict=True), label=label, **look)
+            axis.plot(*zip(*points, strict=True), label=crop_count(crops), **look)
             ticks_at(axis.xaxis, sizes)
     axis.set(xlabel="networks together", ylabel="top-1 error, %")
     axis.set_title("(a) members together\n(dots: every subset; lines: their means)", fontsize=10)

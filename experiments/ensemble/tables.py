@@ -129,6 +129,11 @@ def crops_text(evidence: Evidence, crops: int) -> str:
     return f"{crops}" if distinct == crops else f"{crops} ({distinct} differ)"
 
 
+def crop_count(crops: int) -> str:
+    """A count of crops in words."""
+    return "one crop" if crops == 1 else f"{crops} crops"
+
+
 def error_text(found: Errors) -> str:
     """Every seed's error, their mean and its interval over images, in per cent."""
     over_images = found.over_images
@@ -171,7 +176,7 @@ def subset_table(evidence: Evidence) -> Table:
     """Mean top-1 error over all subsets of so many members and all seeds, by count of crops."""
     counts = sorted(unique(evidence.errors, "crops"))
     found = [row for row in evidence.where("errors", rule=RULES[0]) if row["members"] != BASE]
-    header = ["members together", "subsets", *(f"{k} crops: top-1 error, %" for k in counts)]
+    header = ["members together", "subsets", *(f"{crop_count(k)}: top-1 error, %" for k in counts)]
     body = []
     for size in sorted(unique(found, "networks")):
         of_size = [row for row in found if row["networks"] == size]
@@ -211,7 +216,7 @@ def pairs_of(evidence: Evidence, name: str, crops: int) -> list[Row]:
 
 def agreement_table(evidence: Evidence) -> Table:
     """How often two members agree: mean over pairs and seeds, lowest and highest."""
-    header = ["two members, % of the images", *(f"{k} crops" for k in (1, 144))]
+    header = ["two members, % of the images", *(crop_count(k) for k in (1, 144))]
     names = {"same_class": "name the same class", "both_wrong": "are both wrong",
              "same_wrong": "are wrong with the same class"}  # fmt: skip
     body = [
