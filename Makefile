@@ -70,6 +70,10 @@ dashboard: .venv/ready ## a page of training curves; WATCH=1 serves it and follo
 watch: .venv/ready ## the runs as a live table in the terminal
 	$(PY) -m scripts.watch $(ARGS)
 
+.PHONY: export
+export: .venv/ready ## a finished run's network as a .safetensors file: RUN=results/runs/…/seed-0
+	$(PY) -m scripts.export $(RUN) $(ARGS)
+
 .PHONY: verify
 verify: .venv/ready ## does this machine reproduce the committed values? EXPERIMENT=mnist
 	$(PY) -m scripts.run $(EXPERIMENT) $(OVERRIDES)

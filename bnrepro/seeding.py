@@ -10,6 +10,11 @@ import hashlib
 import torch
 
 
+def derived(seed: int, number: int) -> int:
+    """A seed of its own for each number; for 0 the seed itself."""
+    return stream(seed, "draws", number).initial_seed() if number else seed
+
+
 def stream(seed: int, *names: object) -> torch.Generator:
     """A CPU generator keyed by the seed and the stream's names, e.g. `stream(0, "init", "h1")`."""
     key = "/".join(map(str, (seed, *names))).encode()

@@ -34,6 +34,9 @@ class NetworkConfig:
     bn_momentum: float = setting(0.1, fraction)  # weight of the new mini-batch in moving averages
     init: str = choice("he", "glorot", "caffe", "gaussian", default="he")
     init_std: float = setting(0.01)  # of init=gaussian
+    init_gain: float = setting(1.0)  # multiplies the std of the convolutions' initial weights
+    per_activation: int = setting(0, not_negative, most=2)  # modules at the end, 5b then 5a, whose
+    # BN is per activation
 
 
 @dataclass
@@ -87,6 +90,8 @@ class ImageConfig(RunConfig):
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     pictures: PictureConfig = field(default_factory=PictureConfig)
     eval: ImageEvalConfig = field(default_factory=ImageEvalConfig)
+    # arms of other numbers share neither a seed's initial weights nor its order, dropout …
+    draws: int = setting(0, not_negative)
     checkpoint_every: int = setting(neutral=True)  # steps
     own_rates: dict[str, float] = neutral({})  # what the variants `…_own_rate` take for optim.lr
     processes: int = setting(

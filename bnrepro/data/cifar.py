@@ -33,4 +33,7 @@ def read_cifar10(name: str, folder: Path, source: str, remedy: str) -> Dataset:
         torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous() for part in (train, test)
     )
     labels, test_labels = torch.tensor(train.targets), torch.tensor(test.targets)
-    return Dataset(name, source, images, labels, test_images, test_labels, len(train.classes))
+    names = tuple(train.classes)
+    return Dataset(
+        name, source, images, labels, test_images, test_labels, len(names), class_names=names
+    )

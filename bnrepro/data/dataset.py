@@ -26,6 +26,11 @@ class ImageSet(ABC):
     test_labels: Tensor
     num_classes: int
     evaluated_on: str
+    class_names: tuple[str, ...]  # (): the classes are numbers
+
+    def names(self) -> list[str]:
+        """The names of the classes, in the order of the labels."""
+        return list(self.class_names or map(str, range(self.num_classes)))
 
     @cached_property
     @abstractmethod
@@ -55,6 +60,7 @@ class Dataset(ImageSet):
     test_labels: Tensor
     num_classes: int = 10
     evaluated_on: str = "test"
+    class_names: tuple[str, ...] = ()
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Training images and labels, then the images and labels evaluated on."""

@@ -82,6 +82,7 @@ class FolderSet(ImageSet):
     workers: int | None = None
     max_broken: float = 0.0
     evaluated_on: str = "test"
+    class_names: tuple[str, ...] = ()
 
     @property
     def train_labels(self) -> Tensor:  # type: ignore[override]
@@ -145,8 +146,9 @@ def read_folder(
     if len(classes) < 2:
         raise UserError(f"{folder}: only {some(classes, 'class')}; at least 2 are needed")
     found = FolderSet(
-        name, source, folder, _stored(train, "train"), _stored(test, "test"), len(classes)
-    )
+        name, source, folder, _stored(train, "train"), _stored(test, "test"), len(classes),
+        class_names=tuple(classes),
+    )  # fmt: skip
     return found if is_original(found) else replace(found, name=f"{name}-altered")
 
 

@@ -35,6 +35,7 @@ class ImageSource(Protocol):
     train_size: int
     num_classes: int
     channels: int
+    side: int  # pixels of the images that the network sees
     broken: set[str]  # names of the files that could not be read
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -43,6 +44,11 @@ class ImageSource(Protocol):
 
     def test_batches(self, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """The first `count` test images (None: all) and their labels, in chunks, undistorted."""
+        ...
+
+    def whole_images(self, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `count` test images as they are, uncut, and their labels, in groups of one
+        size."""
         ...
 
     def probe_images(self, count: int) -> Tensor:

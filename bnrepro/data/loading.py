@@ -6,10 +6,11 @@ fetch leaves no half cache.
 """
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from bnrepro.data.cache import ensure, workplace
-from bnrepro.data.dataset import ImageSet
+from bnrepro.data.dataset import Dataset, ImageSet
 from bnrepro.data.registry import Entry, lookup
 from bnrepro.data.sources import Unavailable
 from bnrepro.errors import UserError
@@ -57,7 +58,10 @@ def _from_folder(entry: Entry, folder: Path) -> ImageSet:
 
 def _read(entry: Entry, folder: Path, source: str, remedy: str) -> ImageSet:
     assert entry.read is not None
-    return entry.read(entry.name, folder, source, remedy)
+    found = entry.read(entry.name, folder, source, remedy)
+    if isinstance(found, Dataset) and entry.class_names:
+        return replace(found, class_names=entry.class_names)
+    return found
 
 
 def _from_cache_or_sources(entry: Entry, cache: Path) -> ImageSet:

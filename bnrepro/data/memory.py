@@ -23,6 +23,7 @@ class MemorySource:
         self.test_images = _on(device, data.test_images)
         self.test_labels = data.test_labels.to(device)
         self.train_size, self.channels = self.images.shape[:2]
+        self.side = self.images.shape[-1]
         self.num_classes, self.broken = data.num_classes, set[str]()
         self._epoch, self._batches, self._draws = -1, torch.empty(0), draw(augmentation, 0, 0, 0)
 
@@ -42,6 +43,10 @@ class MemorySource:
         images, labels = self.test_images[:count], self.test_labels[:count]
         for x, y in zip(images.split(CHUNK), labels.split(CHUNK), strict=True):
             yield scaled(x), y
+
+    def whole_images(self, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `count` test images uncut, which in memory they all are."""
+        return self.test_batches(count)
 
     def probe_images(self, count: int) -> Tensor:
         """The first `count` training images, undistorted."""

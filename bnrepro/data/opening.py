@@ -127,7 +127,7 @@ def _decoded(found: FolderSet, cache: Path) -> Dataset:
     images = _read(path)
     data = Dataset(
         found.name, found.source, images["train"], found.train_labels, images["test"],
-        found.test_labels, found.num_classes,
+        found.test_labels, found.num_classes, class_names=found.class_names,
     )  # fmt: skip
     if data.checksum != images["checksum"]:
         raise UserError(f"{path}: damaged; delete it to decode the images anew")

@@ -52,6 +52,7 @@ class Entry:
     in_files: bool = False  # an image folder: decoded or streamed, at any size
     kept_as: str | None = None  # its folder's name in the cache; None: the set's
     stand_in: str | None = None  # the set used, under that name, when all sources fail
+    class_names: tuple[str, ...] = ()  # where its files do not name them
 
 
 def _idx(*hashes: str, subfolder: str = ".") -> Reader:
@@ -61,6 +62,8 @@ def _idx(*hashes: str, subfolder: str = ".") -> Reader:
 
 IDX = f"{', '.join(FILES)} (raw or .gz)"
 TINY_IMAGENET = "69526b86230acd4a"  # checksum of the original's names and sizes
+GARMENTS = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker",
+            "bag", "ankle boot")  # fmt: skip
 LSVRC2012 = Shape(1_281_167, 50_000, 1000, 3, 224)  # at GoogLeNet's size, which the paper takes
 
 
@@ -119,6 +122,7 @@ _ENTRIES = (
                 ),
             ),
         ),
+        class_names=GARMENTS,
     ),
     Entry(
         "cifar10",

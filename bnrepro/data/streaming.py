@@ -63,6 +63,7 @@ class StreamSource:
         self.data, self.order, self.device = data, order, device
         self.augmentation = replace(augmentation, shift=0)  # the random crop replaces it
         self.train_size, self.num_classes = len(data.train), data.num_classes
+        self.side = data.size
         self.broken: set[str] = set()
         self.waited = 0.0  # seconds that training has waited for batches
         self._batches: Iterator[Read] = iter(())
@@ -88,16 +89,23 @@ class StreamSource:
 
     def test_batches(self, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """The first `count` test images that can be read and their labels, in chunks."""
-        return self._undistorted(self.data.test, count)
+        return self._undistorted(PlainExamples(self.data, self.data.test), count, CHUNK)
+
+    def whole_images(self, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first `count` test images that can be read, uncut, one at a time: sizes differ."""
+        return self._undistorted(PlainExamples(self.data, self.data.test, whole=True), count, 1)
 
     def probe_images(self, count: int) -> Tensor:
         """The first `count` training images that can be read, undistorted."""
-        return torch.cat([x for x, _ in self._undistorted(self.data.train, count)])
+        examples = PlainExamples(self.data, self.data.train)
+        return torch.cat([x for x, _ in self._undistorted(examples, count, CHUNK)])
 
-    def _undistorted(self, files: Files, count: int | None) -> Iterator[tuple[Tensor, Tensor]]:
-        numbers = range(len(files))[:count]
-        chunks = [list(numbers[i : i + CHUNK]) for i in range(0, len(numbers), CHUNK)]
-        for read in self._loader(PlainExamples(self.data, files), chunks):
+    def _undistorted(
+        self, examples: "PlainExamples", count: int | None, together: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        numbers = range(len(examples.files))[:count]
+        chunks = [list(numbers[i : i + together]) for i in range(0, len(numbers), together)]
+        for read in self._loader(examples, chunks):
             self._note(read.broken)
             if len(read.labels):
                 x, labels, _ = self._placed(read)
@@ -181,15 +189,17 @@ class TrainingExamples(Dataset):
 
 
 class PlainExamples(Dataset):
-    """Examples of one part, undistorted: the single central crop."""
+    """Examples of one part, undistorted: the single central crop, or the whole image."""
 
-    def __init__(self, data: FolderSet, files: Files) -> None:
-        self.data, self.files = data, files
+    def __init__(self, data: FolderSet, files: Files, whole: bool = False) -> None:
+        self.data, self.files, self.whole = data, files, whole
 
     def __getitem__(self, number: int) -> Read:
         name, size = self.files.name(number), self.data.size
         try:
-            image = centre(decode(self.data.root / name), size, round(SHORTER * size))
+            image = decode(self.data.root / name)
+            if not self.whole:
+                image = centre(image, size, round(SHORTER * size))
         except Unreadable as reason:
             return unread({name: str(reason)})
         return Read(image, self.files.labels[number], torch.tensor(number), {})

@@ -5,6 +5,7 @@ projections of 128 in 4c and 4d (as printed; 608 and 1056 channels) or 96 (the 5
 the output column states), the first convolution separable or dense, and BN in the stem or not.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,6 +49,7 @@ CHANNELS = {
 # Parameters with BN and 1,000 classes, by projection and separable first convolution: convolutions
 # without bias, γ and β, classifier. No reading of the table gives the 13.6 million of the text.
 PARAMETERS = {(128, True): 11_278_528, (128, False): 11_285_224, (96, True): 11_188_288}
+LAST = ("5b", "5a")  # modules that may have BN per activation: behind the last stride
 DEPTH_MULTIPLIER = 8  # of the separable first convolution
 LRN = (5, 1e-4, 0.75, 1.0)  # size, α, β, k: GoogLeNet's; not given in the paper
 
@@ -88,16 +90,29 @@ class InceptionSpec:
     bn_momentum: float = 0.1
     init: str = "he"  # he | glorot | caffe | gaussian
     init_std: float = 0.01  # of init = gaussian
+    init_gain: float = 1.0  # multiplies the standard deviation of convolutions' initial weights
     sync_bn: bool = False  # statistics over all processes; the paper's engine alone can
+    per_activation: int = 0  # modules at the end whose BN is per activation (4.2.3); needs `side`
+    side: int | None = None  # pixels of the square images
 
-    def batch_norm(self, filters: int) -> BatchNorm:
+    def batch_norm(self, filters: int, shape: tuple[int, ...] = ()) -> BatchNorm:
+        """One γ and β a feature map, or per activation of maps of that shape."""
         return BatchNorm(
-            filters,
+            (filters, *shape) if shape else filters,
             eps=self.eps,
             momentum=self.bn_momentum,
             sync=self.sync_bn,
             engine="paper" if self.sync_bn else self.engine,
         )
+
+    def last_maps(self, name: str) -> tuple[int, ...]:
+        """The shape of a module's feature maps where its BN is per activation; else ()."""
+        if name not in LAST[: self.per_activation]:
+            return ()
+        assert self.side is not None
+        halved = sum(STEMS[self.stem].pools) + sum(row.stride == 2 for row in FIGURE_5)
+        side = math.ceil(self.side / STEMS[self.stem].stride / 2**halved)
+        return (side, side)
 
     def filters(self, count: int) -> int:
         return max(1, round(count * self.width)) if count else 0
@@ -121,12 +136,14 @@ class InceptionSpec:
 class ConvUnit(nn.Module):
     """z = g(BN(Wu)), or g(Wu + b) without BN: convolution, normalisation, nonlinearity.
 
-    `pool`: what pools between the convolution and the normalisation.
+    `pool`: what pools between the convolution and the normalisation. `maps`: the shape of the
+    feature maps where the normalisation is per activation.
     """
 
     def __init__(
         self, spec: InceptionSpec, inputs: int, filters: int, kernel: int, stride: int = 1,
         norm: bool = True, separable: bool = False, pool: nn.Module | None = None,
+        maps: tuple[int, ...] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         self.spec = spec
@@ -140,7 +157,7 @@ class ConvUnit(nn.Module):
         else:
             self.conv = nn.Conv2d(inputs, filters, kernel, stride, pad, bias=bias)
         self.pool = pool
-        self.norm: nn.Module = spec.batch_norm(filters) if normalised else nn.Identity()
+        self.norm: nn.Module = spec.batch_norm(filters, maps) if normalised else nn.Identity()
         self.g: nn.Module = nn.ReLU() if spec.activation == "relu" else nn.Sigmoid()
 
     def forward(self, u: Tensor) -> Tensor:
@@ -158,11 +175,12 @@ class InceptionModule(nn.Module):
     def __init__(self, spec: InceptionSpec, row: Module, inputs: int) -> None:
         super().__init__()
         self.shares = [n for n in (row.n1x1, row.reduce3, row.reduce_double) if n]
-        self.entry = ConvUnit(spec, inputs, sum(self.shares), 1)
-        self.three = ConvUnit(spec, row.reduce3, row.n3x3, 3, row.stride)
+        maps = spec.last_maps(row.name)
+        self.entry = ConvUnit(spec, inputs, sum(self.shares), 1, maps=maps)
+        self.three = ConvUnit(spec, row.reduce3, row.n3x3, 3, row.stride, maps=maps)
         self.double_three = nn.Sequential(
-            ConvUnit(spec, row.reduce_double, row.double3, 3),
-            ConvUnit(spec, row.double3, row.double3, 3, row.stride),
+            ConvUnit(spec, row.reduce_double, row.double3, 3, maps=maps),
+            ConvUnit(spec, row.double3, row.double3, 3, row.stride, maps=maps),
         )
         self.pool = pool_branch(spec, row, inputs)
         self.outputs = row.n1x1 + row.n3x3 + row.double3 + (row.proj or inputs)
@@ -180,13 +198,14 @@ def pool_branch(spec: InceptionSpec, row: Module, inputs: int) -> nn.Module:
     average's weights sum to one (it leaves the padding out), so a bias passes through too. The
     fewer maps are the ones pooled.
     """
+    maps = spec.last_maps(row.name)
     if row.pool == "avg":
         average = nn.AvgPool2d(3, row.stride, 1, count_include_pad=False)
-        return ConvUnit(spec, inputs, row.proj, 1, pool=average)
+        return ConvUnit(spec, inputs, row.proj, 1, pool=average, maps=maps)
     maximum = nn.MaxPool2d(3, row.stride, 1)
     if not row.proj:
         return maximum
-    return nn.Sequential(maximum, ConvUnit(spec, inputs, row.proj, 1))
+    return nn.Sequential(maximum, ConvUnit(spec, inputs, row.proj, 1, maps=maps))
 
 
 class ResponseNorm(nn.Module):
@@ -219,7 +238,7 @@ class Inception(nn.Module):
 
     def __init__(self, spec: InceptionSpec) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.class_names = spec, list[str]()  # empty: not known
         self.blocks = nn.ModuleDict(self._stem())
         width = spec.filters(192)
         for row in spec.modules():
@@ -237,7 +256,8 @@ class Inception(nn.Module):
             modules = [m for m in self.blocks.values() if isinstance(m, InceptionModule)]
             assert tuple(m.outputs for m in modules) == CHANNELS[spec.projection_4cd]
         choices = (
-            "projection_4cd", "separable", "eps", "bn_momentum", "init", "init_std", "sync_bn",
+            "projection_4cd", "separable", "eps", "bn_momentum", "init", "init_std", "init_gain",
+            "sync_bn", "side",
         )  # fmt: skip
         papers = InceptionSpec(**{name: getattr(spec, name) for name in choices})
         if spec == papers and (spec.projection_4cd, spec.separable) in PARAMETERS:

@@ -34,7 +34,14 @@ def initial_variance(spec: InceptionSpec, module: nn.Conv2d | nn.Linear) -> floa
     glorot    2/(fan-in + fan-out) (Glorot & Bengio 2010)
     caffe     1/fan-in, Caffe's reading of Glorot's rule, as its GoogLeNet had it
     gaussian  `init_std`², the same for all layers
+
+    In convolutions times `init_gain`².
     """
+    gain = spec.init_gain if isinstance(module, nn.Conv2d) else 1.0
+    return gain**2 * _plain_variance(spec, module)
+
+
+def _plain_variance(spec: InceptionSpec, module: nn.Conv2d | nn.Linear) -> float:
     fan_in = module.weight[0].numel()
     if spec.init == "gaussian":
         return spec.init_std**2

@@ -56,6 +56,11 @@ class Record:
         self.meta = meta
         self._rows, self._bytes, self._sha = mark["rows"], len(kept), hashlib.sha256(kept)
 
+    def keep(self, name: str, content: bytes) -> None:
+        """Write one more file of the record, whose digest its summary will hold."""
+        write_atomically(self.folder / name, content)
+        self._digests[name] = hashlib.sha256(content).hexdigest()
+
     def log(self, row: Mapping[str, Any]) -> None:
         """Append one row. Raises ValueError for a number that is not finite."""
         line = to_line(row).encode()

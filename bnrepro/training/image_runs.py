@@ -1,7 +1,8 @@
-"""One recorded run of a network on images: what experiments on Section 4.2 are made of."""
+"""Recorded runs of networks on images: what experiments on Section 4.2 are made of."""
 
 import contextlib
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import torch
 from torch import Tensor
 
 from bnrepro.config.claims import criteria
+from bnrepro.config.identity import config_hash, group_folder
 from bnrepro.config.images import ImageConfig
-from bnrepro.data import ImageSet
+from bnrepro.config.schema import seed_list
+from bnrepro.data import ImageSet, open_images
 from bnrepro.run import processes
+from bnrepro.run.device import set_up_torch
 from bnrepro.run.locks import locked
 from bnrepro.run.loop import (
     Recording,
@@ -21,7 +25,7 @@ from bnrepro.run.loop import (
     resume,
     summarise,
 )
-from bnrepro.run.mirror import open_mirrors
+from bnrepro.run.mirror import check, open_mirrors
 from bnrepro.run.progress import Bar
 from bnrepro.run.record import Record, forced, is_finished
 from bnrepro.training.acceleration import enough_memory
@@ -29,6 +33,22 @@ from bnrepro.training.image_rows import measure
 from bnrepro.training.images import ImageTrainer, in_updates, total_steps, updates_of_grid
 
 log = logging.getLogger(__name__)
+Keep = Callable[[ImageTrainer], Mapping[str, bytes]]  # files for the record of a trained network
+
+
+def train_arm(cfg: ImageConfig, keep: Keep | None = None) -> None:
+    """Train the seeds of an arm that are not finished, one after the other."""
+    device = set_up_torch(cfg)
+    check(cfg.wandb)
+    cfg.processes = processes.join(device, cfg.processes)
+    data = open_images(cfg.data)
+    folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
+    log.info("%s: data %s from %s", folder, data.name, data.source)
+    seeds = seed_list(cfg.seeds)
+    with processes.together():
+        processes.agree(config=config_hash(cfg, ""), data=data.checksum, seeds=seeds)
+        for seed in seeds:
+            train_seed(cfg, seed, data, device, folder, identity, keep)
 
 
 def train_seed(
@@ -38,6 +58,7 @@ def train_seed(
     device: torch.device,
     folder: Path,
     identity: str,
+    keep: Keep | None = None,
 ) -> None:
     """One seed's run in `folder/seed-<k>`, unless it is finished."""
     target = folder / f"seed-{seed}"
@@ -57,16 +78,20 @@ def train_seed(
         )
         resume(trainer, recording, cfg, data, [seed], force)
         if processes.leading():
-            record_run(cfg, trainer, data, recording)
+            record_run(cfg, trainer, data, recording, keep)
         else:
             for _ in trainer.run(recording.stops):
                 pass  # the first process evaluates and records
 
 
 def record_run(
-    cfg: ImageConfig, trainer: ImageTrainer, data: ImageSet, recording: Recording
-) -> None:
-    """Train one network to the end of its budget or of its finite numbers, and record it."""
+    cfg: ImageConfig, trainer: ImageTrainer, data: ImageSet, recording: Recording,
+    keep: Keep | None = None,
+) -> None:  # fmt: skip
+    """Train one network to the end of its budget or of its finite numbers, and record it.
+
+    What `keep` makes of a network that stayed finite becomes part of the record.
+    """
     (record,) = recording.records
     probed = set(updates_of_grid(cfg, cfg.eval.probe_grid))
     sinks = open_mirrors(cfg, [trainer.seed], record.folder.parent.name)
@@ -79,6 +104,8 @@ def record_run(
         record_training(trainer, recording, rows, bar, sinks)
         chance = chance_accuracy(data, cfg.eval.test_examples)
         ending = {"test_accuracy_all": float(trainer.evaluate()[0])} if trainer.active else {}
+        for name, content in keep(trainer).items() if keep and trainer.active else ():
+            record.keep(name, content)
         summary = summarise(record.rows(), trainer.non_finite_step, chance, ending) | {
             "steps": trainer.paper_step,
             "non_finite_parameters": trainer.non_finite_share(),

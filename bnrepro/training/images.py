@@ -11,6 +11,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from bnrepro.errors import UserError
 from bnrepro.models.inception import Inception, InceptionSpec
 from bnrepro.models.inception_init import initialise
 from bnrepro.run import processes
-from bnrepro.seeding import stream
+from bnrepro.seeding import derived, stream
 from bnrepro.training.acceleration import GraphedUpdate, Update, compiled, graphed, precision
 from bnrepro.training.replicas import Replicas
 
@@ -64,22 +65,29 @@ def learning_rate(cfg: ImageConfig, step: float) -> float:
     return start * cfg.budget.end_share ** (step / total_steps(cfg))
 
 
-def network_spec(cfg: ImageConfig, classes: int, channels: int) -> InceptionSpec:
-    """The shape of the arm's network on images of so many classes and channels."""
-    return InceptionSpec(classes=classes, channels=channels, sync_bn=cfg.sync_bn, **vars(cfg.model))
+def network_spec(
+    cfg: ImageConfig, classes: int, channels: int, side: int | None = None
+) -> InceptionSpec:
+    """The shape of the arm's network on images of so many classes, channels and pixels a side."""
+    model = vars(cfg.model)
+    return InceptionSpec(
+        classes=classes, channels=channels, side=side, sync_bn=cfg.sync_bn, **model
+    )
 
 
 def build(cfg: ImageConfig, source: ImageSource, seed: int) -> Inception:
     """The arm's network with the seed's weights."""
-    network = Inception(network_spec(cfg, source.num_classes, source.channels))
+    network = Inception(network_spec(cfg, source.num_classes, source.channels, source.side))
     initialise(network, seed)
     return network
 
 
 def sgd(cfg: ImageConfig, network: nn.Module, fused: bool = False) -> torch.optim.SGD:
     """SGD with momentum; L2 acts on weights of convolutions and the classifier, not on γ, β, b."""
-    weights = [p for p in network.parameters() if p.dim() > 1]
-    others = [p for p in network.parameters() if p.dim() == 1]
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    weights = [layer.weight for layer in layers]
+    known = set(map(id, weights))
+    others = [p for p in network.parameters() if id(p) not in known]
     decay = cfg.optim.weight_decay / cfg.optim.weight_decay_divisor
     groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     rate, momentum = learning_rate(cfg, 0), cfg.optim.momentum
@@ -116,11 +124,13 @@ class ImageTrainer:
                 f"{data.train_images.shape[-1]} pixels a side; nothing of them would be left"
             )
         self.cfg, self.seed, self.device = cfg, seed, device
+        self.key = derived(seed, cfg.draws)  # of all that is random
         rank = processes.rank()
         self.source = open_source(
-            data, cfg.pictures, cfg.optim.batch, seed, device, rank, cfg.processes
+            data, cfg.pictures, cfg.optim.batch, self.key, device, rank, cfg.processes
         )
-        network = build(cfg, self.source, seed).to(device)
+        network = build(cfg, self.source, self.key).to(device)
+        network.class_names = data.names()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         model = processes.parallel(self.network, lambda: self.source.probe_images(2))
         self.model = compiled(model) if cfg.compile else model  # what an update goes through
@@ -168,7 +178,7 @@ class ImageTrainer:
 
     def _train_step(self) -> Tensor:
         x, labels = self.source.batch(self.step)
-        dropout = stream(self.seed, "dropout", self.step, *self._replica)
+        dropout = stream(self.key, "dropout", self.step, *self._replica)
         torch.manual_seed(dropout.initial_seed())
         rate = learning_rate(self.cfg, self.paper_step)
         for group in self.optimiser.param_groups:
@@ -180,7 +190,7 @@ class ImageTrainer:
     def _update(self, x: Tensor, labels: Tensor) -> Tensor:
         with self._fetched():
             with precision(self.cfg, self.device):
-                logits = self.model(_centred(x))
+                logits = self.model(centred(x))
             loss = nn.functional.cross_entropy(logits.float(), labels)
             loss.backward()
         self.optimiser.step()
@@ -214,7 +224,7 @@ class ImageTrainer:
         seen = 0
         for x, labels in self.source.test_batches(count):
             with precision(self.cfg, self.device):
-                logits = self.network(_centred(x)).float()
+                logits = self.network(centred(x)).float()
             right += (logits.argmax(1) == labels).sum()
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum")
             seen += len(labels)
@@ -223,7 +233,7 @@ class ImageTrainer:
     def probe_images(self) -> Tensor:
         """The fixed training images on which activation inputs are measured, as the network sees
         them at inference."""
-        return _centred(self.source.probe_images(self.cfg.eval.probe_examples))
+        return centred(self.source.probe_images(self.cfg.eval.probe_examples))
 
     def state_dict(self) -> dict[str, Any]:
         """All the next step depends on; every random stream is keyed by seed and step or epoch."""
@@ -231,6 +241,8 @@ class ImageTrainer:
             "step": self.step,
             "seconds": self.seconds,
             "network": self.network.state_dict(),
+            "spec": asdict(self.network.spec),
+            "class_names": self.network.class_names,
             "optimiser": self.optimiser.state_dict(),
             "bad_step": self.first_non_finite or 0,
             "broken": sorted(self.source.broken),
@@ -249,6 +261,6 @@ class ImageTrainer:
         self.first_non_finite = int(state["bad_step"]) or None
 
 
-def _centred(x: Tensor) -> Tensor:
+def centred(x: Tensor) -> Tensor:
     """[0, 1] to [−1, 1]; the paper gives no input normalisation."""
     return 2 * x - 1

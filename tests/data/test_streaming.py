@@ -127,6 +127,17 @@ def test_the_test_crop_is_central_and_undistorted(shared):
     assert torch.equal(x[2], centre(decode(shared / name), 16, 18).float() / 255)
 
 
+def test_whole_test_images_come_one_by_one_and_uncut(shared):
+    from bnrepro.data.decoding import decode
+
+    source = streamed(shared)
+    found = list(source.whole_images(3))
+    assert len(found) == 3
+    for number, (x, labels) in enumerate(found):
+        assert torch.equal(x[0], decode(shared / source.data.test.name(number)).float() / 255)
+        assert labels.tolist() == [int(source.data.test_labels[number])]
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     return class_folders(tmp_path / "set")

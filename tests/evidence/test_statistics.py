@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from bnrepro.evidence.drift import at_rank, unit_drift, units_by_drift
-from bnrepro.evidence.statistics import exponential, mean_text, t_interval
+from bnrepro.evidence.statistics import bootstrap_interval, exponential, mean_text, t_interval
 from bnrepro.evidence.steps import speed_up, steps_to
 
 
@@ -39,6 +39,17 @@ def test_an_interval_of_logarithms_becomes_one_of_ratios():
 
 
 CURVE = [(10, 0.5), (20, 0.8), (30, 0.7), (40, 0.9)]
+
+
+def test_a_bootstrap_over_images_is_as_wide_as_their_differences_say():
+    values = np.random.default_rng(1).choice([-1, 0, 1], size=2000, p=[0.05, 0.85, 0.1])
+    interval = bootstrap_interval(values)
+    half = 1.96 * values.std() / math.sqrt(2000)
+    assert interval.mean == pytest.approx(values.mean())
+    assert interval.low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert interval.high == pytest.approx(values.mean() + half, abs=0.1 * half)
+    assert bootstrap_interval(values) == interval
+    assert bootstrap_interval(np.full(50, 0.25))[:3] == (0.25, 0.25, 0.25)
 
 
 def test_steps_to_takes_the_first_evaluation_that_reaches_it():

@@ -141,6 +141,30 @@ def test_every_bn_folds_into_its_convolution_but_those_behind_an_average():
         torch.testing.assert_close(folded(x), network.eval()(x), rtol=1e-10, atol=1e-10)
 
 
+def test_bn_per_activation_stays_when_the_rest_is_folded():
+    spec = InceptionSpec(**SMALL, per_activation=2, side=28)
+    network = Inception(spec).double()
+    initialise(network, seed=0)
+    network(torch.randn(8, 1, 28, 28).double())
+    folded = fold(network)
+    kept = [m for m in folded.modules() if isinstance(m, BatchNorm)]
+    last = [m for m in network.modules()
+            if isinstance(m, BatchNorm) and isinstance(m.num_features, tuple)]  # fmt: skip
+    assert {m.num_features[1:] for m in last} == {(4, 4)}
+    assert sum(isinstance(m.num_features, tuple) for m in kept) == len(last) == 10
+    x = torch.randn(2, 1, 28, 28).double()
+    with torch.no_grad():
+        torch.testing.assert_close(folded(x), network.eval()(x), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(("stem", "side", "maps"), [("imagenet", 224, 7), ("tiny", 64, 8)])
+def test_bn_per_activation_knows_the_maps_of_every_stem(stem, side, maps):
+    spec = InceptionSpec(classes=10, stem=stem, width=0.05, per_activation=2, side=side)
+    assert spec.last_maps("5a") == spec.last_maps("5b") == (maps, maps)
+    assert spec.last_maps("4e") == ()
+    assert Inception(spec).eval()(torch.zeros(1, 3, side, side)).shape == (1, 10)
+
+
 def test_channels_last_gives_the_same():
     network = Inception(InceptionSpec(**SMALL)).double().eval()
     x = torch.randn(2, 1, 28, 28).double()
