@@ -98,12 +98,10 @@ def count_table(evidence: Evidence) -> Table:
 def answer(evidence: Evidence) -> str:
     """What came out, in one sentence."""
     unlike = [row for row in stages(evidence) if row["width"] != row["printed_width"]]
-    widths = ", ".join(
-        f"{r['width']} instead of {r['printed_width']} in {r['stage']}" for r in unlike
-    )
+    widths = ", ".join(f"{r['stage']} ({r['width']}, not {r['printed_width']})" for r in unlike)
     counts = [row["parameters"] / 1e6 for row in evidence.count]
     return (
-        f"The parts of each stage sum to the printed width except in {widths or 'none'}; by every "
+        f"The parts of each stage sum to the printed width but for {widths or 'none'}; by every "
         f"reading of the table the network has {min(counts):.2f} to {max(counts):.2f} million "
         f"parameters, where the text says {evidence.count[0]['printed'] / 1e6:.1f} million."
     )

@@ -69,5 +69,6 @@ def largest_by_seed(rows: list[Row], column: str) -> Values:
 
 
 def best_errors(rows: list[Row]) -> list[float]:
-    """For each gradient, m and ε: the error at the h where it is smallest."""
-    return [min(r["error"] for r in each) for each in grouped(rows, "of", "m", "eps").values()]
+    """For each seed, gradient, m and ε: the error at the h where it is smallest."""
+    each_at = grouped(rows, "seed", "of", "m", "eps").values()
+    return [min(row["error"] for row in each) for each in each_at]
