@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -36,7 +36,7 @@ th, td {{ border-bottom: 1px solid var(--line); padding: 0.35rem 0.5rem; text-al
   vertical-align: top; overflow-wrap: anywhere; min-width: 3.2rem; }}
 tbody tr:nth-child(even) {{ background: var(--stripe); }}
 code {{ font-size: 0.9em; }}
-p > em:only-child {{ color: var(--dim); font-size: 0.9rem; }}
+p.caption {{ color: var(--dim); font-size: 0.9rem; }}
 .holds {{ color: var(--yes); }} .fails {{ color: var(--no); }} .open {{ color: var(--open); }}
 @media screen and (prefers-color-scheme: dark) {{
   :root {{ --line: #444; --dim: #aaa; --yes: #7fd6a0; --no: #ff9d76; --open: #e5c55c;
@@ -67,9 +67,11 @@ def page(markdown: str, source: Path, target: Path) -> str:
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(markdown)
-    for heading, content in pairwise(tokens):
-        if heading.type == "heading_open":
-            heading.attrSet("id", slug(content.content))
+    for opening, content in pairwise(tokens):
+        if opening.type == "heading_open":
+            opening.attrSet("id", slug(content.content))
+        elif opening.type == "paragraph_open" and is_caption(content.children or []):
+            opening.attrSet("class", "caption")
     for token in tokens:
         change(token.children or [], source, target)
     body = parser.renderer.render(tokens, parser.options, {})
@@ -77,6 +79,13 @@ def page(markdown: str, source: Path, target: Path) -> str:
     body = body.replace("</table>", "</table></div>")
     title = escape(markdown.partition("\n")[0].lstrip("# "))
     return f"{HEAD.format(title=title)}{body}</body>\n</html>\n"
+
+
+def is_caption(tokens: Sequence[Token]) -> bool:
+    """Whether a paragraph is emphasised from its beginning to its end."""
+    return [t.type for t in tokens if t.type.startswith("em_")] == ["em_open", "em_close"] and (
+        tokens[0].type == "em_open" and tokens[-1].type == "em_close"
+    )
 
 
 def change(tokens: Iterable[Token], source: Path, target: Path) -> None:

@@ -5,22 +5,34 @@ from collections.abc import Sequence
 from bnrepro.evidence.ledger import Ledger
 from bnrepro.evidence.significance import LEVEL
 from bnrepro.evidence.verdicts import Verdict
-from bnrepro.plots.claims import WORDS, count_words, measured, worded
-from bnrepro.plots.tables import left_table
+from bnrepro.plots.claims import WORDS, count_words, measured
 
 INTRODUCTION = (
     "*Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate "
     "Shift* (Ioffe & Szegedy 2015), claim by claim. `make report` writes every number below from "
     "committed records of runs that anyone can repeat."
 )
+HEADINGS = (  # the first two for what holds, then in the order of WORDS
+    "Holds",
+    "Holds as a direction, in smaller networks",
+    "Fails here",
+    "Inconclusive here",
+    "Not run yet",
+    "Not testable here",
+)
 
 
 def summary(ledger: Ledger) -> str:
-    """Counts, and a table of the headline claims by their verdicts."""
-    lost = [v for v in headlines(ledger) if v.corrected != v.verdict]
-    star = "\\* Inconclusive after Holm's correction for the number of tests." if lost else ""
-    parts = [INTRODUCTION, counts(ledger.verdicts), scales(ledger), headline_table(ledger), star]
-    return "\n\n".join(filter(None, parts))
+    """Counts, and the headline claims under their verdicts."""
+    headlines = [v for v in ledger.verdicts if v.claim.get("headline")]
+    parts = [INTRODUCTION, counts(ledger.verdicts), scales(ledger)]
+    for heading in HEADINGS:
+        lines = [bullet(v) for v in headlines if heading_of(v) == heading]
+        if lines:
+            parts.append(f"**{heading}**\n\n" + "\n".join(lines))
+    if any(v.corrected != v.verdict for v in headlines):
+        parts.append("\\* Inconclusive after Holm's correction for the number of tests.")
+    return "\n\n".join(parts)
 
 
 def counts(verdicts: Sequence[Verdict]) -> str:
@@ -47,24 +59,23 @@ def scales(ledger: Ledger) -> str:
     sections = ", ".join(dict.fromkeys(j.experiment.section for j in full if j.verdicts))
     where = f"Section {sections} ran at the paper's own size" if sections else "Nothing ran at it"
     return (
-        f"{where}. Elsewhere networks, images and budgets are smaller: there *direction holds* "
+        f"{where}. Elsewhere networks, images and budgets are smaller: there *holds* "
         "says that the effect points the claimed way, and confirms no number of the paper."
     )
 
 
-def headlines(ledger: Ledger) -> list[Verdict]:
-    """The claims that the first page shows: what holds first, what was not judged last."""
-    found = [v for v in ledger.verdicts if v.claim.get("headline")]
-    return sorted(found, key=lambda v: WORDS.index(v.verdict))
+def heading_of(verdict: Verdict) -> str:
+    """Under which heading a claim stands."""
+    if verdict.verdict != "holds":
+        return HEADINGS[WORDS.index(verdict.verdict) + 1]
+    return HEADINGS[0 if verdict.claim["kind"] == "exact" or verdict.scale == "paper" else 1]
 
 
-def headline_table(ledger: Ledger) -> str:
-    """A row a headline claim."""
-    rows = [["section", "claim", "the paper", "here, mean [95 % interval]", "n", "verdict"]]
-    for v in headlines(ledger):
-        star = " \\*" if v.corrected != v.verdict else ""
-        claim = f"{v.claim['headline']} (`{v.claim['id']}`)"
-        verdict = f"**{worded(v)}**{star}"
-        n = str(len(v.values) or "–")
-        rows.append([v.claim["section"], claim, v.claim["paper"], measured(v), n, verdict])
-    return left_table(rows)
+def bullet(verdict: Verdict) -> str:
+    """A claim in a few words, what was measured or why nothing was, and its section."""
+    section = verdict.claim["section"].partition(",")[0]
+    star = " \\*" if verdict.corrected != verdict.verdict else ""
+    text = measured(verdict).rstrip(".")
+    return (
+        f"- **{verdict.claim['headline']}.** {text[0].upper()}{text[1:]}{star} (Section {section})."
+    )
