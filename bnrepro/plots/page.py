@@ -33,9 +33,9 @@ img {{ display: block; max-width: 100%; background: #fff; border-radius: 4px; ma
 .table {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-size: 0.85rem; width: 100%; }}
 th, td {{ border-bottom: 1px solid var(--line); padding: 0.35rem 0.5rem; text-align: left;
-  vertical-align: top; overflow-wrap: anywhere; min-width: 3.2rem; }}
+  vertical-align: top; overflow-wrap: break-word; min-width: 2rem; }}
 tbody tr:nth-child(even) {{ background: var(--stripe); }}
-code {{ font-size: 0.9em; }}
+code {{ font-size: 0.9em; overflow-wrap: anywhere; }}
 p.caption {{ color: var(--dim); font-size: 0.9rem; }}
 .holds {{ color: var(--yes); }} .fails {{ color: var(--no); }} .open {{ color: var(--open); }}
 @media screen and (prefers-color-scheme: dark) {{
