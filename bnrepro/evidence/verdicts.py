@@ -64,11 +64,17 @@ def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
         why = f"target never reached (or run diverged) in {values.count(None)} of {len(values)}"
         return Verdict(claim, scale, "inconclusive" if there else "fails", values, None, why)
     if claim["criterion"]["over"] == "every":
-        met = [meets(v, claim["criterion"]) for v in there]
-        return Verdict(claim, scale, "holds" if all(met) else "fails", values, None)
+        return Verdict(claim, scale, _word_of_every(claim["criterion"], there), values, None)
     if any(isinstance(v, Above) for v in there):
         return _judge_bounds(claim, scale, there)
     return _judge_interval(claim, scale, there)
+
+
+def _word_of_every(criterion: Mapping[str, Any], values: Sequence[float]) -> str:
+    """One value that breaks the criterion refutes it; a bound that may break it decides nothing."""
+    if all(is_met(value, criterion) for value in values):
+        return "holds"
+    return "fails" if any(is_broken(value, criterion) for value in values) else "inconclusive"
 
 
 def _judge_bounds(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
@@ -122,6 +128,13 @@ def is_met(value: float | None, criterion: Mapping[str, Any]) -> bool:
     if value is None or (isinstance(value, Above) and criterion["op"] == "<"):
         return False
     return meets(value, criterion)
+
+
+def is_broken(value: float, criterion: Mapping[str, Any]) -> bool:
+    """Whether a value is known to break a criterion: a lower bound can be too high alone."""
+    if isinstance(value, Above) and criterion["op"] == ">":
+        return False
+    return not meets(value, criterion)
 
 
 def corrected(verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -1,0 +1,102 @@
+"""The negative twin of every claim that holds: evidence altered so that it is false gives `fails`."""
+
+import functools
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.ledger import Judged, judged, published
+from bnrepro.evidence.tables import Row
+from bnrepro.evidence.verdicts import Verdict, judge
+from bnrepro.experiment import stems
+
+PAIRS = (("bn", "baseline"), ("bn", "plain"), ("u", "x"), ("through", "outside"))
+KEYS = {"seed", "cell", "m", "step", "eps", "a", "lr", "rank", "unit", "every", "place", "budget",
+        "rate", "width", "depth", "images", "group", "lag", "std", "replicas", "projection",
+        "layers", "value", "count", "init_std", "dropout", "l2", "chance", "chance_accuracy"}  # fmt: skip
+Alter = Callable[[Row, str], object]
+
+
+def altered(evidence: Evidence, alter: Alter) -> Evidence:
+    """A copy whose cells are what `alter(row, column)` says; criteria stay."""
+    tables = {
+        name: rows if name == "criteria" else [{k: alter(row, k) for k in row} for row in rows]
+        for name, rows in evidence.tables.items()
+    }
+    return Evidence(**tables)
+
+
+def exchanging(pair: tuple[str, str]) -> Alter:
+    """Each of two names, of arms say, stands for the other."""
+    other = {pair[0]: pair[1], pair[1]: pair[0]}
+    return lambda row, column: other.get(row[column], row[column]) if row[column] else row[column]
+
+
+def replacing(number: Callable[[float, str, Row], float]) -> Alter:
+    """Every measured number becomes another."""
+
+    def alter(row: Row, column: str) -> object:
+        value = row[column]
+        measured = type(value) in (int, float) and column not in KEYS
+        return number(value, column, row) if measured else value
+
+    return alter
+
+
+def scattered(value: float, column: str, row: Row) -> float:
+    """Far from what it was, otherwise in every row and column."""
+    return value + 1e4 * (1 + zlib.crc32(f"{column}{sorted(row.items(), key=str)}".encode()) % 97)
+
+
+def with_bn(row: Row) -> bool:
+    """Whether the row is of a network with BN."""
+    return "bn" in (row.get("arm"), row.get("variant"))
+
+
+ALTERATIONS = (
+    *map(exchanging, PAIRS),
+    replacing(lambda value, column, row: 0.0),
+    replacing(lambda value, column, row: 1.0),
+    replacing(scattered),
+    replacing(lambda value, column, row: -value),
+    lambda row, column: "collapsed" if row[column] == "trained" and with_bn(row) else row[column],
+)
+EVIDENT = [stem for stem in stems() if published(stem)]
+
+
+@functools.cache
+def of(stem: str) -> Judged:
+    """The experiment as the ledger has it."""
+    return judged(stem)
+
+
+def held(stem: str) -> list[Verdict]:
+    return [verdict for verdict in of(stem).verdicts if verdict.verdict == "holds"]
+
+
+def verdict_after(stem: str, verdict: Verdict, alter: Alter) -> str:
+    """The word on altered evidence; metrics need not stand what makes no sense."""
+    evidence = of(stem).evidence
+    assert evidence is not None
+    try:
+        return judge(verdict.claim, altered(evidence, alter), verdict.scale).verdict
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return "–"
+
+
+@pytest.mark.parametrize("stem", EVIDENT)
+def test_every_claim_that_holds_fails_on_evidence_against_it(stem):
+    for verdict in held(stem):
+        words = (verdict_after(stem, verdict, alter) for alter in ALTERATIONS)
+        assert "fails" in words, verdict.claim["id"]
+
+
+@pytest.mark.parametrize("stem", EVIDENT)
+def test_no_claim_on_two_arms_holds_the_other_way_round(stem):
+    for verdict in held(stem):
+        claim = verdict.claim
+        if {"arm", "against"} <= claim.keys() and isinstance(claim["against"], str):
+            turned = {**claim, "arm": claim["against"], "against": claim["arm"]}
+            assert judge(turned, of(stem).evidence, verdict.scale).verdict != "holds", claim["id"]
