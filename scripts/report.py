@@ -5,6 +5,7 @@ python -m scripts.report
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from bnrepro import ROOT
 from bnrepro.cli import guard, no_arguments
@@ -45,15 +46,25 @@ def documents() -> dict[str, str]:
 
 
 def verdict_table(ledger: Ledger) -> str:
-    """A line an experiment: how many of its claims hold, and which do not."""
-    rows = [["section", "experiment", "scale", "claims", *WORDS, "fail or remain open"]]
-    for each in ledger.experiments:
-        if each.verdicts:
-            name = f"`{each.experiment.stem}`"
-            rows.append([each.experiment.section, name, each.scale, *numbers(each.verdicts)])
-    if ledger.beyond:
-        rows.append(["4.2", "none", "–", *numbers(ledger.beyond)])
+    """A line a section of the paper: how many of its claims hold, and which do not.
+
+    Claims of no experiment, which are on ImageNet, count with the last section.
+    """
+    rows = [["section", "experiments, scale", "claims", *WORDS, "fail or remain open"]]
+    judging = [each for each in ledger.experiments if each.verdicts]
+    for section, group in groupby(judging, lambda each: each.experiment.section):
+        of_section = list(group)
+        names = ", ".join(f"`{each.experiment.stem}` {scale_text(each)}" for each in of_section)
+        verdicts = [v for each in of_section for v in each.verdicts]
+        if of_section[-1] is judging[-1]:
+            verdicts += ledger.beyond
+        rows.append([section, names, *numbers(verdicts)])
     return markdown(rows)
+
+
+def scale_text(judged: Judged) -> str:
+    """The scale of the evidence."""
+    return judged.scale if judged.evidence is not None else "not run"
 
 
 def numbers(verdicts: Sequence[Verdict]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The negative twin of every claim that holds: evidence altered so that it is false gives `fails`."""
+"""The negative twin of every claim that holds: on evidence against it, it fails."""
 
 import functools
 import zlib
@@ -13,9 +13,11 @@ from bnrepro.evidence.verdicts import Verdict, judge
 from bnrepro.experiment import stems
 
 PAIRS = (("bn", "baseline"), ("bn", "plain"), ("u", "x"), ("through", "outside"))
-KEYS = {"seed", "cell", "m", "step", "eps", "a", "lr", "rank", "unit", "every", "place", "budget",
-        "rate", "width", "depth", "images", "group", "lag", "std", "replicas", "projection",
-        "layers", "value", "count", "init_std", "dropout", "l2", "chance", "chance_accuracy"}  # fmt: skip
+KEYS = {  # of a measurement, or what decides whether it counts
+    "seed", "cell", "m", "step", "eps", "a", "lr", "rank", "unit", "every", "place", "budget",
+    "rate", "width", "depth", "images", "group", "lag", "std", "replicas", "projection", "layers",
+    "value", "count", "init_std", "dropout", "l2", "chance", "chance_accuracy",
+}  # fmt: skip
 Alter = Callable[[Row, str], object]
 
 

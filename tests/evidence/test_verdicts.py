@@ -152,26 +152,41 @@ def test_a_criterion_that_the_records_do_not_hold_was_stated_after_the_runs(chan
 def test_shares_read_in_per_cent_and_worst_values_are_named():
     every = claim("final_accuracy_gain", over="every")
     verdict = judge(every, made_up([0.010, 0.0125, 0.02]), "paper")
-    assert measured(verdict) == "at least 1 percentage points over 3 values"
+    assert measured(verdict) == "at least 1 percentage points"
+    verdict = judge(every, made_up([0.010, -0.0125, 0.02]), "paper")
+    assert measured(verdict) == "down to -1.25 percentage points"
     verdict = judge(claim("final_accuracy_gain"), made_up([0.01] * 3), "paper")
     assert measured(verdict) == "1.00 [1.00, 1.00] percentage points"
 
 
 def all_claims() -> list[dict]:
-    return [claim for stem in stems() for claim in read_claims(stem)]
+    return [claim for stem in ("", *stems()) for claim in read_claims(stem)]
 
 
 def test_every_claim_is_whole_and_its_metric_exists():
     claims = all_claims()
     assert len({c["id"] for c in claims}) == len(claims) > 40
     for c in claims:
-        keys = {"section", "claim", "paper", "experiment", "metric", "criterion", "n", "kind"}
-        assert keys | {"not_shown"} <= set(c)
+        assert {"section", "claim", "paper", "experiment", "kind"} <= set(c)
+        assert c["kind"] in ("exact", "statistical", "interpretation")
+        assert isinstance(c.get("headline", ""), str)
+        if "untestable" in c:
+            continue
+        assert {"metric", "criterion", "n", "not_shown"} <= set(c), c["id"]
         assert set(c["criterion"]) == {"over", "op", "value"}
         assert c["criterion"]["over"] in ("interval", "every")
-        assert c["kind"] in ("exact", "statistical", "interpretation")
         assert c["metric"].startswith("log_") == c.get("unit", "").startswith("times")
         assert callable(metric(c))
+
+
+def test_a_claim_that_nothing_here_can_judge_says_why():
+    beyond = [c for c in all_claims() if "untestable" in c]
+    assert len(beyond) > 2
+    for c in beyond:
+        verdict = judge(c, made_up([0.1] * 3), "paper")
+        assert (verdict.verdict, verdict.values, verdict.p) == ("not testable here", [], None)
+        assert worded(verdict) == "not testable here"
+        assert measured(verdict) == c["untestable"].strip()
 
 
 def test_a_criterions_hash_follows_the_criterion_alone():

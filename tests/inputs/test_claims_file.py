@@ -57,6 +57,12 @@ BROKEN = [
     (CLAIM.replace('{over: interval, op: ">", value: 0}', "1"), "faster: criterion 1: must be"),
     (CLAIM.replace("against:", "againts:"), "faster: againts: no such key; did you mean against?"),
     (CLAIM.replace("paper:", "papers:"), "faster: has no paper"),
+    (
+        CLAIM + "  untestable: why\n",
+        "faster: untestable, so that metric, criterion, n decides nothing",
+    ),
+    (CLAIM.replace("kind:", "untestible:"), "faster: has no kind"),
+    (CLAIM + "  untestible: why\n", "faster: untestible: no such key; did you mean untestable?"),
     (CLAIM + CLAIM, "faster: two claims have this id"),
     (CLAIM.encode() + b"\xff", "claims.yaml: not text in UTF-8"),
     (
