@@ -63,8 +63,10 @@ def verdict_table(ledger: Ledger) -> str:
 
 
 def scale_text(judged: Judged) -> str:
-    """The scale of the evidence."""
-    return judged.scale if judged.evidence is not None else "not run"
+    """The scale of the evidence, or of the claims that wait for it."""
+    if judged.evidence is not None:
+        return judged.scale
+    return f"{judged.scale} (not run)" if "scale" in judged.verdicts[0].claim else "(not run)"
 
 
 def numbers(verdicts: Sequence[Verdict]) -> list[str]:
@@ -77,7 +79,11 @@ def numbers(verdicts: Sequence[Verdict]) -> list[str]:
 def experiment_table(ledger: Ledger) -> str:
     """A line an experiment with evidence: question, command, time, first figure, answer."""
     rows = [["section", "question", "command", "minutes", "figure", "answer"], ["---"] * 6]
-    rows += [experiment_row(each) for each in ledger.experiments if each.evidence is not None]
+    first: dict[str, Judged] = {}
+    for each in ledger.experiments:
+        if each.evidence is not None:
+            first.setdefault(each.experiment.stem, each)
+    rows += map(experiment_row, first.values())
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -30,7 +30,7 @@ WORDS = (
 )  # fmt: skip
 NEEDED = ("id", "section", "claim", "paper", "kind")
 JUDGED = ("metric", "criterion", "n")  # needed of a claim that an experiment judges
-KNOWN = (*WORDS, *NEEDED, *JUDGED, "arm", "against")
+KNOWN = (*WORDS, *NEEDED, *JUDGED, "arm", "against", "scale")
 Claim = dict[str, Any]
 
 
@@ -79,23 +79,27 @@ def _problem(claim: Any, before: list[str]) -> str | None:
             return f"{key}: no such key; did you mean {near[0]}?"
     if claim["id"] in before:
         return "two claims have this id"
-    return _problem_of_criterion(claim)
-
-
-def _problem_of_criterion(claim: Claim) -> str | None:
     if "untestable" in claim:
         idle = [key for key in JUDGED if key in claim]
         return f"untestable, so that {', '.join(idle)} decides nothing" if idle else None
-    criterion = claim["criterion"]
+    if problem := _problem_of_criterion(claim["criterion"]):
+        return problem
+    if type(claim["n"]) is not int or claim["n"] < 1:
+        return f"n: {claim['n']}: must be a number of seeds"
+    return None
+
+
+def _problem_of_criterion(criterion: Any) -> str | None:
     sound = isinstance(criterion, Mapping) and (
-        criterion.get("over") in ("interval", "every")
+        criterion.get("over") in ("interval", "sign", "every")
         and criterion.get("op") in ("<", ">")
         and type(criterion.get("value")) in (int, float)
     )
     if not sound:
-        return f'criterion {criterion}: must be {{over: interval or every, op: "<" or ">", value}}'
-    if type(claim["n"]) is not int or claim["n"] < 1:
-        return f"n: {claim['n']}: must be a number of seeds"
+        return (
+            f"criterion {criterion}: must be {{over: interval, sign or every, "
+            f'op: "<" or ">", value}}'
+        )
     return None
 
 

@@ -1,5 +1,6 @@
 """The ledger: every claim of the paper with the verdict of the committed evidence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bnrepro import ROOT
@@ -13,7 +14,7 @@ SCALES = ("paper", "gpu", "small")  # the most telling evidence first
 
 @dataclass(frozen=True)
 class Judged:
-    """What the committed evidence says of an experiment; without any, evidence is None."""
+    """What the evidence of one scale says of an experiment; without any, evidence is None."""
 
     experiment: Experiment
     scale: str
@@ -23,7 +24,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All experiments in the paper's order, and the claims that belong to none."""
+    """All experiments in the paper's order, once for each scale, and the claims of none."""
 
     experiments: list[Judged]
     beyond: list[Verdict]
@@ -36,7 +37,7 @@ class Ledger:
 
 def read_ledger() -> Ledger:
     """Judge every claim from the committed evidence alone, with Holm's correction over all."""
-    return correct(Ledger([judged(stem) for stem in in_papers_order()], beyond()))
+    return correct(Ledger([each for stem in in_papers_order() for each in judged(stem)], beyond()))
 
 
 def correct(ledger: Ledger) -> Ledger:
@@ -58,11 +59,20 @@ def published(stem: str) -> list[str]:
     return [s for s in SCALES if (ROOT / "results" / stem / s / "table.md").exists()]
 
 
-def judged(stem: str) -> Judged:
-    """An experiment's claims by the most telling scale that has evidence."""
-    claims, found = read_claims(stem), published(stem)
-    evidence = load(stem, found[0]) if found else None
-    scale = found[0] if found else "paper"
+def judged(stem: str) -> list[Judged]:
+    """An experiment's claims by scale: the one they name, or the most telling with evidence."""
+    there = published(stem)
+    main = there[0] if there else "paper"
+    by_scale: dict[str, list[Claim]] = {main: []}
+    for claim in read_claims(stem):
+        by_scale.setdefault(claim.get("scale", main), []).append(claim)
+    return [at_scale(stem, scale, claims) for scale, claims in by_scale.items()]
+
+
+def at_scale(stem: str, scale: str, claims: Sequence[Claim]) -> Judged:
+    """These claims by the evidence of one scale."""
+    there = (ROOT / "results" / stem / scale / "table.md").exists()
+    evidence = load(stem, scale) if there else None
     verdicts = [judge(claim, evidence, scale) for claim in claims]
     return Judged(discover()[stem], scale, evidence, verdicts)
 

@@ -2,7 +2,7 @@
 
 Two tests give verdicts, and the same two give p-values. The t-test is that of the 95 % t-interval,
 two-sided: p < 5 % where the interval excludes the criterion's value. The sign test counts the
-seeds that agree: n of n have a probability of 2⁻ⁿ by chance.
+seeds that agree: n of n do so by chance with a probability of 2⁻ⁿ (`statistics.by_chance`).
 """
 
 import math
@@ -22,11 +22,6 @@ def t_test(values: Sequence[float], boundary: float) -> float | None:
         return None
     t = (mean - boundary) / math.sqrt(squares / (n - 1) / n)
     return float(2 * stats.t.sf(abs(t), n - 1))
-
-
-def sign_test(agreeing: int, n: int) -> float:
-    """The one-sided p that at least so many of n seeds agree, each with probability ½."""
-    return math.fsum(math.comb(n, k) for k in range(agreeing, n + 1)) / 2**n
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -1,10 +1,9 @@
 """From evidence to verdicts: each claim's metric, its interval over seeds, what the criterion says.
 
 `holds`: the criterion is met; `fails`: the interval lies wholly outside, or one value of a
-criterion on every value does, or `against` reached the target and no seed of `arm` did;
-`inconclusive`: neither; `not
-run`: no evidence, or none of the arms it compares; `not testable here`: the claim says why. The
-scale belongs to every verdict.
+criterion on every value does, or the seeds of a sign test agree against it, or `against` reached
+the target and no seed of `arm` did; `inconclusive`: neither; `not run`: no evidence, or none of the
+arms it compares; `not testable here`: the claim says why. The scale belongs to every verdict.
 
 Beside the verdict on a claim that is not exact stands the p-value of the test that gave it, and the
 verdict that is left once it is corrected for the number of such claims.
@@ -16,8 +15,8 @@ from typing import Any
 
 from bnrepro.config.claims import Claim, criterion_hash, metric
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.significance import LEVEL, holm, sign_test, t_test
-from bnrepro.evidence.statistics import Above, Interval, Values, known, t_interval
+from bnrepro.evidence.significance import LEVEL, holm, t_test
+from bnrepro.evidence.statistics import Above, Interval, Values, by_chance, known, t_interval
 
 DECIDING = 5  # seeds: all on one side have a probability of 1/32 by chance
 
@@ -67,6 +66,11 @@ def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
         return Verdict(claim, scale, _word_of_every(claim["criterion"], there), values, None)
     if any(isinstance(v, Above) for v in there):
         return _judge_bounds(claim, scale, there)
+    if len(there) < claim["n"]:
+        why = f"{len(there)} seeds where {claim['n']} were fixed"
+        return Verdict(claim, scale, "inconclusive", values, t_interval(there), why)
+    if claim["criterion"]["over"] == "sign":
+        return _judge_signs(claim, scale, there)
     return _judge_interval(claim, scale, there)
 
 
@@ -88,13 +92,18 @@ def _judge_bounds(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
 
 def _judge_interval(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
     interval = t_interval(values)
-    if len(values) < claim["n"]:
-        why = f"{len(values)} seeds where {claim['n']} were fixed"
-        return Verdict(claim, scale, "inconclusive", list(values), interval, why)
     bounds = [b for b in (interval.low, interval.high) if b is not None] or [interval.mean]
     met = [meets(bound, claim["criterion"]) for bound in bounds]
     word = "holds" if all(met) else "inconclusive" if any(met) else "fails"
     return Verdict(claim, scale, word, list(values), interval)
+
+
+def _judge_signs(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
+    """A sign test: how many seeds satisfy the criterion decides, not by how much."""
+    count, n = sum(meets(v, claim["criterion"]) for v in values), len(values)
+    word = "holds" if by_chance(count, n) <= LEVEL else "inconclusive"
+    word = "fails" if by_chance(n - count, n) <= LEVEL else word
+    return Verdict(claim, scale, word, list(values), t_interval(values), f"{count} of {n} seeds")
 
 
 def meets(value: float, criterion: Mapping[str, Any]) -> bool:
@@ -110,17 +119,18 @@ def significance(verdict: Verdict) -> tuple[str, float | None]:
     criterion on every value. Values without an interval, or without a spread, have the sign test.
     """
     claim, values = verdict.claim, verdict.values
-    every = claim["criterion"]["over"] == "every"
-    refuted = every and verdict.verdict == "fails"
-    if claim["kind"] == "exact" or not values or len(values) < claim["n"] or refuted:
+    if claim["kind"] == "exact" or not values or len(values) < claim["n"]:
         return "", None
-    if verdict.interval is not None:
+    over = claim["criterion"]["over"]
+    if over == "every" and verdict.verdict == "fails":
+        return "", None
+    if over == "interval" and verdict.interval is not None:
         p = t_test(known(values), claim["criterion"]["value"])
         if p is not None:
             return "t-test", p
     met = sum(is_met(value, claim["criterion"]) for value in values)
     agreeing = len(values) - met if verdict.verdict == "fails" else met
-    return "sign test", sign_test(agreeing, len(values))
+    return "sign test", by_chance(agreeing, len(values))
 
 
 def is_met(value: float | None, criterion: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from bnrepro.evidence.statistics import Above, exponential
@@ -15,17 +16,24 @@ def measured(verdict: Verdict) -> str:
     """The interval in the claim's unit."""
     interval = verdict.interval
     if any(isinstance(v, Above) for v in verdict.values):
-        return with_unit(verdict, ", ".join(number(v, math.exp) for v in verdict.values))
+        scale = partial(in_unit, verdict)
+        return with_unit(verdict, ", ".join(number(v, scale) for v in verdict.values))
     if interval is None:
         return verdict.why or _extremes(verdict)
+    signs = f"; {verdict.why}" if verdict.claim["criterion"]["over"] == "sign" else ""
     if is_logarithm(verdict):
-        return with_unit(verdict, exponential(interval).text(2))
-    return with_unit(verdict, interval.times(factor(verdict)).text(2))
+        return with_unit(verdict, exponential(interval).text(2)) + signs
+    return with_unit(verdict, interval.times(factor(verdict)).text(2)) + signs
 
 
 def is_logarithm(verdict: Verdict) -> bool:
     """Whether the metric is the logarithm of a ratio, which reads better as the ratio."""
     return verdict.claim["metric"].startswith("log_")
+
+
+def in_unit(verdict: Verdict, value: float) -> float:
+    """A value in the claim's unit."""
+    return math.exp(value) if is_logarithm(verdict) else factor(verdict) * value
 
 
 def factor(verdict: Verdict) -> float:
@@ -54,13 +62,12 @@ def _extremes(verdict: Verdict) -> str:
     below, broken = verdict.claim["criterion"]["op"] == "<", verdict.verdict == "fails"
     worst = max(known) if below else min(known)
     word = ("up to" if broken else "at most") if below else ("down to" if broken else "at least")
-    shown = math.exp(worst) if is_logarithm(verdict) else factor(verdict) * worst
-    return f"{word} {with_unit(verdict, f'{shown:.3g}')}"
+    return f"{word} {with_unit(verdict, f'{in_unit(verdict, worst):.3g}')}"
 
 
 def worded(verdict: Verdict) -> str:
     """The verdict with its scale: a reduced scale shows a direction, never a reproduction."""
-    if verdict.verdict in ("not run", "not testable here"):
+    if verdict.verdict == "not run" or "untestable" in verdict.claim:
         return verdict.verdict
     late = "" if verdict.fixed_before else ", stated after the runs"
     if verdict.claim["kind"] == "exact":

@@ -36,9 +36,10 @@ SHOWN = 20  # values of a claim that are listed one by one
 HOW = """\
 - Each claim has a criterion that was committed before the runs it judges; where that is not so, the
   verdict says *stated after the runs*.
-- *Holds*: over the seeds, the whole 95 % t-interval of the mean meets the criterion, or every value
-  does where the criterion asks for that. *Fails*: none of the interval does, or one such value does
-  not. *Inconclusive*: neither.
+- *Holds*: the whole 95 % t-interval of the mean over seeds meets the criterion; or, as the
+  criterion asks, every value does, or more seeds than chance would give in one of twenty cases.
+  *Fails*: none of the interval does, or one value that should does not, or as many seeds speak
+  against it. *Inconclusive*: neither.
 - Below the paper's own scale *holds* becomes *direction holds*: the effect points the way the paper
   says, in a smaller network and on other images. That reproduces none of the paper's numbers.
 - Two arms that are compared have the same initial weights, the same order of data and the same
@@ -47,8 +48,8 @@ HOW = """\
 - Among many tests some succeed by chance. *After Holm* is the verdict that is left when the 5 % are
   shared out over all claims that were tested, with the corrected p-value. Three seeds rarely
   survive that, five only where the effect is clear. The p-value is that of the test that gave the
-  verdict: of the t-interval (two-sided), or a sign test over the seeds where a target was not
-  reached or a criterion is on every value. Equations have no p-value."""
+  verdict: of the t-interval (two-sided), or a sign test over the seeds where the criterion asks for
+  one or for every value, or where a target was not reached. Equations have no p-value."""
 
 
 def report_text(ledger: Ledger) -> str:
@@ -90,7 +91,9 @@ def slug(title: str) -> str:
 def experiment_text(judged: Judged) -> str:
     """Question, answer, figures, claims, reasons, and what is not shown."""
     experiment, verdicts = judged.experiment, judged.verdicts
-    parts = [f"### {experiment.question}", where(judged)]
+    named = bool(verdicts) and all("scale" in v.claim for v in verdicts)
+    heading = f"{experiment.question} Scale {judged.scale}" if named else experiment.question
+    parts = [f"### {heading}", where(judged)]
     if judged.evidence is None:
         return "\n\n".join([*parts, waiting_list(verdicts)])
     parts += ["**Found.** " + experiment.figures.answer(judged.evidence), *figures(judged)]
@@ -104,15 +107,18 @@ def where(judged: Judged) -> str:
     experiment, evidence = judged.experiment, judged.evidence
     command = f"`make {experiment.stem.replace('_', '-')}`"
     if evidence is None:
-        return f"{command}. Its criteria are committed; no evidence is published yet."
+        named = f", scale {judged.scale}" if "scale" in judged.verdicts[0].claim else ""
+        return f"{command}{named}. Criteria are committed; no evidence is published yet."
     made_on = ", ".join(unique(evidence.runs, "hardware"))
     return f"{command} · scale: {judged.scale} · data: {evidence.data} · machine: {made_on}"
 
 
 def figures(judged: Judged) -> Iterable[str]:
-    """Every figure with its caption below it."""
+    """Every committed figure with its caption below it."""
     for name, draw in judged.experiment.figures.FIGURES.items():
         path = f"{judged.experiment.stem}/{judged.scale}/{name}.png"
+        if not (ROOT / "results" / path).exists():
+            continue
         yield f"![{name}]({path})\n\n*{caption(draw)}*"
 
 

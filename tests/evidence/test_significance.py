@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.significance import holm, sign_test, t_test
-from bnrepro.evidence.statistics import Above, t_interval
+from bnrepro.evidence.significance import holm, t_test
+from bnrepro.evidence.statistics import Above, by_chance, t_interval
 from bnrepro.evidence.verdicts import Verdict, corrected, judge
 from tests.evidence.test_verdicts import claim
 
@@ -32,10 +32,10 @@ def test_without_a_spread_there_is_no_t_test(values):
 
 
 def test_the_sign_test_counts_agreeing_seeds():
-    assert sign_test(5, 5) == 1 / 32
-    assert sign_test(4, 5) == 6 / 32
-    assert sign_test(0, 3) == 1
-    assert sign_test(4, 7) == pytest.approx(stats.binomtest(4, 7, alternative="greater").pvalue)
+    assert by_chance(5, 5) == 1 / 32
+    assert by_chance(4, 5) == 6 / 32
+    assert by_chance(0, 3) == 1
+    assert by_chance(4, 7) == pytest.approx(stats.binomtest(4, 7, alternative="greater").pvalue)
 
 
 def test_holm_of_a_worked_case():
@@ -59,6 +59,7 @@ def verdict_of(monkeypatch, values, **keys) -> Verdict:
 
 
 EVERY = {"over": "every", "op": ">", "value": 0}
+SIGN = {"over": "sign", "op": ">", "value": 0}
 BELOW = {"over": "every", "op": "<", "value": 0}
 
 
@@ -72,6 +73,9 @@ BELOW = {"over": "every", "op": "<", "value": 0}
         ([0.5, 0.6, 0.7], {"kind": "exact"}, "holds", "", None),
         ([0.5, 0.6, 0.7], {"criterion": EVERY}, "holds", "sign test", 1 / 8),
         ([0.5, 0.6, -0.7], {"criterion": EVERY}, "fails", "", None),  # one value refutes it
+        ([0.5] * 4 + [9.0], {"n": 5, "criterion": SIGN}, "holds", "sign test", 1 / 32),
+        ([-0.5] * 4 + [-9.0], {"n": 5, "criterion": SIGN}, "fails", "sign test", 1 / 32),
+        ([0.5, -0.6, 0.7], {"criterion": SIGN}, "inconclusive", "sign test", 1 / 2),
         ([None, None, None], {}, "fails", "sign test", 1 / 8),
         ([0.5, None, 0.7], {}, "inconclusive", "sign test", 1 / 2),
         ([0.7, *[Above(0.4)] * 4], {"n": 5}, "holds", "sign test", 1 / 32),

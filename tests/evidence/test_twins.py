@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.ledger import Judged, judged, published
+from bnrepro.evidence.ledger import judged, published
 from bnrepro.evidence.tables import Row
 from bnrepro.evidence.verdicts import Verdict, judge
 from bnrepro.experiment import stems
@@ -65,40 +65,39 @@ ALTERATIONS = (
     replacing(lambda value, column, row: -value),
     lambda row, column: "collapsed" if row[column] == "trained" and with_bn(row) else row[column],
 )
-EVIDENT = [stem for stem in stems() if published(stem)]
+STEMS = [stem for stem in stems() if published(stem)]
 
 
 @functools.cache
-def of(stem: str) -> Judged:
-    """The experiment as the ledger has it."""
-    return judged(stem)
+def held(stem: str) -> list[tuple[Verdict, Evidence]]:
+    """The verdicts on an experiment's claims that hold, each with its evidence."""
+    return [
+        (verdict, each.evidence)
+        for each in judged(stem)
+        for verdict in each.verdicts
+        if verdict.verdict == "holds" and each.evidence is not None
+    ]
 
 
-def held(stem: str) -> list[Verdict]:
-    return [verdict for verdict in of(stem).verdicts if verdict.verdict == "holds"]
-
-
-def verdict_after(stem: str, verdict: Verdict, alter: Alter) -> str:
-    """The word on altered evidence; metrics need not stand what makes no sense."""
-    evidence = of(stem).evidence
-    assert evidence is not None
+def word_on(evidence: Evidence, verdict: Verdict) -> str:
+    """The verdict on altered evidence; metrics need not stand what makes no sense."""
     try:
-        return judge(verdict.claim, altered(evidence, alter), verdict.scale).verdict
+        return judge(verdict.claim, evidence, verdict.scale).verdict
     except (ArithmeticError, LookupError, TypeError, ValueError):
         return "–"
 
 
-@pytest.mark.parametrize("stem", EVIDENT)
+@pytest.mark.parametrize("stem", STEMS)
 def test_every_claim_that_holds_fails_on_evidence_against_it(stem):
-    for verdict in held(stem):
-        words = (verdict_after(stem, verdict, alter) for alter in ALTERATIONS)
+    for verdict, evidence in held(stem):
+        words = (word_on(altered(evidence, alter), verdict) for alter in ALTERATIONS)
         assert "fails" in words, verdict.claim["id"]
 
 
-@pytest.mark.parametrize("stem", EVIDENT)
+@pytest.mark.parametrize("stem", STEMS)
 def test_no_claim_on_two_arms_holds_the_other_way_round(stem):
-    for verdict in held(stem):
+    for verdict, evidence in held(stem):
         claim = verdict.claim
         if {"arm", "against"} <= claim.keys() and isinstance(claim["against"], str):
             turned = {**claim, "arm": claim["against"], "against": claim["arm"]}
-            assert judge(turned, of(stem).evidence, verdict.scale).verdict != "holds", claim["id"]
+            assert judge(turned, evidence, verdict.scale).verdict != "holds", claim["id"]

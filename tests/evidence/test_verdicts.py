@@ -113,11 +113,37 @@ def test_lower_bounds_have_no_interval(monkeypatch, values, word, text):
     assert measured(verdict).startswith(text)
 
 
+def test_bounds_of_what_is_no_logarithm_stay_as_they_are(monkeypatch):
+    monkeypatch.setattr(
+        "experiments.mnist.metrics.final_accuracy_gain", lambda *_: [3.0, Above(2.5)]
+    )
+    verdict = judge(claim("final_accuracy_gain", unit="decades"), made_up([0.0]), "paper")
+    assert measured(verdict) == "3, > 2.5 decades"
+
+
 def test_a_criterion_on_every_value_fails_with_one():
     good, bad = made_up([0.1, 0.2]), made_up([0.1, -0.1])
     every = claim("final_accuracy_gain", over="every", n=2)
     assert judge(every, good, "paper").verdict == "holds"
     assert judge(every, bad, "paper").verdict == "fails"
+
+
+@pytest.mark.parametrize(
+    ("gains", "word"),
+    [
+        ([0.5, 0.01, 0.02, 0.01, 0.02], "holds"),  # whose t-interval holds 0
+        ([-0.5, -0.01, -0.02, -0.01, -0.02], "fails"),
+        ([0.5, -0.01, 0.4, 0.5, 0.4], "inconclusive"),
+        ([0.1] * 4, "inconclusive"),  # four seeds agree by chance in 1 of 16
+    ],
+)
+def test_a_sign_test_counts_seeds(gains, word):
+    signs = claim("final_accuracy_gain", over="sign", n=len(gains))
+    verdict = judge(signs, made_up(gains), "paper")
+    assert verdict.verdict == word
+    agreeing = sum(gain > 0 for gain in gains)
+    assert measured(verdict).endswith(f" percentage points; {agreeing} of {len(gains)} seeds")
+    assert judge({**signs, "n": 6}, made_up(gains), "paper").verdict == "inconclusive"
 
 
 def with_criterion(evidence: Evidence, fixed: dict) -> Evidence:
@@ -174,7 +200,7 @@ def test_every_claim_is_whole_and_its_metric_exists():
             continue
         assert {"metric", "criterion", "n", "not_shown"} <= set(c), c["id"]
         assert set(c["criterion"]) == {"over", "op", "value"}
-        assert c["criterion"]["over"] in ("interval", "every")
+        assert c["criterion"]["over"] in ("interval", "sign", "every")
         assert c["metric"].startswith("log_") == c.get("unit", "").startswith("times")
         assert callable(metric(c))
 

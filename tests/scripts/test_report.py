@@ -96,9 +96,9 @@ def test_every_claim_has_another_hash():
     assert len(set(hashes.values())) == len(claims)
 
 
-def test_a_claim_without_evidence_is_not_run(monkeypatch):
-    monkeypatch.setattr(ledgers, "published", lambda stem: [])
-    found = judged("mnist")
+def test_a_claim_without_evidence_is_not_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(ledgers, "ROOT", tmp_path)
+    (found,) = judged("mnist")
     assert (found.evidence, {worded(v) for v in found.verdicts}) == (None, {"not run"})
 
 
@@ -107,7 +107,7 @@ def cells_of(row):
 
 
 def test_the_readme_s_table_of_verdicts_has_a_line_a_section():
-    first, second, last = map(judged, ("transform", "whitening", "mnist"))
+    (first,), (second,), (last,) = map(judged, ("transform", "whitening", "mnist"))
     found = Ledger([second, first, last], beyond())
     header, _, *rows = report.verdict_table(found).splitlines()
     assert cells_of(header)[3:-1] == [*WORDS]
@@ -121,10 +121,23 @@ def test_the_readme_s_table_of_verdicts_has_a_line_a_section():
         assert cells[-1] == (", ".join(f"`{name}`" for name in names) or "–")
 
 
-def test_the_readme_s_table_of_experiments_has_those_with_evidence(monkeypatch):
-    found = judged("mnist")
+def test_claims_that_name_a_scale_are_judged_there_alone(monkeypatch):
+    claims = read_claims("mnist")
+    claims[1] |= {"scale": "gpu"}
+    monkeypatch.setattr(ledgers, "read_claims", lambda stem: claims)
+    paper, gpu = judged("mnist")
+    assert (paper.scale, gpu.scale, gpu.evidence) == ("paper", "gpu", None)
+    assert [v.claim["id"] for v in gpu.verdicts] == [claims[1]["id"]]
+    assert len(paper.verdicts) == len(claims) - 1
+    (row,) = report.verdict_table(Ledger([paper, gpu], [])).splitlines()[2:]
+    assert cells_of(row)[1:3] == ["`mnist` paper, `mnist` gpu (not run)", str(len(claims))]
+    assert len(report.experiment_table(Ledger([paper, gpu], [])).splitlines()) == 3
+
+
+def test_the_readme_s_table_of_experiments_has_those_with_evidence(monkeypatch, tmp_path):
+    (found,) = judged("mnist")
     header, _, *rows = report.experiment_table(Ledger([found], [])).splitlines()
     assert cells_of(header)[1:3] == ["question", "command"]
     assert [cells_of(row)[2] for row in rows] == ["`make mnist`"]
-    monkeypatch.setattr(ledgers, "published", lambda stem: [])
-    assert report.experiment_table(Ledger([judged("mnist")], [])).count("\n") == 1
+    monkeypatch.setattr(ledgers, "ROOT", tmp_path)
+    assert report.experiment_table(Ledger(judged("mnist"), [])).count("\n") == 1
