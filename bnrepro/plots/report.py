@@ -229,10 +229,11 @@ def runs_table(experiments: Sequence[Judged]) -> str:
 
 
 def seed_text(seeds: Sequence[int]) -> str:
-    """Seeds as a reader counts them: `0 to 4, 1000`."""
-    runs = [[seed for _, seed in group] for _, group in
-            groupby(enumerate(seeds), lambda pair: pair[1] - pair[0])]  # fmt: skip
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
+    """Seeds as a reader counts them: `0 to 4, 1000`; a dash where nothing is drawn."""
+    consecutive = groupby(enumerate(seeds), lambda pair: pair[1] - pair[0])
+    runs = [[seed for _, seed in group] for _, group in consecutive]
+    texts = (str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
+    return ", ".join(texts) or "–"
 
 
 def minutes(evidence: Evidence) -> str:

@@ -99,7 +99,7 @@ def test_a_caption_is_the_first_paragraph_of_a_docstring():
 def test_seeds_in_words():
     assert seed_text([0, 1, 2, 1000]) == "0 to 2, 1000"
     assert seed_text([3]) == "3"
-    assert seed_text([]) == ""
+    assert seed_text([]) == "–"
 
 
 class Reader(HTMLParser):
