@@ -19,7 +19,7 @@ from bnrepro.plots.claims import as_json, report_text
 from bnrepro.plots.tables import markdown
 
 SCALES = ("paper", "gpu", "small")  # the most telling evidence first
-WORDS = ("holds", "fails", "inconclusive", "not run")
+WORDS = ("holds", "fails", "inconclusive", "not run", "not testable here")
 read = functools.cache(load)
 
 
@@ -62,10 +62,12 @@ def verdict_on(claim: Claim) -> Verdict:
 
 def verdict_table(verdicts: Mapping[str, Sequence[Verdict]]) -> str:
     """A line an experiment: how many of its claims hold, and which do not."""
-    rows = [["section", "experiment", "scale", "claims", *WORDS, "which do not hold"]]
+    said = {verdict.verdict for each in verdicts.values() for verdict in each}
+    words = [word for word in WORDS if word in said]
+    rows = [["section", "experiment", "scale", "claims", *words, "which do not hold"]]
     for stem, each in verdicts.items():
         if each:
-            counts = [str(sum(v.verdict == word for v in each)) for word in WORDS]
+            counts = [str(sum(v.verdict == word for v in each)) for word in words]
             failing = ", ".join(f"`{v.claim['id']}`" for v in each if v.verdict != "holds") or "–"
             section = discover()[stem].section
             rows.append([section, f"`{stem}`", each[0].scale, str(len(each)), *counts, failing])

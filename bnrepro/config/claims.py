@@ -23,7 +23,7 @@ from bnrepro.files import read_text, reading
 # what a claim says without deciding its verdict
 WORDS = ("section", "claim", "paper", "kind", "unit", "not_shown", "reason", "experiment")
 NEEDED = ("id", "section", "claim", "paper", "metric", "criterion", "n", "kind")
-KNOWN = (*WORDS, *NEEDED, "arm", "against")
+KNOWN = (*WORDS, *NEEDED, "arm", "against", "provided")
 Claim = dict[str, Any]
 
 
@@ -71,7 +71,22 @@ def _problem(claim: Any, before: list[str]) -> str | None:
             return f"{key}: no such key; did you mean {near[0]}?"
     if claim["id"] in before:
         return "two claims have this id"
-    criterion = claim["criterion"]
+    if problem := _problem_of_criterion(claim["criterion"]):
+        return problem
+    if "provided" in claim and (problem := _problem_of_condition(claim["provided"])):
+        return f"provided: {problem}"
+    if type(claim["n"]) is not int or claim["n"] < 1:
+        return f"n: {claim['n']}: must be a number of seeds"
+    return None
+
+
+def _problem_of_condition(condition: Any) -> str | None:
+    if not isinstance(condition, Mapping) or not {"metric", "arm", "criterion"} <= condition.keys():
+        return f"{condition}: must be {{metric, arm, criterion}}"
+    return _problem_of_criterion(condition["criterion"])
+
+
+def _problem_of_criterion(criterion: Any) -> str | None:
     sound = isinstance(criterion, Mapping) and (
         criterion.get("over") in ("interval", "every")
         and criterion.get("op") in ("<", ">")
@@ -79,8 +94,6 @@ def _problem(claim: Any, before: list[str]) -> str | None:
     )
     if not sound:
         return f'criterion {criterion}: must be {{over: interval or every, op: "<" or ">", value}}'
-    if type(claim["n"]) is not int or claim["n"] < 1:
-        return f"n: {claim['n']}: must be a number of seeds"
     return None
 
 
@@ -106,7 +119,9 @@ def metric(claim: Claim) -> Callable[..., Any]:
 def check_claims(experiment: Experiment) -> None:
     """Raise a UserError for what judging the runs would stumble over, before there are any."""
     arms = variants(experiment.stem)
-    for claim in read_claims(experiment.stem):
+    claims = read_claims(experiment.stem)
+    conditions = [{**claim, **claim["provided"]} for claim in claims if "provided" in claim]
+    for claim in claims + conditions:
         metric(claim)
         for key in ("arm", "against"):
             if arms != ["sweep"] and claim.get(key, arms[0]) not in arms:
