@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -83,7 +84,7 @@ def draw_values(
         return
     interval = t_interval(there)
     axis.plot([scale(bound) for bound in interval.bounds()], [y, y], color=colour, linewidth=1.8)
-    look = {"color": colour, "mec": "white", "ms": 7, "zorder": 4}
+    look: dict[str, Any] = {"color": colour, "mec": "white", "ms": 7, "zorder": 4}
     axis.plot(scale(interval.mean), y, MARKERS[network], label=SHOWN[network], **look)
 
 

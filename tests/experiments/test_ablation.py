@@ -136,7 +136,7 @@ def test_a_part_that_cannot_be_is_one_line(override, words, run, tmp_path, capsy
 
 def test_a_part_of_a_streamed_set_is_refused():
     streamed: Any = SimpleNamespace(name="photos", train_labels=torch.zeros(99))
-    with pytest.raises(UserError, match="pictures.examples=96: photos is streamed"):
+    with pytest.raises(UserError, match=r"pictures\.examples=96: photos is streamed"):
         check_size(compose("ablation", [*SMOKE, "variant=few_bn_x5"]), streamed)
 
 
