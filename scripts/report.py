@@ -19,7 +19,8 @@ from bnrepro.plots.claims import as_json, report_text
 from bnrepro.plots.tables import markdown
 
 SCALES = ("paper", "gpu", "small")  # the most telling evidence first
-WORDS = ("holds", "fails", "inconclusive", "not run", "not testable here")
+WORDS = ("holds", "fails", "inconclusive", "not run")
+RARE = ("not testable here",)  # a column only where a claim is so
 read = functools.cache(load)
 
 
@@ -63,7 +64,7 @@ def verdict_on(claim: Claim) -> Verdict:
 def verdict_table(verdicts: Mapping[str, Sequence[Verdict]]) -> str:
     """A line an experiment: how many of its claims hold, and which do not."""
     said = {verdict.verdict for each in verdicts.values() for verdict in each}
-    words = [word for word in WORDS if word in said]
+    words = [*WORDS, *(word for word in RARE if word in said)]
     rows = [["section", "experiment", "scale", "claims", *words, "which do not hold"]]
     for stem, each in verdicts.items():
         if each:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -110,6 +111,10 @@ def test_the_readme_s_tables_have_a_line_an_experiment():
     cells = row.strip("| ").split(" | ")
     assert cells[:4] == ["4.1", "`mnist`", "paper", str(len(every["mnist"]))]
     assert sum(map(int, cells[4:8])) == len(every["mnist"])
+    untested = replace(every["mnist"][0], verdict="not testable here")
+    shown = report.verdict_table({"mnist": [untested, *every["mnist"][1:]]}).splitlines()
+    assert " | not run | not testable here | which do not hold |" in shown[0]
+    assert sum(map(int, shown[2].strip("| ").split(" | ")[4:9])) == len(every["mnist"])
     header, _, *rows = report.experiment_table().splitlines()
     assert header.strip("| ").split(" | ")[1:3] == ["question", "command"]
     commands = [
