@@ -23,7 +23,7 @@ from bnrepro.files import read_text, reading
 # what a claim says without deciding its verdict
 WORDS = ("section", "claim", "paper", "kind", "unit", "not_shown", "reason", "experiment")
 NEEDED = ("id", "section", "claim", "paper", "metric", "criterion", "n", "kind")
-KNOWN = (*WORDS, *NEEDED, "arm", "against", "provided")
+KNOWN = (*WORDS, *NEEDED, "arm", "against", "scale", "provided")
 Claim = dict[str, Any]
 
 
@@ -88,12 +88,15 @@ def _problem_of_condition(condition: Any) -> str | None:
 
 def _problem_of_criterion(criterion: Any) -> str | None:
     sound = isinstance(criterion, Mapping) and (
-        criterion.get("over") in ("interval", "every")
+        criterion.get("over") in ("interval", "sign", "every")
         and criterion.get("op") in ("<", ">")
         and type(criterion.get("value")) in (int, float)
     )
     if not sound:
-        return f'criterion {criterion}: must be {{over: interval or every, op: "<" or ">", value}}'
+        return (
+            f"criterion {criterion}: must be {{over: interval, sign or every, "
+            f'op: "<" or ">", value}}'
+        )
     return None
 
 
