@@ -61,8 +61,9 @@ def test_every_change_is_undone_in_bn_x5_and_made_alone_in_bn_baseline():
 def test_the_three_networks_are_those_of_figure_3_in_both_settings():
     few = {"pictures.examples", "pictures.shift", "pictures.mirror", "optim.lr", "optim.replicas",
            "budget.steps", "budget.fast", "eval.grid", "eval.train_examples"}  # fmt: skip
-    setting = {"seeds", "without", "threads", "wandb.mode", "experiment", "optim.lr", "budget.steps",
-               "optim.replicas", "budget.fast", "eval.grid", "eval.probe_grid"}  # fmt: skip
+    setting = {"seeds", "without", "threads", "wandb.mode", "experiment", "optim.lr",
+               "optim.replicas", "budget.steps", "budget.fast", "eval.grid",
+               "eval.probe_grid"}  # fmt: skip
     for network in ("inception", "bn_baseline", "bn_x5"):
         one, other = asdict(ARMS[network]), asdict(ARMS[f"few_{network}"])
         assert differences(one, other) - {"variant"} == few
