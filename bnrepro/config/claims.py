@@ -30,7 +30,7 @@ WORDS = (
 )  # fmt: skip
 NEEDED = ("id", "section", "claim", "paper", "kind")
 JUDGED = ("metric", "criterion", "n")  # needed of a claim that an experiment judges
-KNOWN = (*WORDS, *NEEDED, *JUDGED, "arm", "against", "scale")
+KNOWN = (*WORDS, *NEEDED, *JUDGED, "arm", "against", "scale", "provided")
 Claim = dict[str, Any]
 
 
@@ -84,9 +84,17 @@ def _problem(claim: Any, before: list[str]) -> str | None:
         return f"untestable, so that {', '.join(idle)} decides nothing" if idle else None
     if problem := _problem_of_criterion(claim["criterion"]):
         return problem
+    if "provided" in claim and (problem := _problem_of_condition(claim["provided"])):
+        return f"provided: {problem}"
     if type(claim["n"]) is not int or claim["n"] < 1:
         return f"n: {claim['n']}: must be a number of seeds"
     return None
+
+
+def _problem_of_condition(condition: Any) -> str | None:
+    if not isinstance(condition, Mapping) or not {"metric", "arm", "criterion"} <= condition.keys():
+        return f"{condition}: must be {{metric, arm, criterion}}"
+    return _problem_of_criterion(condition["criterion"])
 
 
 def _problem_of_criterion(criterion: Any) -> str | None:
@@ -125,9 +133,10 @@ def metric(claim: Claim) -> Callable[..., Any]:
 def check_claims(experiment: Experiment) -> None:
     """Raise a UserError for what judging the runs would stumble over, before there are any."""
     arms = variants(experiment.stem)
-    for claim in read_claims(experiment.stem):
-        if "untestable" not in claim:
-            metric(claim)
+    claims = [claim for claim in read_claims(experiment.stem) if "untestable" not in claim]
+    conditions = [{**claim, **claim["provided"]} for claim in claims if "provided" in claim]
+    for claim in claims + conditions:
+        metric(claim)
         for key in ("arm", "against"):
             if arms != ["sweep"] and claim.get(key, arms[0]) not in arms:
                 raise UserError(

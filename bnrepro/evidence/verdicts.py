@@ -3,7 +3,8 @@
 `holds`: the criterion is met; `fails`: the interval lies wholly outside, or one value of a
 criterion on every value does, or the seeds of a sign test agree against it, or `against` reached
 the target and no seed of `arm` did; `inconclusive`: neither; `not run`: no evidence, or none of the
-arms it compares; `not testable here`: the claim says why. The scale belongs to every verdict.
+arms it compares; `not testable here`: the claim says why, or what it is provided with is
+not so. The scale belongs to every verdict.
 
 Beside the verdict on a claim that is not exact stands the p-value of the test that gave it, and the
 verdict that is left once it is corrected for the number of such claims.
@@ -16,7 +17,15 @@ from typing import Any
 from bnrepro.config.claims import Claim, criterion_hash, metric
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.significance import LEVEL, holm, t_test
-from bnrepro.evidence.statistics import Above, Interval, Values, by_chance, known, t_interval
+from bnrepro.evidence.statistics import (
+    Above,
+    Interval,
+    Values,
+    by_chance,
+    each_text,
+    known,
+    t_interval,
+)
 
 DECIDING = 5  # seeds: all on one side have a probability of 1/32 by chance
 
@@ -55,6 +64,19 @@ def judge(claim: Claim, evidence: Evidence | None, scale: str) -> Verdict:
 
 
 def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
+    if "provided" in claim:
+        needed = {**claim, **claim["provided"]}
+        del needed["provided"]
+        found = _judge(needed, evidence, scale)
+        if found.verdict not in ("holds", "not run"):
+            why = f"{needed['metric']} of {needed['arm']}: {each_text(found.values, 3)}"
+            return Verdict(claim, scale, "not testable here", [], None, why)
+        if found.verdict == "not run":
+            return replace(found, claim=claim)
+    return _judge_values(claim, evidence, scale)
+
+
+def _judge_values(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
     values: Values = metric(claim)(evidence, claim)
     if not values:
         return Verdict(claim, scale, "not run", [], None, "no run to judge it by")

@@ -1,4 +1,4 @@
-"""One recorded run of a network on images: what experiments on Section 4.2 are made of."""
+"""Recorded runs of networks on images: what experiments on Section 4.2 are made of."""
 
 import contextlib
 import logging
@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from bnrepro.config.claims import criteria
+from bnrepro.config.identity import config_hash, group_folder
 from bnrepro.config.images import ImageConfig
-from bnrepro.data import ImageSet
+from bnrepro.config.schema import seed_list
+from bnrepro.data import ImageSet, open_images
 from bnrepro.run import processes
+from bnrepro.run.device import set_up_torch
 from bnrepro.run.locks import locked
 from bnrepro.run.loop import (
     Recording,
@@ -21,7 +24,7 @@ from bnrepro.run.loop import (
     resume,
     summarise,
 )
-from bnrepro.run.mirror import open_mirrors
+from bnrepro.run.mirror import check, open_mirrors
 from bnrepro.run.progress import Bar
 from bnrepro.run.record import Record, forced, is_finished
 from bnrepro.training.acceleration import enough_memory
@@ -29,6 +32,21 @@ from bnrepro.training.image_rows import measure
 from bnrepro.training.images import ImageTrainer, in_updates, total_steps, updates_of_grid
 
 log = logging.getLogger(__name__)
+
+
+def train_seeds(cfg: ImageConfig) -> None:
+    """Train the seeds of a config that are not finished, one after the other."""
+    device = set_up_torch(cfg)
+    check(cfg.wandb)
+    cfg.processes = processes.join(device, cfg.processes)
+    data = open_images(cfg.data)
+    folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
+    log.info("%s: data %s from %s", folder, data.name, data.source)
+    seeds = seed_list(cfg.seeds)
+    with processes.together():
+        processes.agree(config=config_hash(cfg, ""), data=data.checksum, seeds=seeds)
+        for seed in seeds:
+            train_seed(cfg, seed, data, device, Path(folder), identity)
 
 
 def train_seed(
@@ -78,7 +96,7 @@ def record_run(
     with marking([record], recording.identity), bar:
         record_training(trainer, recording, rows, bar, sinks)
         chance = chance_accuracy(data, cfg.eval.test_examples)
-        ending = {"test_accuracy_all": float(trainer.evaluate()[0])} if trainer.active else {}
+        ending = last_accuracies(trainer) if trainer.active else {}
         summary = summarise(record.rows(), trainer.non_finite_step, chance, ending) | {
             "steps": trainer.paper_step,
             "non_finite_parameters": trainer.non_finite_share(),
@@ -89,3 +107,11 @@ def record_run(
         }
         record.finish(summary)
     sinks[0].finish(summary)
+
+
+def last_accuracies(trainer: ImageTrainer) -> dict[str, float]:
+    """Accuracy on all test images and, where the config asks for it, on training images."""
+    result = {"test_accuracy_all": float(trainer.evaluate()[0])}
+    if count := trainer.cfg.eval.train_examples:
+        result["train_accuracy"] = trainer.training_accuracy(count)
+    return result

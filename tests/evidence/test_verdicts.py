@@ -129,6 +129,23 @@ def test_a_criterion_on_every_value_fails_with_one():
 
 
 @pytest.mark.parametrize(
+    ("limit", "word"), [(0.005, "holds"), (0.0115, "not testable here"), (0.5, "not testable here")]
+)
+def test_a_claim_is_judged_only_where_its_condition_holds(limit, word):
+    condition = {"metric": "final_accuracy_gain", "arm": "bn"}
+    condition["criterion"] = {"over": "every", "op": ">", "value": limit}
+    faster = {**claim("log_steps_ratio", unit="times as fast"), "provided": condition}
+    verdict = judge(faster, made_up([0.010, 0.011, 0.012]), "small")
+    assert verdict.verdict == word
+    if word != "holds":
+        assert measured(verdict) == verdict.why == "final_accuracy_gain of bn: 0.010, 0.011, 0.012"
+        assert worded(verdict).startswith("not testable here at scale small")
+    assert criterion_hash(faster) != criterion_hash(claim("log_steps_ratio"))
+    nothing = Evidence(runs=[], curves=[])
+    assert judge(faster, nothing, "small").verdict == "not run"
+
+
+@pytest.mark.parametrize(
     ("gains", "word"),
     [
         ([0.5, 0.01, 0.02, 0.01, 0.02], "holds"),  # whose t-interval holds 0

@@ -23,6 +23,9 @@ CLAIM = """
   n: 5
   kind: statistical
 """
+CONDITION = """
+  provided: {metric: log_steps_ratio, arm: bn, criterion: {over: every, op: ">", value: 0}}
+"""
 
 
 @pytest.fixture
@@ -73,6 +76,13 @@ BROKEN = [
     (CLAIM.replace("log_steps_ratio", "Evidence"), "metric: Evidence: no such function"),
     (CLAIM.replace("arm: bn", "arm: bnn"), "faster: arm: bnn: no such arm; there are baseline"),
     (CLAIM.replace("against: baseline", "against: x"), "faster: against: x: no such arm"),
+    (CLAIM + "  provided: {metric: x, arm: bn}", "faster: provided: {'metric': 'x', 'arm': 'bn'}"),
+    (CLAIM + CONDITION.replace('">"', '"="'), "faster: provided: criterion"),
+    (CLAIM + CONDITION.replace("arm: bn", "arm: x"), "faster: arm: x: no such arm"),
+    (
+        CLAIM + CONDITION.replace("log_", "lag_"),
+        "faster: metric: lag_steps_ratio: no such function",
+    ),
 ]
 
 
