@@ -46,13 +46,13 @@ def documents() -> dict[str, str]:
 
 
 def verdict_table(ledger: Ledger) -> str:
-    """A line a section of the paper: how many of its claims hold, and which do not.
+    """A line a section of the paper, 4.2 with its parts: how many claims hold, and which do not.
 
     Claims of no experiment, which are on ImageNet, count with the last section.
     """
     rows = [["section", "experiments, scale", "claims", *WORDS, "fail or remain open"]]
     judging = [each for each in ledger.experiments if each.verdicts]
-    for section, group in groupby(judging, lambda each: each.experiment.section):
+    for section, group in groupby(judging, section_of):
         of_section = list(group)
         names = ", ".join(f"`{each.experiment.stem}` {scale_text(each)}" for each in of_section)
         verdicts = [v for each in of_section for v in each.verdicts]
@@ -60,6 +60,11 @@ def verdict_table(ledger: Ledger) -> str:
             verdicts += ledger.beyond
         rows.append([section, names, *numbers(verdicts)])
     return markdown(rows)
+
+
+def section_of(judged: Judged) -> str:
+    """The section, and of 4.2.1 and its like the one that they are parts of."""
+    return ".".join(judged.experiment.section.split(".")[:2])
 
 
 def scale_text(judged: Judged) -> str:
@@ -77,11 +82,11 @@ def numbers(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def experiment_table(ledger: Ledger) -> str:
-    """A line an experiment with evidence: question, command, time, first figure, answer."""
+    """A line an experiment with evidence on claims: question, command, time, figure, answer."""
     rows = [["section", "question", "command", "minutes", "figure", "answer"], ["---"] * 6]
     first: dict[str, Judged] = {}
     for each in ledger.experiments:
-        if each.evidence is not None:
+        if each.evidence is not None and each.verdicts:
             first.setdefault(each.experiment.stem, each)
     rows += map(experiment_row, first.values())
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -121,6 +122,14 @@ def test_the_readme_s_table_of_verdicts_has_a_line_a_section():
         assert cells[-1] == (", ".join(f"`{name}`" for name in names) or "–")
 
 
+def test_parts_of_a_section_count_with_it():
+    (found,) = judged("mnist")
+    part = replace(found, experiment=replace(found.experiment, section="4.1.3"))
+    (row,) = report.verdict_table(Ledger([found, part], [])).splitlines()[2:]
+    assert cells_of(row)[0] == "4.1"
+    assert cells_of(row)[2] == str(2 * len(found.verdicts))
+
+
 def test_claims_that_name_a_scale_are_judged_there_alone(monkeypatch):
     claims = read_claims("mnist")
     claims[1] |= {"scale": "gpu"}
@@ -135,8 +144,8 @@ def test_claims_that_name_a_scale_are_judged_there_alone(monkeypatch):
 
 
 def test_the_readme_s_table_of_experiments_has_those_with_evidence(monkeypatch, tmp_path):
-    (found,) = judged("mnist")
-    header, _, *rows = report.experiment_table(Ledger([found], [])).splitlines()
+    experiments = [*judged("mnist"), *judged("mnist_grid")]  # a search has no claims
+    header, _, *rows = report.experiment_table(Ledger(experiments, [])).splitlines()
     assert cells_of(header)[1:3] == ["question", "command"]
     assert [cells_of(row)[2] for row in rows] == ["`make mnist`"]
     monkeypatch.setattr(ledgers, "ROOT", tmp_path)
