@@ -58,8 +58,12 @@ publish: .venv/ready ## runs to committed evidence: EXPERIMENT=mnist [SCALE=pape
 figures: .venv/ready ## committed figures and tables drawn anew from the committed rows
 	$(PY) -m scripts.figures $(ARGS)
 
+.PHONY: claims
+claims: .venv/ready ## every claim of the paper with its verdict; ARGS="mnist fails" chooses
+	$(PY) -m scripts.claims $(ARGS)
+
 .PHONY: report
-report: .venv/ready ## results/REPORT.md, claims.json and the README's numbers from the evidence
+report: .venv/ready ## REPORT.md, a page with all figures, claims.json, the README's numbers
 	$(PY) -m scripts.report
 
 .PHONY: dashboard

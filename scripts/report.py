@@ -1,118 +1,108 @@
-"""results/REPORT.md, results/claims.json and the README's tables, from the committed evidence.
+"""results/REPORT.md, results/claims.json, the README's tables and a page, from committed evidence.
 
 python -m scripts.report
 """
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from bnrepro import ROOT
 from bnrepro.cli import guard, no_arguments
-from bnrepro.config.claims import Claim, read_claims
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence, load
-from bnrepro.evidence.verdicts import Verdict, judge
-from bnrepro.experiment import Experiment, discover
+from bnrepro.evidence.ledger import Judged, Ledger, read_ledger
+from bnrepro.evidence.verdicts import Verdict
 from bnrepro.files import write_atomically
-from bnrepro.plots.claims import as_json, report_text
+from bnrepro.plots.claims import WORDS, as_json, count_words
+from bnrepro.plots.page import page
+from bnrepro.plots.report import minutes, report_text
 from bnrepro.plots.tables import markdown
 
-SCALES = ("paper", "gpu", "small")  # the most telling evidence first
-WORDS = ("holds", "fails", "inconclusive", "not run")
-read = functools.cache(load)
+REPORT = "results/REPORT.md"
+PAGE = "results/runs/report.html"  # megabytes of figures: not committed
 
 
 def main() -> None:
-    """Write every file that this script keeps."""
+    """Write every file that this script keeps, and the page."""
     no_arguments()
-    for path, text in documents().items():
+    texts = documents()
+    target = ROOT / PAGE
+    texts[PAGE] = page(texts[REPORT], (ROOT / REPORT).parent, target.parent)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for path, text in texts.items():
         write_atomically(ROOT / path, text)
         print(path)
 
 
 def documents() -> dict[str, str]:
-    """Every file that this script keeps, as it should read."""
-    verdicts = {stem: [verdict_on(c) for c in read_claims(stem)] for stem in in_papers_order()}
-    every = [verdict for each in verdicts.values() for verdict in each]
-    blocks = {"verdicts": verdict_table(verdicts), "experiments": experiment_table()}
+    """Every committed file that this script keeps, as it should read."""
+    ledger = read_ledger()
+    blocks = {"verdicts": verdict_table(ledger), "experiments": experiment_table(ledger)}
     return {
-        "results/REPORT.md": report_text(every),
-        "results/claims.json": json.dumps([as_json(v) for v in every], indent=1) + "\n",
+        REPORT: report_text(ledger),
+        "results/claims.json": json.dumps(list(map(as_json, ledger.verdicts)), indent=1) + "\n",
         "README.md": fill((ROOT / "README.md").read_text("utf-8"), blocks),
     }
 
 
-def in_papers_order() -> dict[str, Experiment]:
-    """All experiments by the section of the paper."""
-    return dict(sorted(discover().items(), key=lambda item: (item[1].section, item[0])))
+def verdict_table(ledger: Ledger) -> str:
+    """A line a section of the paper, 4.2 with its parts: how many claims hold, and which do not.
 
-
-def published(stem: str) -> list[str]:
-    """The scales with committed evidence, the most telling first."""
-    return [s for s in SCALES if (ROOT / "results" / stem / s / "table.md").exists()]
-
-
-def verdict_on(claim: Claim) -> Verdict:
-    """The verdict from the scale that the claim names, or the most telling one with evidence."""
-    stem, named = claim["experiment"], claim.get("scale")
-    if named is not None:
-        found = (ROOT / "results" / stem / named / "table.md").exists()
-        return judge(claim, read(stem, named) if found else None, named)
-    for scale in published(claim["experiment"]):
-        return judge(claim, read(claim["experiment"], scale), scale)
-    return judge(claim, None, "paper")
-
-
-def verdict_table(verdicts: Mapping[str, Sequence[Verdict]]) -> str:
-    """A line an experiment and scale: how many of its claims hold, and which do not."""
-    rows = [["section", "experiment", "scale", "claims", *WORDS, "which do not hold"]]
-    for stem, all_of_them in verdicts.items():
-        for scale in dict.fromkeys(verdict.scale for verdict in all_of_them):
-            each = [verdict for verdict in all_of_them if verdict.scale == scale]
-            counts = [str(sum(v.verdict == word for v in each)) for word in WORDS]
-            failing = ", ".join(f"`{v.claim['id']}`" for v in each if v.verdict != "holds") or "–"
-            section = discover()[stem].section
-            rows.append([section, f"`{stem}`", scale, str(len(each)), *counts, failing])
+    Claims of no experiment, which are on ImageNet, count with the last section.
+    """
+    rows = [["section", "experiments, scale", "claims", *WORDS, "fail or remain open"]]
+    judging = [each for each in ledger.experiments if each.verdicts]
+    for section, group in groupby(judging, section_of):
+        of_section = list(group)
+        names = ", ".join(f"`{each.experiment.stem}` {scale_text(each)}" for each in of_section)
+        verdicts = [v for each in of_section for v in each.verdicts]
+        if of_section[-1] is judging[-1]:
+            verdicts += ledger.beyond
+        rows.append([section, names, *numbers(verdicts)])
     return markdown(rows)
 
 
-def experiment_table() -> str:
-    """A line an experiment: its question, command, time, first figure and answer."""
-    rows = [["section", "question", "command", "minutes", "figure", "answer"]]
-    for stem, experiment in in_papers_order().items():
-        for scale in published(stem)[:1]:
-            evidence, figures = read(stem, scale), experiment.figures
-            name = next(iter(figures.FIGURES))
-            link = f"[{name}](results/{stem}/{scale}/{name}.png)"
-            command = f"`make {stem.replace('_', '-')}`"
-            answer = figures.answer(evidence)
-            row = [
-                experiment.section,
-                experiment.question,
-                command,
-                minutes(evidence),
-                link,
-                answer,
-            ]
-            rows.append(row)
-    return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], ["---"] * 6, *rows[1:]])
+def section_of(judged: Judged) -> str:
+    """The section, and of 4.2.1 and its like the one that they are parts of."""
+    return ".".join(judged.experiment.section.split(".")[:2])
 
 
-def minutes(evidence: Evidence) -> str:
-    """Minutes of measuring or training: of all threads for a sweep, of the clock for runs.
+def scale_text(judged: Judged) -> str:
+    """The scale of the evidence, or of the claims that wait for it."""
+    if judged.evidence is not None:
+        return judged.scale
+    return f"{judged.scale} (not run)" if "scale" in judged.verdicts[0].claim else "(not run)"
 
-    Networks trained together share their time. A GPU is named.
-    """
-    rows = evidence.runs if "wall_s" in evidence.runs[0] else evidence.cells
-    seconds = [
-        row.get("cpu_s") or (row.get("wall_s") or 0) / row.get("trained_together", 1)
-        for row in rows
-    ]
-    if not any(seconds):
-        return "–"
-    hardware = {row["hardware"] for row in rows if "cores" not in row["hardware"]}
-    return ", ".join([f"{sum(seconds) / 60:.1f}", *sorted(hardware)])
+
+def numbers(verdicts: Sequence[Verdict]) -> list[str]:
+    """How many claims, how many of each verdict, and which were judged and do not hold."""
+    open_ones = [v.claim["id"] for v in verdicts if v.verdict in ("fails", "inconclusive")]
+    counts = [len(verdicts), *count_words(verdicts).values()]
+    return [*map(str, counts), ", ".join(f"`{name}`" for name in open_ones) or "–"]
+
+
+def experiment_table(ledger: Ledger) -> str:
+    """A line an experiment with evidence on claims: question, command, time, figure, answer."""
+    rows = [["section", "question", "command", "minutes", "figure", "answer"], ["---"] * 6]
+    first: dict[str, Judged] = {}
+    for each in ledger.experiments:
+        if each.evidence is not None and each.verdicts:
+            first.setdefault(each.experiment.stem, each)
+    rows += map(experiment_row, first.values())
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def experiment_row(judged: Judged) -> list[str]:
+    """The cells of one experiment; a GPU is named beside the minutes."""
+    experiment, evidence = judged.experiment, judged.evidence
+    assert evidence is not None
+    name = next(iter(experiment.figures.FIGURES))
+    link = f"[{name}](results/{experiment.stem}/{judged.scale}/{name}.png)"
+    command = f"`make {experiment.stem.replace('_', '-')}`"
+    gpus = {row["hardware"] for row in evidence.runs if "cores" not in row["hardware"]}
+    time = ", ".join([minutes(evidence), *sorted(gpus)])
+    answer = experiment.figures.answer(evidence)
+    return [experiment.section, experiment.question, command, time, link, answer]
 
 
 def fill(text: str, blocks: Mapping[str, str]) -> str:

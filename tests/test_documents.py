@@ -10,6 +10,7 @@ from bnrepro.config.claims import criteria, read_claims
 from bnrepro.config.identity import config_hash
 from bnrepro.evidence import load
 from bnrepro.experiment import find, stems
+from bnrepro.plots.claims import WORDS
 from bnrepro.plots.render import table_file
 from scripts.report import documents
 
@@ -54,22 +55,41 @@ def test_the_report_marks_every_claim_whose_criterion_was_not_fixed_before_the_r
     reported = {
         entry["id"]: entry["fixed_before"]
         for entry in REPORTED
-        if (entry["experiment"], entry["scale"]) == (experiment, scale)
+        if (entry["experiment"], entry["scale"]) == (experiment, scale) and entry["metric"]
     }
     now = criteria(experiment)
     assert reported == {claim: (claim, now[claim]) in fixed for claim in reported}
 
 
 def test_every_claim_is_in_the_report_once():
-    claims = [claim["id"] for stem in stems() for claim in read_claims(stem)]
+    claims = [claim["id"] for stem in ("", *stems()) for claim in read_claims(stem)]
     assert len(set(claims)) == len(claims) > 0
     assert sorted(entry["id"] for entry in REPORTED) == sorted(claims)
 
 
 def test_what_the_report_judges_has_committed_evidence():
-    judged = {(e["experiment"], e["scale"]) for e in REPORTED if e["verdict"] != "not run"}
+    judged = {(e["experiment"], e["scale"]) for e in REPORTED if e["values"]}
     assert judged
     assert judged <= set(PUBLISHED)
+
+
+def test_the_readme_s_table_counts_what_claims_json_says():
+    text = (ROOT / "README.md").read_text("utf-8")
+    table = text.split("<!-- begin verdicts -->\n")[1].split("\n<!-- end verdicts -->")[0]
+    header, _, *rows = (
+        [c.strip() for c in row.strip("|").split("|")] for row in table.splitlines()
+    )
+    counted = {}
+    for row in rows:
+        cells = dict(zip(header, row, strict=True))
+        counted[cells["section"]] = {word: int(cells[word]) for word in WORDS if int(cells[word])}
+    said: dict[str, dict[str, int]] = {}
+    for entry in REPORTED:
+        section = find(entry["experiment"]).section if entry["experiment"] else max(counted)
+        section = ".".join(section.split(".")[:2])
+        words = said.setdefault(section, {})
+        words[entry["verdict"]] = words.get(entry["verdict"], 0) + 1
+    assert counted == said
 
 
 @pytest.mark.parametrize(("experiment", "scale"), PUBLISHED)

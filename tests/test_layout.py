@@ -13,6 +13,7 @@ import pytest
 from bnrepro import ROOT
 from bnrepro.config import compose, variants
 from bnrepro.config.claims import read_claims
+from bnrepro.evidence.ledger import figure_of
 from bnrepro.experiment import find, stems
 
 CODE = ("bnrepro", "experiments", "scripts")
@@ -30,7 +31,9 @@ MAY_IMPORT = {  # a package of bnrepro, and the others that it may import
 }
 WITHOUT_TORCH = ("__init__", "metrics", "figures", "tables", "gather")  # of every experiment
 # words of the library too
-MODELS_AND_DATA = {"mnist", "inception", "whitening", "inference", "learning_rate"}
+MODELS_AND_DATA = {
+    "mnist", "inception", "whitening", "inference", "learning_rate", "transform", "architecture",
+}  # fmt: skip
 LONGEST = 300  # lines of a file
 
 
@@ -200,12 +203,26 @@ def test_an_experiment_is_what_the_contract_says(stem):
 @pytest.mark.parametrize("stem", stems())
 def test_every_claim_names_a_documented_metric_and_arms_that_exist(stem):
     for claim in read_claims(stem):
+        if "untestable" in claim:
+            continue
         metric = getattr(find(stem).metrics, claim["metric"], None)
         assert callable(metric), claim["id"]
         assert metric.__doc__, claim["metric"]
         if variants(stem) != ["sweep"]:
             arms = {claim[key] for key in ("arm", "against") if key in claim}
             assert arms <= set(variants(stem)), claim["id"]
+
+
+@pytest.mark.parametrize("stem", stems())
+def test_every_experiment_serves_a_claim(stem):
+    """It judges claims, or is the search that the settings of an experiment with claims rest on."""
+    assert read_claims(stem) or read_claims(stem.removesuffix("_grid"))
+
+
+@pytest.mark.parametrize("stem", ["", *stems()])
+def test_every_figure_that_a_claim_names_exists(stem):
+    for claim in read_claims(stem):
+        assert figure_of(claim) in (None, *(find(stem).figures.FIGURES if stem else ()))
 
 
 def make(*arguments: str) -> str:

@@ -3,6 +3,9 @@
 Each claim has a hash of its own, which goes into the records of the runs that it judges. So a claim
 that is added leaves the evidence of the others as it is, and a record proves which criteria were
 fixed before its run.
+
+A claim that no experiment here can judge says why in `untestable`, and has no metric. Those that
+belong to no experiment stand in `configs/claims.yaml`, the claims of the experiment "".
 """
 
 import functools
@@ -21,14 +24,18 @@ from bnrepro.experiment import Experiment, find
 from bnrepro.files import read_text, reading
 
 # what a claim says without deciding its verdict
-WORDS = ("section", "claim", "paper", "kind", "unit", "not_shown", "reason", "experiment")
-NEEDED = ("id", "section", "claim", "paper", "metric", "criterion", "n", "kind")
-KNOWN = (*WORDS, *NEEDED, "arm", "against", "scale")
+WORDS = (
+    "section", "claim", "paper", "kind", "unit", "not_shown", "reason", "experiment", "headline",
+    "figure", "untestable",
+)  # fmt: skip
+NEEDED = ("id", "section", "claim", "paper", "kind")
+JUDGED = ("metric", "criterion", "n")  # needed of a claim that an experiment judges
+KNOWN = (*WORDS, *NEEDED, *JUDGED, "arm", "against", "scale", "provided")
 Claim = dict[str, Any]
 
 
 def read_claims(experiment: str) -> list[Claim]:
-    """The claims that an experiment decides, each with the experiment's name.
+    """The claims that an experiment decides, each with the experiment's name; "" has its own too.
 
     Raises a UserError that names the file, the claim and the key for what is no claim.
     """
@@ -64,14 +71,33 @@ def _problem(claim: Any, before: list[str]) -> str | None:
     """What is wrong with a claim, whatever the experiment."""
     if not isinstance(claim, dict):
         return "must be a mapping that begins with `id:`"
-    if absent := [key for key in NEEDED if key not in claim]:
+    needed = NEEDED if "untestable" in claim else (*NEEDED, *JUDGED)
+    if absent := [key for key in needed if key not in claim]:
         return f"has no {', '.join(absent)}"
     for key in claim.keys() - {*KNOWN}:  # others are the metric's
         if near := get_close_matches(str(key), KNOWN, n=1, cutoff=0.75):
             return f"{key}: no such key; did you mean {near[0]}?"
     if claim["id"] in before:
         return "two claims have this id"
-    criterion = claim["criterion"]
+    if "untestable" in claim:
+        idle = [key for key in JUDGED if key in claim]
+        return f"untestable, so that {', '.join(idle)} decides nothing" if idle else None
+    if problem := _problem_of_criterion(claim["criterion"]):
+        return problem
+    if "provided" in claim and (problem := _problem_of_condition(claim["provided"])):
+        return f"provided: {problem}"
+    if type(claim["n"]) is not int or claim["n"] < 1:
+        return f"n: {claim['n']}: must be a number of seeds"
+    return None
+
+
+def _problem_of_condition(condition: Any) -> str | None:
+    if not isinstance(condition, Mapping) or not {"metric", "arm", "criterion"} <= condition.keys():
+        return f"{condition}: must be {{metric, arm, criterion}}"
+    return _problem_of_criterion(condition["criterion"])
+
+
+def _problem_of_criterion(criterion: Any) -> str | None:
     sound = isinstance(criterion, Mapping) and (
         criterion.get("over") in ("interval", "sign", "every")
         and criterion.get("op") in ("<", ">")
@@ -82,8 +108,6 @@ def _problem(claim: Any, before: list[str]) -> str | None:
             f"criterion {criterion}: must be {{over: interval, sign or every, "
             f'op: "<" or ">", value}}'
         )
-    if type(claim["n"]) is not int or claim["n"] < 1:
-        return f"n: {claim['n']}: must be a number of seeds"
     return None
 
 
@@ -109,7 +133,9 @@ def metric(claim: Claim) -> Callable[..., Any]:
 def check_claims(experiment: Experiment) -> None:
     """Raise a UserError for what judging the runs would stumble over, before there are any."""
     arms = variants(experiment.stem)
-    for claim in read_claims(experiment.stem):
+    claims = [claim for claim in read_claims(experiment.stem) if "untestable" not in claim]
+    conditions = [{**claim, **claim["provided"]} for claim in claims if "provided" in claim]
+    for claim in claims + conditions:
         metric(claim)
         for key in ("arm", "against"):
             if arms != ["sweep"] and claim.get(key, arms[0]) not in arms:
@@ -131,4 +157,5 @@ def criteria(experiment: str) -> dict[str, str]:
 
     A record must hold the criteria that were fixed before its run, not those at its end.
     """
-    return {claim["id"]: criterion_hash(claim) for claim in read_claims(experiment)}
+    claims = [claim for claim in read_claims(experiment) if "untestable" not in claim]
+    return {claim["id"]: criterion_hash(claim) for claim in claims}

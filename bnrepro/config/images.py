@@ -72,6 +72,7 @@ class PictureConfig:
     shift: int = setting(check=not_negative, most=SIDE)  # pixels
     mirror: bool = setting()
     photometric: float = setting(check=share)
+    examples: int | None = setting(None)  # of the training images, the first; null: all
 
 
 @dataclass
@@ -79,6 +80,7 @@ class ImageEvalConfig(EvalConfig):
     """When networks are evaluated and probed, and on how many test images."""
 
     test_examples: int = setting()  # of the test images, on the way; all of them at the end
+    train_examples: int = setting(0, not_negative)  # of the training images, at the end
 
 
 @dataclass

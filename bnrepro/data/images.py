@@ -27,6 +27,7 @@ class Pictures(Protocol):
     shift: int  # pixels
     mirror: bool
     photometric: float
+    examples: int | None  # the first so many training images alone; None: all
 
 
 class ImageSource(Protocol):
@@ -70,7 +71,7 @@ def open_source(
     `batch` counts the examples of this `part` of every mini-batch, of `parts` that processes share.
     """
     augmentation = Augmentation(pictures.shift, pictures.mirror, pictures.photometric)
-    size = len(data.train_labels)
+    size = pictures.examples or len(data.train_labels)
     order = Order(pictures.shuffle, seed, size, batch, pictures.shards, part, parts)
     if isinstance(data, FolderSet):
         from bnrepro.data.streaming import StreamSource  # imports torchvision, which takes seconds

@@ -22,7 +22,7 @@ class MemorySource:
         self.images, self.labels = _on(device, data.train_images), data.train_labels.to(device)
         self.test_images = _on(device, data.test_images)
         self.test_labels = data.test_labels.to(device)
-        self.train_size, self.channels = self.images.shape[:2]
+        self.train_size, self.channels = order.size, self.images.shape[1]
         self.side = self.images.shape[-1]
         self.num_classes, self.broken = data.num_classes, set[str]()
         self._epoch, self._batches, self._draws = -1, torch.empty(0), draw(augmentation, 0, 0, 0)

@@ -111,6 +111,7 @@ def run_row(folder: Path) -> Row:
         "final_test_accuracy": final.get("test_accuracy"),
         "final_test_accuracy_population": final.get("test_accuracy_population"),
         "final_test_accuracy_all": final.get("test_accuracy_all"),
+        **({"final_train_accuracy": final["train_accuracy"]} if "train_accuracy" in final else {}),
         "final_train_loss": final.get("train_loss"),
         "best_test_accuracy": best["test_accuracy"],
         "best_step": best["step"],

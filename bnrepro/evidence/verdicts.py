@@ -3,7 +3,11 @@
 `holds`: the criterion is met; `fails`: the interval lies wholly outside, or one value of a
 criterion on every value does, or the seeds of a sign test agree against it, or `against` reached
 the target and no seed of `arm` did; `inconclusive`: neither; `not run`: no evidence, or none of the
-arms it compares. The scale belongs to every verdict.
+arms it compares; `not testable here`: the claim says why, or what it is provided with is
+not so. The scale belongs to every verdict.
+
+Beside the verdict on a claim that is not exact stands the p-value of the test that gave it, and the
+verdict that is left once it is corrected for the number of such claims.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +16,18 @@ from typing import Any
 
 from bnrepro.config.claims import Claim, criterion_hash, metric
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.statistics import Above, Interval, Values, by_chance, t_interval
+from bnrepro.evidence.significance import LEVEL, holm, t_test
+from bnrepro.evidence.statistics import (
+    Above,
+    Interval,
+    Values,
+    by_chance,
+    each_text,
+    known,
+    t_interval,
+)
 
 DECIDING = 5  # seeds: all on one side have a probability of 1/32 by chance
-RARE = 0.05  # the probability by chance at which the seeds of a sign test decide
 
 
 @dataclass(frozen=True)
@@ -27,40 +39,73 @@ class Verdict:
     interval: Interval | None
     why: str = ""
     fixed_before: bool = True  # whether the criterion is in the records of the runs it judges
+    test: str = ""  # "t-test" or "sign test", where one was made
+    p: float | None = None
+    adjusted: float | None = None  # p after Holm's correction
+
+    @property
+    def corrected(self) -> str:
+        """The verdict after Holm's correction; where no test was made, the same."""
+        if self.adjusted is None or self.adjusted < LEVEL:
+            return self.verdict
+        return "inconclusive"
 
 
 def judge(claim: Claim, evidence: Evidence | None, scale: str) -> Verdict:
     """The verdict that the evidence of one scale (None: there is none) gives on one claim."""
+    if "untestable" in claim:
+        return Verdict(claim, scale, "not testable here", [], None, claim["untestable"].strip())
     if evidence is None:
         return Verdict(claim, scale, "not run", [], None, "no published evidence")
     fixed = {row["hash"] for row in evidence.criteria}
-    return replace(_judge(claim, evidence, scale), fixed_before=criterion_hash(claim) in fixed)
+    verdict = _judge(claim, evidence, scale)
+    test, p = significance(verdict)
+    return replace(verdict, fixed_before=criterion_hash(claim) in fixed, test=test, p=p)
 
 
 def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
+    if "provided" in claim:
+        needed = {**claim, **claim["provided"]}
+        del needed["provided"]
+        found = _judge(needed, evidence, scale)
+        if found.verdict not in ("holds", "not run"):
+            why = f"{needed['metric']} of {needed['arm']}: {each_text(found.values, 3)}"
+            return Verdict(claim, scale, "not testable here", [], None, why)
+        if found.verdict == "not run":
+            return replace(found, claim=claim)
+    return _judge_values(claim, evidence, scale)
+
+
+def _judge_values(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
     values: Values = metric(claim)(evidence, claim)
     if not values:
         return Verdict(claim, scale, "not run", [], None, "no run to judge it by")
-    known = [v for v in values if v is not None]
-    if not known or len(known) < len(values):
+    there = known(values)
+    if not there or len(there) < len(values):
         why = f"target never reached (or run diverged) in {values.count(None)} of {len(values)}"
-        return Verdict(claim, scale, "inconclusive" if known else "fails", values, None, why)
+        return Verdict(claim, scale, "inconclusive" if there else "fails", values, None, why)
     if claim["criterion"]["over"] == "every":
-        met = [meets(v, claim["criterion"]) for v in known]
-        return Verdict(claim, scale, "holds" if all(met) else "fails", values, None)
-    if any(isinstance(v, Above) for v in known):
-        return _judge_bounds(claim, scale, known)
-    if len(known) < claim["n"]:
-        why = f"{len(known)} seeds where {claim['n']} were fixed"
-        return Verdict(claim, scale, "inconclusive", values, t_interval(known), why)
+        return Verdict(claim, scale, _word_of_every(claim["criterion"], there), values, None)
+    if any(isinstance(v, Above) for v in there):
+        return _judge_bounds(claim, scale, there)
+    if len(there) < claim["n"]:
+        why = f"{len(there)} seeds where {claim['n']} were fixed"
+        return Verdict(claim, scale, "inconclusive", values, t_interval(there), why)
     if claim["criterion"]["over"] == "sign":
-        return _judge_signs(claim, scale, known)
-    return _judge_interval(claim, scale, known)
+        return _judge_signs(claim, scale, there)
+    return _judge_interval(claim, scale, there)
+
+
+def _word_of_every(criterion: Mapping[str, Any], values: Sequence[float]) -> str:
+    """One value that breaks the criterion refutes it; a bound that may break it decides nothing."""
+    if all(is_met(value, criterion) for value in values):
+        return "holds"
+    return "fails" if any(is_broken(value, criterion) for value in values) else "inconclusive"
 
 
 def _judge_bounds(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
     """Bounds have no interval: a sign test decides, for which DECIDING seeds must agree."""
-    met = [claim["criterion"]["op"] == ">" and meets(v, claim["criterion"]) for v in values]
+    met = [is_met(v, claim["criterion"]) for v in values]
     enough = len(values) >= max(claim["n"], DECIDING)
     why = "" if enough else f"bounds of {len(values)} seeds cannot decide"
     return Verdict(claim, scale, "holds" if all(met) and enough else "inconclusive", list(values),
@@ -78,8 +123,8 @@ def _judge_interval(claim: Claim, scale: str, values: Sequence[float]) -> Verdic
 def _judge_signs(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
     """A sign test: how many seeds satisfy the criterion decides, not by how much."""
     count, n = sum(meets(v, claim["criterion"]) for v in values), len(values)
-    word = "holds" if by_chance(count, n) <= RARE else "inconclusive"
-    word = "fails" if by_chance(n - count, n) <= RARE else word
+    word = "holds" if by_chance(count, n) <= LEVEL else "inconclusive"
+    word = "fails" if by_chance(n - count, n) <= LEVEL else word
     return Verdict(claim, scale, word, list(values), t_interval(values), f"{count} of {n} seeds")
 
 
@@ -87,3 +132,45 @@ def meets(value: float, criterion: Mapping[str, Any]) -> bool:
     """Whether one number satisfies a criterion such as {op: "<", value: 1.0e-12}."""
     limit = criterion["value"]
     return value > limit if criterion["op"] == ">" else value < limit
+
+
+def significance(verdict: Verdict) -> tuple[str, float | None]:
+    """The test that gave the verdict, and its p-value; ("", None) where none did.
+
+    None does for exact claims, for fewer seeds than were fixed, and where one value refutes a
+    criterion on every value. Values without an interval, or without a spread, have the sign test.
+    """
+    claim, values = verdict.claim, verdict.values
+    if claim["kind"] == "exact" or not values or len(values) < claim["n"]:
+        return "", None
+    over = claim["criterion"]["over"]
+    if over == "every" and verdict.verdict == "fails":
+        return "", None
+    if over == "interval" and verdict.interval is not None:
+        p = t_test(known(values), claim["criterion"]["value"])
+        if p is not None:
+            return "t-test", p
+    met = sum(is_met(value, claim["criterion"]) for value in values)
+    agreeing = len(values) - met if verdict.verdict == "fails" else met
+    return "sign test", by_chance(agreeing, len(values))
+
+
+def is_met(value: float | None, criterion: Mapping[str, Any]) -> bool:
+    """Whether a value is known to satisfy a criterion: a lower bound can be above alone."""
+    if value is None or (isinstance(value, Above) and criterion["op"] == "<"):
+        return False
+    return meets(value, criterion)
+
+
+def is_broken(value: float, criterion: Mapping[str, Any]) -> bool:
+    """Whether a value is known to break a criterion: a lower bound can be too high alone."""
+    if isinstance(value, Above) and criterion["op"] == ">":
+        return False
+    return not meets(value, criterion)
+
+
+def corrected(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts with Holm's correction over all of them that have a p-value."""
+    tested = [v.p for v in verdicts if v.p is not None]
+    adjusted = iter(holm(tested))
+    return [v if v.p is None else replace(v, adjusted=next(adjusted)) for v in verdicts]

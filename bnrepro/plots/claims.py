@@ -1,20 +1,23 @@
-"""The report: every claim beside the paper's value, what was measured, and the verdict."""
+"""A claim in words: what was measured, and the verdict."""
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from bnrepro import ROOT
 from bnrepro.evidence.statistics import Above, exponential
 from bnrepro.evidence.verdicts import Verdict
-from bnrepro.plots.tables import markdown
+
+WORDS = ("holds", "fails", "inconclusive", "not run", "not testable here")
+KEYS = ("id", "section", "experiment", "metric", "kind", "n")  # of a claim, in claims.json
 
 
 def measured(verdict: Verdict) -> str:
     """The interval in the claim's unit."""
     interval = verdict.interval
     if any(isinstance(v, Above) for v in verdict.values):
-        return with_unit(verdict, ", ".join(number(v, math.exp) for v in verdict.values))
+        scale = partial(in_unit, verdict)
+        return with_unit(verdict, ", ".join(number(v, scale) for v in verdict.values))
     if interval is None:
         return verdict.why or _extremes(verdict)
     signs = f"; {verdict.why}" if verdict.claim["criterion"]["over"] == "sign" else ""
@@ -26,6 +29,11 @@ def measured(verdict: Verdict) -> str:
 def is_logarithm(verdict: Verdict) -> bool:
     """Whether the metric is the logarithm of a ratio, which reads better as the ratio."""
     return verdict.claim["metric"].startswith("log_")
+
+
+def in_unit(verdict: Verdict, value: float) -> float:
+    """A value in the claim's unit."""
+    return math.exp(value) if is_logarithm(verdict) else factor(verdict) * value
 
 
 def factor(verdict: Verdict) -> float:
@@ -49,18 +57,18 @@ def number(value: float | None, scale: Callable[[float], float] = float) -> str:
 
 
 def _extremes(verdict: Verdict) -> str:
-    """For a criterion on every value: the value that comes nearest to breaking it."""
+    """For a criterion on every value: the value that comes nearest to breaking it, or does."""
     known = [v for v in verdict.values if v is not None]
-    below = verdict.claim["criterion"]["op"] == "<"
-    word, worst = ("at most", max(known)) if below else ("at least", min(known))
-    text = with_unit(verdict, f"{factor(verdict) * worst:.3g}")
-    return f"{word} {text} over {len(known)} values"
+    below, broken = verdict.claim["criterion"]["op"] == "<", verdict.verdict == "fails"
+    worst = max(known) if below else min(known)
+    word = ("up to" if broken else "at most") if below else ("down to" if broken else "at least")
+    return f"{word} {with_unit(verdict, f'{in_unit(verdict, worst):.3g}')}"
 
 
 def worded(verdict: Verdict) -> str:
     """The verdict with its scale: a reduced scale shows a direction, never a reproduction."""
-    if verdict.verdict == "not run":
-        return "not run"
+    if verdict.verdict == "not run" or "untestable" in verdict.claim:
+        return verdict.verdict
     late = "" if verdict.fixed_before else ", stated after the runs"
     if verdict.claim["kind"] == "exact":
         return verdict.verdict + late  # an identity has no scale
@@ -68,62 +76,32 @@ def worded(verdict: Verdict) -> str:
     return f"{'direction holds' if reduced else verdict.verdict} at scale {verdict.scale}{late}"
 
 
-def claims_table(verdicts: Sequence[Verdict]) -> str:
-    rows = [["section", "claim", "the paper", "measured, mean [95 % interval]", "verdict"]]
-    for v in verdicts:
-        claim = v.claim
-        text = f"{claim['claim'].strip()} (`{claim['id']}`)"
-        rows.append([claim["section"], text, claim["paper"], measured(v), f"**{worded(v)}**"])
-    header = markdown(rows).splitlines()
-    header[1] = "| --- | --- | --- | --- | --- |"
-    return "\n".join(header) + "\n"
+def corrected_text(verdict: Verdict) -> str:
+    """The verdict after Holm's correction with its p-value; a dash where no test was made."""
+    p = verdict.adjusted
+    if p is None:
+        return "–"
+    return f"{verdict.corrected}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
 
 
-def report_text(verdicts: Sequence[Verdict]) -> str:
-    """results/REPORT.md."""
-    parts = [
-        "# Report",
-        "Written by `make report` from the committed evidence under `results/`. Criteria stand in "
-        "`configs/<experiment>/claims.yaml` and were committed before the runs they judge, unless "
-        "the verdict says otherwise; intervals are over seeds, paired where two arms are compared, "
-        "and conditional on the one test set.",
-        claims_table(verdicts),
-        "## Every seed",
-        _values_table(verdicts),
-        "## Where a claim does not hold, and why",
-        "\n".join(
-            f"- `{v.claim['id']}` ({worded(v)}): {v.claim['reason'][v.scale].strip()}"
-            for v in verdicts
-            if v.verdict != "holds" and v.scale in v.claim.get("reason", {})
-        ),
-        (ROOT / "configs/CHANGES.md").read_text("utf-8").replace("# What", "## What", 1),
-        "## What a verdict would not show",
-        "\n".join(f"- `{v.claim['id']}`: {v.claim['not_shown'].strip()}" for v in verdicts),
-    ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
-
-
-def _values_table(verdicts: Sequence[Verdict]) -> str:
-    rows = [["claim", "metric", "criterion", "n", "values by seed"]]
-    for v in verdicts:
-        claim = v.claim
-        values = ", ".join(map(number, v.values)) or "–"
-        criterion = "{over} {op} {value}".format(**claim["criterion"])
-        arms = " against ".join(str(claim[k]) for k in ("arm", "against") if k in claim)
-        name = f"`{claim['metric']}`" + (f", {arms}" if arms else "")
-        rows.append([f"`{claim['id']}`", name, criterion, str(claim["n"]), values])
-    return markdown(rows)
+def count_words(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """How many verdicts there are of each word."""
+    return {word: sum(v.verdict == word for v in verdicts) for word in WORDS}
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:
     """A line of results/claims.json."""
     interval = verdict.interval
     return {
-        **{k: verdict.claim[k] for k in ("id", "section", "experiment", "metric", "kind", "n")},
+        **{k: verdict.claim.get(k) for k in KEYS},
         "scale": verdict.scale,
         "verdict": verdict.verdict,
         "values": [number(v) if isinstance(v, Above) else v for v in verdict.values],
         "interval": interval._asdict() if interval else None,
+        "test": verdict.test,
+        "p": verdict.p,
+        "p_holm": verdict.adjusted,
+        "verdict_holm": verdict.corrected,
         "fixed_before": verdict.fixed_before,
         "why": verdict.why,
     }

@@ -17,6 +17,13 @@ def markdown(rows: Table) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *body)) + "\n"
 
 
+def left_table(rows: Table) -> str:
+    """A Markdown table of texts, to the left; a bar in a cell stays a bar."""
+    header, *body = ([str(cell).replace("|", "\\|") for cell in row] for row in rows)
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
 def show(rows: Table, title: str, most: int | None = None) -> None:
     """Print a table on the terminal; with `most`, its first rows and how many more there are."""
     header, *body = rows

@@ -103,7 +103,7 @@ def record_run(
     with marking([record], recording.identity), bar:
         record_training(trainer, recording, rows, bar, sinks)
         chance = chance_accuracy(data, cfg.eval.test_examples)
-        ending = {"test_accuracy_all": float(trainer.evaluate()[0])} if trainer.active else {}
+        ending = last_accuracies(trainer) if trainer.active else {}
         for name, content in keep(trainer).items() if keep and trainer.active else ():
             record.keep(name, content)
         summary = summarise(record.rows(), trainer.non_finite_step, chance, ending) | {
@@ -116,3 +116,11 @@ def record_run(
         }
         record.finish(summary)
     sinks[0].finish(summary)
+
+
+def last_accuracies(trainer: ImageTrainer) -> dict[str, float]:
+    """Accuracy on all test images and, where the config asks for it, on training images."""
+    result = {"test_accuracy_all": float(trainer.evaluate()[0])}
+    if count := trainer.cfg.eval.train_examples:
+        result["train_accuracy"] = trainer.training_accuracy(count)
+    return result

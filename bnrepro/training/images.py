@@ -10,7 +10,7 @@ The arms differ in their configs alone: no line here belongs to one of them.
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +21,7 @@ from bnrepro.config.images import ImageConfig
 from bnrepro.config.schema import steps_of_grid
 from bnrepro.data import Dataset, ImageSet
 from bnrepro.data.images import ImageSource, open_source
+from bnrepro.data.memory import CHUNK
 from bnrepro.errors import UserError
 from bnrepro.models.inception import Inception, InceptionSpec
 from bnrepro.models.inception_init import initialise
@@ -106,6 +107,23 @@ def open_replicas(cfg: ImageConfig, parameters: Sequence[Tensor]) -> Replicas | 
     return Replicas(parameters, cfg.optim.replicas, cfg.optim.warm_start)
 
 
+def check_size(cfg: ImageConfig, data: ImageSet) -> None:
+    """Raise a UserError for a part of a streamed set, or for more examples than there are."""
+    there, wanted = len(data.train_labels), cfg.pictures.examples
+    parts = {"pictures.examples": wanted, "eval.train_examples": cfg.eval.train_examples}
+    for key, count in parts.items():
+        if count and not isinstance(data, Dataset):
+            raise UserError(f"{key}={count}: {data.name} is streamed; use data.stream=false")
+    if wanted is not None and wanted > there:
+        raise UserError(f"pictures.examples={wanted}: {data.name} has {there} training examples")
+    if update_size(cfg) > (wanted or there):
+        chosen = "" if wanted is None else f" (pictures.examples={wanted})"
+        raise UserError(
+            f"optim.batch={cfg.optim.batch}, processes={cfg.processes}: the data set "
+            f"{data.name} has only {wanted or there} training examples{chosen}"
+        )
+
+
 class ImageTrainer:
     """One network, its optimiser and its place in the data.
 
@@ -113,11 +131,7 @@ class ImageTrainer:
     """
 
     def __init__(self, cfg: ImageConfig, seed: int, data: ImageSet, device: torch.device) -> None:
-        if update_size(cfg) > len(data.train_labels):
-            raise UserError(
-                f"optim.batch={cfg.optim.batch}, processes={cfg.processes}: the data set "
-                f"{data.name} has only {len(data.train_labels)} training examples"
-            )
+        check_size(cfg, data)
         if isinstance(data, Dataset) and cfg.pictures.shift >= data.train_images.shape[-1]:
             raise UserError(
                 f"pictures.shift={cfg.pictures.shift}: the images of {data.name} have "
@@ -125,6 +139,7 @@ class ImageTrainer:
             )
         self.cfg, self.seed, self.device = cfg, seed, device
         self.key = derived(seed, cfg.draws)  # of all that is random
+        self.labels = data.train_labels
         rank = processes.rank()
         self.source = open_source(
             data, cfg.pictures, cfg.optim.batch, self.key, device, rank, cfg.processes
@@ -219,10 +234,21 @@ class ImageTrainer:
     @torch.no_grad()
     def evaluate(self, count: int | None = None) -> tuple[Tensor, Tensor]:
         """Accuracy and mean loss on the first `count` test images (None: all), moving averages."""
+        return self._evaluate(self.source.test_batches(count))
+
+    @torch.no_grad()
+    def training_accuracy(self, count: int) -> float:
+        """Accuracy on the first `count` training images, undistorted, as `evaluate` measures it."""
+        count = min(count, self.source.train_size)
+        images, labels = self.source.probe_images(count), self.labels[:count].to(self.device)
+        chunks = zip(images.split(CHUNK), labels.split(CHUNK), strict=True)
+        return float(self._evaluate(chunks)[0])
+
+    def _evaluate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         self.network.eval()
         right, loss = (torch.zeros((), device=self.device) for _ in range(2))
         seen = 0
-        for x, labels in self.source.test_batches(count):
+        for x, labels in batches:
             with precision(self.cfg, self.device):
                 logits = self.network(centred(x)).float()
             right += (logits.argmax(1) == labels).sum()

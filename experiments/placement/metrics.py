@@ -47,10 +47,13 @@ def zeros_gap(evidence: Evidence, claim: Claim) -> Values:
 def accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
     """Last test accuracy with BN at `arm` minus that with BN at `against`.
 
-    Each arm at the rate with its lowest training loss, which is a mean over seeds.
+    Each arm at the rate with its lowest training loss, which is a mean over seeds. No value where
+    an arm has not run.
     """
-    arms = (best_accuracy(evidence, claim["activation"], claim[k]) for k in ("arm", "against"))
-    return combine(sub, *arms)
+    activation, arms = claim["activation"], (claim["arm"], claim["against"])
+    if not all(last_rows(evidence, activation, arm) for arm in arms):
+        return []
+    return combine(sub, *(best_accuracy(evidence, activation, arm) for arm in arms))
 
 
 def bias_gradient(evidence: Evidence, claim: Claim) -> Values:

@@ -113,11 +113,36 @@ def test_lower_bounds_have_no_interval(monkeypatch, values, word, text):
     assert measured(verdict).startswith(text)
 
 
+def test_bounds_of_what_is_no_logarithm_stay_as_they_are(monkeypatch):
+    monkeypatch.setattr(
+        "experiments.mnist.metrics.final_accuracy_gain", lambda *_: [3.0, Above(2.5)]
+    )
+    verdict = judge(claim("final_accuracy_gain", unit="decades"), made_up([0.0]), "paper")
+    assert measured(verdict) == "3, > 2.5 decades"
+
+
 def test_a_criterion_on_every_value_fails_with_one():
     good, bad = made_up([0.1, 0.2]), made_up([0.1, -0.1])
     every = claim("final_accuracy_gain", over="every", n=2)
     assert judge(every, good, "paper").verdict == "holds"
     assert judge(every, bad, "paper").verdict == "fails"
+
+
+@pytest.mark.parametrize(
+    ("limit", "word"), [(0.005, "holds"), (0.0115, "not testable here"), (0.5, "not testable here")]
+)
+def test_a_claim_is_judged_only_where_its_condition_holds(limit, word):
+    condition = {"metric": "final_accuracy_gain", "arm": "bn"}
+    condition["criterion"] = {"over": "every", "op": ">", "value": limit}
+    faster = {**claim("log_steps_ratio", unit="times as fast"), "provided": condition}
+    verdict = judge(faster, made_up([0.010, 0.011, 0.012]), "small")
+    assert verdict.verdict == word
+    if word != "holds":
+        assert measured(verdict) == verdict.why == "final_accuracy_gain of bn: 0.010, 0.011, 0.012"
+        assert worded(verdict).startswith("not testable here at scale small")
+    assert criterion_hash(faster) != criterion_hash(claim("log_steps_ratio"))
+    nothing = Evidence(runs=[], curves=[])
+    assert judge(faster, nothing, "small").verdict == "not run"
 
 
 @pytest.mark.parametrize(
@@ -170,26 +195,41 @@ def test_a_criterion_that_the_records_do_not_hold_was_stated_after_the_runs(chan
 def test_shares_read_in_per_cent_and_worst_values_are_named():
     every = claim("final_accuracy_gain", over="every")
     verdict = judge(every, made_up([0.010, 0.0125, 0.02]), "paper")
-    assert measured(verdict) == "at least 1 percentage points over 3 values"
+    assert measured(verdict) == "at least 1 percentage points"
+    verdict = judge(every, made_up([0.010, -0.0125, 0.02]), "paper")
+    assert measured(verdict) == "down to -1.25 percentage points"
     verdict = judge(claim("final_accuracy_gain"), made_up([0.01] * 3), "paper")
     assert measured(verdict) == "1.00 [1.00, 1.00] percentage points"
 
 
 def all_claims() -> list[dict]:
-    return [claim for stem in stems() for claim in read_claims(stem)]
+    return [claim for stem in ("", *stems()) for claim in read_claims(stem)]
 
 
 def test_every_claim_is_whole_and_its_metric_exists():
     claims = all_claims()
     assert len({c["id"] for c in claims}) == len(claims) > 40
     for c in claims:
-        keys = {"section", "claim", "paper", "experiment", "metric", "criterion", "n", "kind"}
-        assert keys | {"not_shown"} <= set(c)
+        assert {"section", "claim", "paper", "experiment", "kind"} <= set(c)
+        assert c["kind"] in ("exact", "statistical", "interpretation")
+        assert isinstance(c.get("headline", ""), str)
+        if "untestable" in c:
+            continue
+        assert {"metric", "criterion", "n", "not_shown"} <= set(c), c["id"]
         assert set(c["criterion"]) == {"over", "op", "value"}
         assert c["criterion"]["over"] in ("interval", "sign", "every")
-        assert c["kind"] in ("exact", "statistical", "interpretation")
         assert c["metric"].startswith("log_") == c.get("unit", "").startswith("times")
         assert callable(metric(c))
+
+
+def test_a_claim_that_nothing_here_can_judge_says_why():
+    beyond = [c for c in all_claims() if "untestable" in c]
+    assert len(beyond) > 2
+    for c in beyond:
+        verdict = judge(c, made_up([0.1] * 3), "paper")
+        assert (verdict.verdict, verdict.values, verdict.p) == ("not testable here", [], None)
+        assert worded(verdict) == "not testable here"
+        assert measured(verdict) == c["untestable"].strip()
 
 
 def test_a_criterions_hash_follows_the_criterion_alone():

@@ -23,6 +23,9 @@ CLAIM = """
   n: 5
   kind: statistical
 """
+CONDITION = """
+  provided: {metric: log_steps_ratio, arm: bn, criterion: {over: every, op: ">", value: 0}}
+"""
 
 
 @pytest.fixture
@@ -57,6 +60,12 @@ BROKEN = [
     (CLAIM.replace('{over: interval, op: ">", value: 0}', "1"), "faster: criterion 1: must be"),
     (CLAIM.replace("against:", "againts:"), "faster: againts: no such key; did you mean against?"),
     (CLAIM.replace("paper:", "papers:"), "faster: has no paper"),
+    (
+        CLAIM + "  untestable: why\n",
+        "faster: untestable, so that metric, criterion, n decides nothing",
+    ),
+    (CLAIM.replace("kind:", "untestible:"), "faster: has no kind"),
+    (CLAIM + "  untestible: why\n", "faster: untestible: no such key; did you mean untestable?"),
     (CLAIM + CLAIM, "faster: two claims have this id"),
     (CLAIM.encode() + b"\xff", "claims.yaml: not text in UTF-8"),
     (
@@ -67,6 +76,13 @@ BROKEN = [
     (CLAIM.replace("log_steps_ratio", "Evidence"), "metric: Evidence: no such function"),
     (CLAIM.replace("arm: bn", "arm: bnn"), "faster: arm: bnn: no such arm; there are baseline"),
     (CLAIM.replace("against: baseline", "against: x"), "faster: against: x: no such arm"),
+    (CLAIM + "  provided: {metric: x, arm: bn}", "faster: provided: {'metric': 'x', 'arm': 'bn'}"),
+    (CLAIM + CONDITION.replace('">"', '"="'), "faster: provided: criterion"),
+    (CLAIM + CONDITION.replace("arm: bn", "arm: x"), "faster: arm: x: no such arm"),
+    (
+        CLAIM + CONDITION.replace("log_", "lag_"),
+        "faster: metric: lag_steps_ratio: no such function",
+    ),
 ]
 
 

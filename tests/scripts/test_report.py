@@ -2,16 +2,19 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 
-from bnrepro import ROOT
 from bnrepro.config.claims import criteria, criterion_hash, read_claims
 from bnrepro.errors import UserError
+from bnrepro.evidence import ledger as ledgers
 from bnrepro.evidence import load
 from bnrepro.evidence.gather import common_criteria
+from bnrepro.evidence.ledger import Ledger, beyond, judged
 from bnrepro.evidence.verdicts import judge
-from bnrepro.plots.claims import as_json, report_text, worded
+from bnrepro.plots.claims import WORDS, as_json, worded
+from bnrepro.plots.report import claims_table
 from scripts import report
 from scripts.report import fill
 
@@ -50,7 +53,7 @@ def test_an_added_claim_was_stated_after_the_runs_and_leaves_the_other_verdicts_
     assert not any("stated after" in worded(v) for v in before)
     assert not late.fixed_before
     assert worded(late).endswith(", stated after the runs")
-    assert f"**{worded(late)}**" in report_text([*after, late])
+    assert f"**{worded(late)}**" in claims_table([*after, late])
     assert [as_json(v)["fixed_before"] for v in (after[0], late)] == [True, False]
 
 
@@ -94,25 +97,56 @@ def test_every_claim_has_another_hash():
     assert len(set(hashes.values())) == len(claims)
 
 
-def test_a_claim_without_evidence_is_not_run(monkeypatch):
-    monkeypatch.setattr(report, "published", lambda stem: [])
-    verdict = report.verdict_on(read_claims("mnist")[0])
-    assert worded(verdict) == "not run"
+def test_a_claim_without_evidence_is_not_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(ledgers, "ROOT", tmp_path)
+    (found,) = judged("mnist")
+    assert (found.evidence, {worded(v) for v in found.verdicts}) == (None, {"not run"})
 
 
-def published(stem):
-    return any((ROOT / "results" / stem).glob("*/table.md"))
+def cells_of(row):
+    return row.strip("| ").split(" | ")
 
 
-def test_the_readme_s_tables_have_a_line_an_experiment():
-    every = {stem: [report.verdict_on(c) for c in read_claims(stem)] for stem in ("mnist",)}
-    (row,) = report.verdict_table(every).splitlines()[2:]
-    cells = row.strip("| ").split(" | ")
-    assert cells[:4] == ["4.1", "`mnist`", "paper", str(len(every["mnist"]))]
-    assert sum(map(int, cells[4:8])) == len(every["mnist"])
-    header, _, *rows = report.experiment_table().splitlines()
-    assert header.strip("| ").split(" | ")[1:3] == ["question", "command"]
-    commands = [
-        f"`make {stem.replace('_', '-')}`" for stem in report.in_papers_order() if published(stem)
-    ]
-    assert [row.split(" | ")[2] for row in rows] == commands
+def test_the_readme_s_table_of_verdicts_has_a_line_a_section():
+    (first,), (second,), (last,) = map(judged, ("transform", "whitening", "mnist"))
+    found = Ledger([second, first, last], beyond())
+    header, _, *rows = report.verdict_table(found).splitlines()
+    assert cells_of(header)[3:-1] == [*WORDS]
+    assert [cells_of(row)[0] for row in rows] == ["2", "3", "4.1"]
+    for row, each in zip(rows, found.experiments, strict=True):
+        verdicts = each.verdicts + (found.beyond if each is last else [])
+        cells = cells_of(row)
+        assert cells[1:3] == [f"`{each.experiment.stem}` {each.scale}", str(len(verdicts))]
+        assert sum(map(int, cells[3:-1])) == len(verdicts)
+        names = [v.claim["id"] for v in verdicts if v.verdict in ("fails", "inconclusive")]
+        assert cells[-1] == (", ".join(f"`{name}`" for name in names) or "–")
+
+
+def test_parts_of_a_section_count_with_it():
+    (found,) = judged("mnist")
+    part = replace(found, experiment=replace(found.experiment, section="4.1.3"))
+    (row,) = report.verdict_table(Ledger([found, part], [])).splitlines()[2:]
+    assert cells_of(row)[0] == "4.1"
+    assert cells_of(row)[2] == str(2 * len(found.verdicts))
+
+
+def test_claims_that_name_a_scale_are_judged_there_alone(monkeypatch):
+    claims = read_claims("mnist")
+    claims[1] |= {"scale": "gpu"}
+    monkeypatch.setattr(ledgers, "read_claims", lambda stem: claims)
+    paper, gpu = judged("mnist")
+    assert (paper.scale, gpu.scale, gpu.evidence) == ("paper", "gpu", None)
+    assert [v.claim["id"] for v in gpu.verdicts] == [claims[1]["id"]]
+    assert len(paper.verdicts) == len(claims) - 1
+    (row,) = report.verdict_table(Ledger([paper, gpu], [])).splitlines()[2:]
+    assert cells_of(row)[1:3] == ["`mnist` paper, `mnist` gpu (not run)", str(len(claims))]
+    assert len(report.experiment_table(Ledger([paper, gpu], [])).splitlines()) == 3
+
+
+def test_the_readme_s_table_of_experiments_has_those_with_evidence(monkeypatch, tmp_path):
+    experiments = [*judged("mnist"), *judged("mnist_grid")]  # a search has no claims
+    header, _, *rows = report.experiment_table(Ledger(experiments, [])).splitlines()
+    assert cells_of(header)[1:3] == ["question", "command"]
+    assert [cells_of(row)[2] for row in rows] == ["`make mnist`"]
+    monkeypatch.setattr(ledgers, "ROOT", tmp_path)
+    assert report.experiment_table(Ledger(judged("mnist"), [])).count("\n") == 1
