@@ -75,6 +75,6 @@ def answer(evidence: Evidence) -> str:
     for optimizer in optimizers(evidence):
         losses = ([r["train_loss"] for r in ends(evidence, optimizer, name)] for name in ARMS)
         plain, bn = (mean_text(each, 3, interval=False) for each in losses)
-        parts.append(f"{NAMES[optimizer]} {bn} with BN, {plain} without")
-    steps = max(row["step"] for row in evidence.tables[optimizers(evidence)[0]])
-    return f"Training loss after {steps:,} steps, each at its best rate: {'; '.join(parts)}."
+        steps = f"{evidence.tables[optimizer][-1]['step']:,} steps"
+        parts.append(f"{NAMES[optimizer]}, {steps}: {bn} with BN, {plain} without")
+    return f"Last training loss, each arm at its best rate: {'; '.join(parts)}."
