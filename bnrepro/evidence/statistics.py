@@ -7,6 +7,7 @@ from typing import NamedTuple
 from scipy import stats
 
 LEVEL = 0.95
+FEWEST = 3  # seeds of which figures show an interval: that of two fills its panel
 
 
 class Interval(NamedTuple):

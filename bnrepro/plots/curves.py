@@ -9,7 +9,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from bnrepro.evidence.evidence import Evidence, grouped
-from bnrepro.evidence.statistics import combine, t_interval
+from bnrepro.evidence.statistics import FEWEST, combine, t_interval
 from bnrepro.evidence.tables import Row
 from bnrepro.plots.style import Arm, arm, label
 
@@ -74,7 +74,7 @@ def mean_and_interval(
     intervals = [t_interval([c[step] for c in common]) for step in steps]
     means = [i.mean for i in intervals]
     axis.plot(steps, means, linewidth=1.8, label=look.label, **look.line)
-    if interval and len(curves) > 1:
+    if interval and len(curves) >= FEWEST:
         low, high = zip(*(i.bounds() for i in intervals), strict=True)
         axis.fill_between(steps, low, high, color=look.colour, alpha=0.2, linewidth=0)
     return steps, means

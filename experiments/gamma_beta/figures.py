@@ -8,7 +8,7 @@ from bnrepro.evidence.statistics import each_text, known, mean, mean_text
 from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.experiment import Table
 from bnrepro.plots.bands import band
-from bnrepro.plots.curves import seed_lines, thousands
+from bnrepro.plots.curves import plain_numbers, seed_lines, thousands
 from bnrepro.plots.panels import panels, ticks_at
 from bnrepro.plots.style import arm, on_data
 from experiments.gamma_beta.metrics import best_rows, ends, linear_shares
@@ -23,11 +23,11 @@ def arms(evidence: Evidence) -> list[str]:
 
 def linear_figure(evidence: Evidence) -> Figure:
     """With γ fixed at 1 and β at 0 nearly all inputs of the sigmoids stay between −2 and 2, where a
-    sigmoid is nearly linear (left); with γ and β learned they leave it in training, and the network
-    ends at a higher accuracy over most rates (right)."""
+    sigmoid is nearly linear (left), and the network ends at a higher test error at nearly all rates
+    (right). With γ and β learned the inputs leave that part in training."""
     figure, ((left, right),) = panels(1, 2, (10, 4))
     share_panel(left, evidence)
-    accuracy_panel(right, evidence)
+    error_panel(right, evidence)
     left.legend(loc="lower left", fontsize=8)
     title = "BN with and without γ and β; each line or point is a seed"
     figure.suptitle(on_data(title, evidence.data))
@@ -51,17 +51,19 @@ def share_panel(axis: Axes, evidence: Evidence) -> None:
     axis.set_title("inputs of the sigmoids, at each arm's best rate")
 
 
-def accuracy_panel(axis: Axes, evidence: Evidence) -> None:
-    """Test accuracy at the end against the rate."""
+def error_panel(axis: Axes, evidence: Evidence) -> None:
+    """Test error at the end against the rate, on a logarithmic axis."""
     for name in arms(evidence):
         at = sorted(grouped(last(evidence.where("sigmoid", arm=name)), "lr").items())
-        values = [[100 * accuracy(row) for row in rows] for _, rows in at]
+        values = [[100 * (1 - accuracy(row)) for row in rows] for _, rows in at]
         band(axis, [rate for rate, _ in at], values, arm(name), interval=False)
     rates = sorted(unique(evidence.sigmoid, "lr"))
     axis.set_xscale("log")
     ticks_at(axis.xaxis, rates)
-    axis.set(xlabel="learning rate", ylabel="test accuracy at the end, %")
-    axis.set_title("accuracy; diverged: 0")
+    axis.set(xlabel="learning rate", ylabel="test error at the end, %")
+    axis.set_yscale("log")
+    plain_numbers(axis.yaxis)
+    axis.set_title("error; diverged: 100")
 
 
 FIGURES = {"linear": linear_figure}
