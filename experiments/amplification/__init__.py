@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bnrepro.config.slot_sweep import SlotSweepConfig
+from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
 
@@ -21,6 +22,12 @@ class AmplificationConfig(SlotSweepConfig):
     """Sections 1, 3.3: networks whose first layer is changed a little."""
 
     PROBES: ClassVar[tuple[str, ...]] = (*SlotSweepConfig.PROBES, "changes")
+
+    def check(self, prefix: str) -> None:
+        """Raise a UserError as for any sweep, and for networks without a layer above the first."""
+        super().check(prefix)
+        if len(self.model.hidden) < 2:
+            raise UserError(f"model.hidden={self.model.hidden}: growth needs two layers or more")
 
 
 EXPERIMENT = Experiment(

@@ -78,7 +78,9 @@ def tables(evidence: Evidence) -> list[Table]:
 def growth_text(logs: list[float | None]) -> str:
     """The geometric mean of growths, from their logarithms, with its interval."""
     there = known(logs)
-    return exponential(t_interval(there)).text(2) if len(there) == len(logs) else "diverged"
+    if len(there) < len(logs):
+        return "diverged"
+    return exponential(t_interval(there)).text(2) if there else "–"
 
 
 def answer(evidence: Evidence) -> str:

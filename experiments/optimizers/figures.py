@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.statistics import each_text, mean_text
+from bnrepro.evidence.statistics import each_text, mean, mean_text, number_text
 from bnrepro.evidence.sweeps import GUESS
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import plain_numbers, seed_lines
@@ -74,7 +74,7 @@ def answer(evidence: Evidence) -> str:
     parts = []
     for optimizer in optimizers(evidence):
         losses = ([r["train_loss"] for r in ends(evidence, optimizer, name)] for name in ARMS)
-        plain, bn = (mean_text(each, 3, interval=False) for each in losses)
+        plain, bn = (number_text(mean(each)) for each in losses)
         steps = f"{evidence.tables[optimizer][-1]['step']:,} steps"
         parts.append(f"{NAMES[optimizer]}, {steps}: {bn} with BN, {plain} without")
     return f"Last training loss, each arm at its best rate: {'; '.join(parts)}."

@@ -5,7 +5,10 @@ import math
 import pytest
 import torch
 
+from bnrepro.config import compose
+from bnrepro.config.rules import validate_fields
 from bnrepro.data import synthetic
+from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence, read, write
 from bnrepro.models.mlp import Slot
 from bnrepro.training.slots import SlotTrainer
@@ -74,6 +77,16 @@ def test_the_growth_is_that_of_the_activation_that_speaks_against_the_claim():
     assert ratios == pytest.approx([math.log(0.8)] * 2)
     tables["relu"][-1]["update_hidden3"] = None
     assert log_largest_growth_ratio(Evidence(**tables), claim)[1] is None
+
+
+def test_networks_that_diverge_and_a_single_layer_are_said_and_not_averaged(tmp_path):
+    lost = ["sweep.sigmoid.lr=[1e30]", "sweep.relu.lr=[1e30]", "seeds=1", f"results={tmp_path}"]
+    call(main, [*SMOKE, *lost])
+    evidence = evidence_of("amplification", [*SMOKE, *lost])
+    drawn("amplification", evidence)
+    assert "ReLU diverged with BN, diverged without" in EXPERIMENT.figures.answer(evidence)
+    with pytest.raises(UserError, match=r"model\.hidden=\[8\]: growth needs two layers"):
+        validate_fields(compose("amplification", [*SMOKE, "model.hidden=[8]"]))
 
 
 def test_a_sweep_ends_in_a_figure_a_table_and_an_answer(tmp_path):
