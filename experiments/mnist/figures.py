@@ -28,6 +28,7 @@ PAPER_INPUT = 2.0  # the axis of Figure 1(b, c) ends here on both sides
 HIGHEST_ERROR = 20.0  # per cent: above it the axis of errors ends
 ERRORS = (0.5, 1, 2, 3, 5, 10, 20, 50, 100)
 STEPS = (100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000)
+FEW_STEPS = (10, 100, 1000, 10000, 50000)  # for narrow panels
 KINDS = {"relative": ("o", "centre"), "spread": ("s", "width")}  # of drift: marker and name
 
 
@@ -39,7 +40,7 @@ def figure_1(evidence: Evidence) -> Figure:
     error, *units = figure.axes
     error_panel(error, evidence)
     for axis, variant in zip(units, unit_arms(evidence), strict=False):
-        log_steps(axis)
+        log_steps(axis, FEW_STEPS)
         axis.set_ylim(bottom=1.3 * axis.get_ylim()[0])  # room for what is said there
         axis.text(0.03, 0.03, drift_text(evidence, variant), transform=axis.transAxes, fontsize=8)
     return figure
@@ -61,7 +62,7 @@ def paper_axes(evidence: Evidence) -> Figure:
 def three_panels(evidence: Evidence) -> Figure:
     """A panel for (a), and the typical unit of two arms in (b, c), on one axis of inputs."""
     shown = unit_arms(evidence)
-    figure, (axes,) = panels(1, 1 + len(shown), (13, 4.4), width_ratios=(1.4, *[1] * len(shown)))
+    figure, (axes,) = panels(1, 1 + len(shown), (11, 4.2), width_ratios=(1.4, *[1] * len(shown)))
     for axis, letter, variant in zip(axes[1:], "bc", shown, strict=False):
         unit_panel(axis, evidence, variant)
         axis.set(title=f"({letter}) {label(evidence, variant)}", xlabel="training step")
@@ -84,7 +85,7 @@ def error_panel(axis: Axes, evidence: Evidence) -> None:
     ticks_within(axis.yaxis, ERRORS)
     log_steps(axis)
     axis.set(xlabel="training step", ylabel="test error, %")
-    finish_accuracy(axis, evidence, "upper right")
+    finish_accuracy(axis, evidence, "lower left")
 
 
 def percent_wrong(accuracy: float) -> float:
@@ -107,17 +108,17 @@ def finish_accuracy(axis: Axes, evidence: Evidence, place: Any) -> None:
     """The title of (a) and its legend."""
     seeds = max(len(evidence.seeds(v)) for v in evidence.variants)
     axis.set_title(f"(a) {on_data(f'mean of {seeds} seeds; each seed faint', evidence.data)}")
-    axis.legend(loc=place, fontsize=8, handlelength=3.2)
+    axis.legend(loc=place, fontsize=8, handlelength=2.6)
 
 
-def log_steps(axis: Axes) -> None:
+def log_steps(axis: Axes, ticks: Sequence[int] = STEPS) -> None:
     """Training steps on a logarithmic axis, as far as they are shown."""
     low, high = axis.dataLim.minposx, axis.dataLim.x1
     if not np.isfinite([low, high]).all():
         return  # nothing is drawn
     axis.set_xscale("log")
     axis.set_xlim(low, 1.05 * high)
-    ticks_within(axis.xaxis, STEPS)
+    ticks_within(axis.xaxis, ticks)
     axis.xaxis.set_major_formatter(thousands())
 
 
@@ -166,7 +167,7 @@ def units(evidence: Evidence) -> Figure:
     are on average (left), while their widths change as much as without BN (middle). All units of
     every layer (right): below 1 they drift less with BN; in the layers that the paper does not
     show, widths drift more with BN."""
-    figure, ((centres, widths, ratios),) = panels(1, 3, (13, 4.2))
+    figure, ((centres, widths, ratios),) = panels(1, 3, (11, 4))
     for variant in unit_arms(evidence):
         rows = last_layer(evidence, variant)
         for each in grouped(rows, "rank").values():
