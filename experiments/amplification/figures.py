@@ -70,7 +70,7 @@ def tables(evidence: Evidence) -> list[Table]:
             rates = ", ".join(f"{row['lr']:g}" for row in found)
             by_seed = ", ".join(growth_text([value]) for value in growth)
             line = [rates, growth_text(growth), by_seed, *map(growth_text, random)]
-            line.append(mean_text([accuracy(row) for row in found], 1, 100))
+            line.append(mean_text([accuracy(row) for row in found], 1, 100, limits=(0, 1)))
             rows.append([f"{ACTIVATIONS[activation]}, {arm(name).label}", *line])
     return [rows]
 

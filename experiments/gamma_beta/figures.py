@@ -79,8 +79,10 @@ def tables(evidence: Evidence) -> list[Table]:
         each = [row["test_accuracy"] for row in found]
         shares = [[linear_shares(row)[layer] for row in found] for layer in layers]
         rates = ", ".join(f"{row['lr']:g}" for row in found)
-        texts = [mean_text(each, 2, 100), each_text(each, 2, 100)]
-        rows.append([arm(name).label, rates, *texts, *(mean_text(s, 1, 100) for s in shares)])
+        texts = [mean_text(each, 2, 100, limits=(0, 1)), each_text(each, 2, 100)]
+        rows.append(
+            [arm(name).label, rates, *texts, *(mean_text(s, 1, 100, limits=(0, 1)) for s in shares)]
+        )
     return [rows]
 
 
@@ -92,7 +94,9 @@ def answer(evidence: Evidence) -> str:
         shares = [known(linear_shares(row).values()) for row in found]
         lowest = min((min(each) for each in shares if each), default=None)
         share = "" if lowest is None else f", at least {100 * lowest:.0f} % of inputs"
-        last_accuracy = mean_text([row["test_accuracy"] for row in found], 2, 100, " %")
+        last_accuracy = mean_text(
+            [row["test_accuracy"] for row in found], 2, 100, " %", limits=(0, 1)
+        )
         parts.append(f"{last_accuracy} {arm(name).label}{share}")
     return (
         "Test accuracy, each arm at its best rate, and the smallest share of a layer's inputs "

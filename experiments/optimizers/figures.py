@@ -64,7 +64,8 @@ def tables(evidence: Evidence) -> list[Table]:
             losses = [row["train_loss"] for row in found]
             rates = ", ".join(f"{row['lr']:g}" for row in found)
             texts = [mean_text(losses, 4), each_text(losses, 4)]
-            accuracy = mean_text([row["test_accuracy"] for row in found], 2, 100)
+            accuracies = [row["test_accuracy"] for row in found]
+            accuracy = mean_text(accuracies, 2, 100, limits=(0, 1))
             rows.append([f"{NAMES[optimizer]}, {arm(name).label}", rates, *texts, accuracy])
     return [rows]
 
