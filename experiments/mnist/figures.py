@@ -47,8 +47,8 @@ def figure_1(evidence: Evidence) -> Figure:
 
 
 def paper_axes(evidence: Evidence) -> Figure:
-    """The same on the axes of the paper's Figure 1, where the curves of tuned networks coincide;
-    dotted: where the paper's axis of (b, c) ends."""
+    """Figure 1 on the paper's own axes, where the test accuracies of tuned networks coincide; the
+    dotted lines are the ends of the paper's axis of (b, c)."""
     figure = three_panels(evidence)
     accuracy, *units = figure.axes
     accuracy_panel(accuracy, evidence)
