@@ -83,6 +83,15 @@ class OptimConfig:
     batch: int = setting(most=BATCH)  # examples a step
     replicas: int = setting(1, most=1_000)  # R of asynchronous SGD; 1: synchronous
     warm_start: int = setting(0, not_negative)  # updates of one replica before the others join
+    rule: str = choice("sgd", "adagrad", default="sgd")  # Adagrad: Duchi et al. 2011
+
+    def check(self, prefix: str) -> None:
+        """Raise a UserError for Adagrad with momentum, which it has not."""
+        if self.rule == "adagrad" and self.momentum:
+            raise UserError(
+                f"{prefix}rule=adagrad with {prefix}momentum={self.momentum:g}: Adagrad has no "
+                f"momentum; set {prefix}momentum=0"
+            )
 
 
 @dataclass

@@ -16,11 +16,12 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from bnrepro.config.rules import Rule, not_negative, setting, validate_value
+from bnrepro.config.rules import Rule, not_negative, rule_of, setting, validate_value
 from bnrepro.config.schema import ModelConfig, OptimConfig, SweepConfig
 from bnrepro.errors import UserError
 
 SLOT_AXES = ("lr", "init_std", "weight_decay", "dropout")  # the settings of a slot but its seed
+SHARED = (ModelConfig, OptimConfig)  # whose keys all networks of a cell may share
 ARMS = {"baseline": "none", "bn": "batch"}  # and what normalises their hidden layers
 
 
@@ -60,7 +61,7 @@ class SlotSweepConfig(SweepConfig):
 
     def shared_axes(self) -> list[str]:
         """What all networks of a cell may share."""
-        keys = [f.name for kind in (ModelConfig, OptimConfig) for f in dataclasses.fields(kind)]
+        keys = [f.name for kind in SHARED for f in dataclasses.fields(kind)]
         shared = [key for key in keys if key not in ("norm", *SLOT_AXES)]
         return ["arm", *shared, "train_images", *self.OWN_AXES]
 
@@ -75,6 +76,9 @@ class SlotSweepConfig(SweepConfig):
         if key == "arm" and (bad := set(values) - {*ARMS, *self.OWN_ARMS}):
             allowed = [*ARMS, *self.OWN_ARMS]
             raise UserError(f"{place}={min(bad)}: allowed are {', '.join(allowed)}")
+        rules = {f.name: rule_of(f) for kind in SHARED for f in dataclasses.fields(kind)}
+        for value in values if key in rules and key not in SLOT_AXES else []:
+            validate_value(place, value, rules[key])
         if key in SLOT_AXES and not all(_is_setting(key, v) for v in values):
             raise UserError(f"{place}={values}: each must be a number, 0 or greater")
 

@@ -12,6 +12,7 @@ from bnrepro.evidence.drift import (
     at_rank,
     layer_drift,
     series,
+    unit_drift,
     units_by_drift,
 )
 from bnrepro.evidence.evidence import Evidence
@@ -41,11 +42,13 @@ def gather_runs(folders: Folders, seeds: Sequence[int] | None = None) -> Evidenc
     """Evidence of trained networks: a folder an arm, all its finished seeds or those asked for.
 
     Tables: `runs`; `curves`, a row a run and evaluated step; `units`, percentiles of units of the
-    first seed: the typical one of every probed layer, and of the last layer those of the sheet.
+    first seed: the typical one of every probed layer, and of the last layer those of the sheet;
+    `drifts`, a row a run and unit, of which `runs` has the medians.
     """
     runs: list[Row] = []
     curves: list[Row] = []
     units: list[Row] = []
+    drifts: list[Row] = []
     finished = [(v, s, run) for v, f in folders.items() for s, run in _finished(f, seeds)]
     for variant, seed, folder in finished:
         rows = Record(folder).rows()
@@ -55,10 +58,11 @@ def gather_runs(folders: Folders, seeds: Sequence[int] | None = None) -> Evidenc
         first = all(run["variant"] != variant for run in runs)
         runs.append(key | run_row(folder) | _drifts(probed, layers))
         curves.extend(key | _curve_row(row, layers) for row in rows)
+        drifts.extend(key | row for row in _unit_drifts(probed, layers))
         if first:
             units.extend(key | row for row in _typical_units(probed, layers))
     criteria = common_criteria([folder for *_, folder in finished])
-    return Evidence(runs=runs, criteria=criteria, curves=curves, units=units)
+    return Evidence(runs=runs, criteria=criteria, curves=curves, units=units, drifts=drifts)
 
 
 def gather_cells(folders: Folders, seeds: Sequence[int] | None = None) -> Evidence:
@@ -146,6 +150,23 @@ def _drifts(probed: list[Row], layers: list[str]) -> Row:
         for name, value in layer_drift(probed, mode, layer).items()
         if np.isfinite(value)
     }
+
+
+def _unit_drifts(probed: list[Row], layers: list[str]) -> Iterator[Row]:
+    """Every unit's drifts; none of a layer that was never finite."""
+    for layer in layers:
+        columns = {
+            f"{name}_{mode}": values
+            for mode in modes(probed[0])
+            for name, values in unit_drift(*series(probed, mode, layer)).items()
+            if len(values) and np.isfinite(values).all()
+        }
+        for unit, values in enumerate(zip(*columns.values(), strict=True)):
+            yield {
+                "layer": layer,
+                "unit": unit,
+                **dict(zip(columns, (round(float(value), 5) for value in values), strict=True)),
+            }
 
 
 def _curve_row(row: Row, layers: list[str]) -> Row:

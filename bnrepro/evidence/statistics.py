@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+FEWEST = 3  # seeds of which figures show an interval: that of two fills its panel
 
 
 class Interval(NamedTuple):

@@ -6,6 +6,7 @@ A row is one network at one stop, as `training/slot_sweep.py` records it.
 import math
 from collections.abc import Iterable, Sequence
 
+from bnrepro.evidence.evidence import unique
 from bnrepro.evidence.tables import Row
 
 GUESS = math.log(10)  # cross-entropy of naming each of the ten classes with probability 1/10
@@ -54,6 +55,13 @@ def best_cell(rows: Iterable[Row], axes: Sequence[str], seed: int) -> dict[str, 
         losses.setdefault(tuple(row[axis] for axis in axes), []).append(loss)
     best = min(losses, key=lambda cell: (math.fsum(losses[cell]) / len(losses[cell]), cell))
     return dict(zip(axes, best, strict=True))
+
+
+def at_best_rate(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    """Every seed's rows at the rate that the other seeds' last training losses choose."""
+    rows = list(rows)
+    best = {seed: best_cell(rows, ["lr"], seed)["lr"] for seed in unique(rows, "seed")}
+    return {s: [r for r in rows if r["seed"] == s and r["lr"] == lr] for s, lr in best.items()}
 
 
 def accuracy(row: Row) -> float:

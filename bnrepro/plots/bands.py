@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from matplotlib.axes import Axes
 
 from bnrepro.evidence.evidence import grouped
-from bnrepro.evidence.statistics import known, t_interval
+from bnrepro.evidence.statistics import FEWEST, known, t_interval
 from bnrepro.evidence.tables import Row
 from bnrepro.plots.curves import mark_diverged
 from bnrepro.plots.style import Arm
@@ -30,7 +30,7 @@ def band(
     for place, row in rows.items():
         seeds = known(row)
         axis.plot([place] * len(seeds), seeds, marker, color=arm.colour, ms=2.6, alpha=0.55)
-    if interval and intervals:
+    if interval and intervals and min(i.n for i in intervals.values()) >= FEWEST:
         low, high = zip(*(i.bounds() for i in intervals.values()), strict=True)
         axis.fill_between(list(intervals), low, high, color=arm.colour, alpha=0.13, linewidth=0)
     lost = [place for place in rows if place not in intervals]

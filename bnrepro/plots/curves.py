@@ -1,6 +1,6 @@
 """Curves over steps, one look for every experiment; what diverged is marked, never left out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from bnrepro.evidence.evidence import Evidence, grouped
-from bnrepro.evidence.statistics import combine, t_interval
+from bnrepro.evidence.statistics import FEWEST, combine, t_interval
 from bnrepro.evidence.tables import Row
 from bnrepro.plots.style import Arm, arm, label
 
@@ -46,9 +46,12 @@ def mark_diverged(
 
 
 def mean_and_interval(
-    axis: Axes, evidence: Evidence, variant: str, interval: bool = True
-) -> tuple[list[float], list[float]]:
+    axis: Axes, evidence: Evidence, variant: str, interval: bool = True,
+    of: Callable[[float], float] = float,
+) -> tuple[list[float], list[float]]:  # fmt: skip
     """Every seed faint, their mean and, if asked for, its 95 % interval; returns the mean curve.
+
+    What is drawn is `of` the test accuracy.
 
     Where some seeds trained and some did not, a mean stands for none: seeds alone are shown.
     """
@@ -59,6 +62,7 @@ def mean_and_interval(
     name = label(evidence, variant) + ("" if alike else " (each seed)")
     look = look._replace(label=name + (f", {len(lost)} of {len(runs)} diverged" if lost else ""))
     mark_diverged(axis, lost, look.colour)
+    curves = [[(x, of(y)) for x, y in curve] for curve in curves]
     points = [([x for x, _ in curve], [y for _, y in curve]) for curve in curves]
     if not (alike and curves):
         lines(axis, points or [([], [])], look, linewidth=1.1)
@@ -70,7 +74,7 @@ def mean_and_interval(
     intervals = [t_interval([c[step] for c in common]) for step in steps]
     means = [i.mean for i in intervals]
     axis.plot(steps, means, linewidth=1.8, label=look.label, **look.line)
-    if interval and len(curves) > 1:
+    if interval and len(curves) >= FEWEST:
         low, high = zip(*(i.bounds() for i in intervals), strict=True)
         axis.fill_between(steps, low, high, color=look.colour, alpha=0.2, linewidth=0)
     return steps, means

@@ -9,12 +9,14 @@ SHARES = (1.0, 0.98, 0.95, 0.90)  # of the plain arm's best accuracy
 Pair = tuple[str, str]  # the arm, and the one it is compared with
 
 
-def speed_rows(evidence: Evidence, pairs: Sequence[Pair]) -> list[list[str]]:
+def speed_rows(
+    evidence: Evidence, pairs: Sequence[Pair], shares: Sequence[float] = SHARES
+) -> list[list[str]]:
     """To each seed's own target, paired by seed: header first."""
     rows = [["times as fast, geometric mean", "pair", "in steps", "in seconds"]]
     for fast, plain in pairs:
         if {fast, plain} <= set(evidence.variants):
-            for share in SHARES:
+            for share in shares:
                 target = "the plain arm's best accuracy"
                 target = target if share == 1 else f"{share:.0%} of {target}"
                 ratios = (speed(evidence, fast, plain, share, axis) for axis in ("step", "wall_s"))

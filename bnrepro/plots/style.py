@@ -44,6 +44,7 @@ ARMS = {
     "bn_after": Arm("BN(g(Wu + b)), after g", "#8a6d00", (0, (2, 1))),
     "bn_activation": Arm("BN per activation", "#8c5fa8", (0, (1, 1))),
     "bn_tuned": Arm("with BN, own best setting", "#4d9de0", (0, (7, 1, 1, 1))),
+    "bn_fixed": Arm("with BN, γ = 1 and β = 0", "#4d9de0", (0, (7, 1, 1, 1))),
     "bn_noise": Arm("BN, then noise anew at every step", "#5b8c2a", (0, (1, 1))),
     "inception": Arm("Inception", "#b23a00", (0, (5, 2))),
     "bn_baseline": Arm("BN-Baseline", "#7d7d7d", (0, (3, 1, 1, 1))),

@@ -1,4 +1,4 @@
-"""The training loop of Section 4.1: plain SGD on many small networks at once.
+"""The training loop of Section 4.1: SGD on many small networks at once.
 
     trainer = SlotTrainer(model, optim, slots, data, device)
     for losses in trainer.run(stops):    # yields at the steps where something is to be recorded
@@ -26,6 +26,7 @@ from bnrepro.seeding import stream
 from bnrepro.training.replicas import Replicas
 
 EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
+ADAGRAD_EPS = 1e-10  # outside the root; PyTorch's
 
 
 class SlotTrainer:
@@ -59,6 +60,7 @@ class SlotTrainer:
         self.lr = self._column("lr")
         self.decay, self.dropout = self._column("weight_decay"), self._column("dropout")
         self.decays, self.drops = bool(self.decay.any()), bool(self.dropout.any())
+        # of momentum; with Adagrad the sums of squared gradients
         self.velocity = {k: torch.zeros_like(v) for k, v in self.net.params.items()}
         self.grads: dict[str, Tensor] = {}
         self.replicas: Replicas | None = None
@@ -104,13 +106,20 @@ class SlotTrainer:
         for name, grad in self.grads.items():
             if self.decays and name.endswith(".weight"):
                 grad = torch.addcmul(grad, self.net.params[name], self.decay)
-            if self.optim.momentum:
-                grad = self.velocity[name].mul_(self.optim.momentum).add_(grad)
-            self.net.params[name].addcmul_(grad, self.lr, value=-1)
+            self.net.params[name].addcmul_(self._direction(name, grad), self.lr, value=-1)
         if self.replicas is not None:
             self.replicas.fetch(self.step)
         self.step += 1
         return losses
+
+    def _direction(self, name: str, grad: Tensor) -> Tensor:
+        """What the rate multiplies: the gradient, its momentum, or Adagrad's g / √(Σ g²)."""
+        if self.optim.rule == "adagrad":
+            total = self.velocity[name].addcmul_(grad, grad)
+            return grad / (total.sqrt() + ADAGRAD_EPS)
+        if self.optim.momentum:
+            return self.velocity[name].mul_(self.optim.momentum).add_(grad)
+        return grad
 
     def _fetched(self) -> contextlib.AbstractContextManager[None]:
         """The parameters at which this update's gradient is taken."""

@@ -50,13 +50,14 @@ def panels(evidence: Evidence, draw: Panel, sentence: str) -> Figure:
             axis.set_title(title(activation))
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-        names = ", ".join(map(title, activations))
-        figure.suptitle(f"{sentence} ({names})\n{count} seed{'s' * (count > 1)}", fontsize=11)
+        figure.suptitle(f"{sentence}\n{count} seed{'s' * (count > 1)}", fontsize=11)
     return figure
 
 
 def shift_figure(evidence: Evidence) -> Figure:
-    """The drift of u against the lag."""
+    """How far the distribution of a layer's inputs moves within a number of steps, the lag, in
+    units of its spread: without BN, with BN at the same rate, and with BN at its own best rate. A
+    lower line moves less."""
     ratios = same_rate(evidence, "drift", "total", what="u")
     sentence = f"A layer's input u moves {ratios} times as far with BN, at the same rate"
     return panels(evidence, _drift_panel, sentence)
@@ -75,7 +76,8 @@ def _drift_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 
 
 def parts_figure(evidence: Evidence) -> Figure:
-    """The drift of u and of a over the longest lag, split into mean, scale and shape."""
+    """The drift over the longest lag, split into what moves: the mean, the scale or the shape of a
+    distribution; of a layer's inputs (left in each panel) and of its nonlinearity's (right)."""
     lag = lags_of(evidence)[-1]
     ratios = same_rate(evidence, "drift", "shape", what="u", lag=lag)
     sentence = f"Over {lag:,} steps the shape of u moves {ratios} times as far with BN"
@@ -102,7 +104,8 @@ def _parts_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 
 
 def gradient_figure(evidence: Evidence) -> Figure:
-    """The change of gradients by the layers below, over training."""
+    """How much a layer's gradient changes when the layers below it are updated, over training: the
+    shift as the loss sees it. A lower line changes less."""
     ratios = same_rate(evidence, "gradient", "distance")
     sentence = f"The layers below change a layer's gradient {ratios} times as much with BN"
     return panels(evidence, _gradient_panel, sentence)
@@ -120,7 +123,9 @@ def _gradient_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 
 
 def noise_figure(evidence: Evidence) -> Figure:
-    """Steps to the target against the drift of a: plain, BN, and BN with noise."""
+    """Steps to a target accuracy against the drift of the nonlinearity's inputs. Noise behind BN
+    makes them drift more than without BN: if drift were what slows training, these networks (◆)
+    would be the slowest."""
     drift, steps = controls(evidence)
     sentence = (
         f"BN with noise has {drift} times the shift of the plain network, and takes {steps} times "

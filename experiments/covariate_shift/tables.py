@@ -1,7 +1,7 @@
 """The tables on internal covariate shift: distributions, gradients, speed."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from itertools import product
 
 from bnrepro.evidence.evidence import Evidence, unique
@@ -154,10 +154,9 @@ def answer(evidence: Evidence) -> str:
         for what, column in (("u", "total"), ("u", "shape"), ("a", "total"))
     )
     gradient = same_rate(evidence, "gradient", "distance")
-    names = ", ".join(map(title, activations_of(evidence)))
     text = (
-        f"{names}: at the same rate u moves {u} times as far with BN as without (its shape {shape}"
-        f"), a {a} times; the layers below change gradients {gradient} times as much"
+        f"At the same rate u moves {u} times as far with BN as without, its shape {shape} times, "
+        f"and a {a} times; the layers below change gradients {gradient} times as much"
     )
     drift, steps = controls(evidence)
     if not drift:
@@ -170,21 +169,27 @@ def answer(evidence: Evidence) -> str:
 
 def same_rate(evidence: Evidence, table: str, column: str, **values: object) -> str:
     """BN's ratio to the plain network at the plain one's best rate, for each activation."""
-    networks = (compared(evidence, name, "same") for name in activations_of(evidence))
-    return listed(log_ratios(evidence, table, column, pair, **values) for pair in networks)
+    pairs = {name: compared(evidence, name, "same") for name in activations_of(evidence)}
+    return listed({n: log_ratios(evidence, table, column, p, **values) for n, p in pairs.items()})
 
 
 def controls(evidence: Evidence) -> tuple[str, str]:
     """What noise does: drift of a and steps, relative to the plain network, for each activation."""
-    found = [(control(evidence, name), name) for name in activations_of(evidence)]
-    pairs = [
-        (noisy, at_best_rate(evidence, Network(name))) for noisy, name in found if noisy is not None
-    ]
-    drifts = (log_ratios(evidence, "drift", "total", pair, what="a") for pair in pairs)
-    return listed(drifts), listed(log_steps_of(evidence, pair, SHARE) for pair in pairs)
+    found = {name: control(evidence, name) for name in activations_of(evidence)}
+    pairs = {
+        name: (noisy, at_best_rate(evidence, Network(name)))
+        for name, noisy in found.items()
+        if noisy is not None
+    }
+    drifts = {n: log_ratios(evidence, "drift", "total", p, what="a") for n, p in pairs.items()}
+    steps = {n: log_steps_of(evidence, pair, SHARE) for n, pair in pairs.items()}
+    return listed(drifts), listed(steps)
 
 
-def listed(each: Iterable[Values]) -> str:
-    """Geometric means over seeds, without their intervals."""
-    means_of = (mean(values) for values in each)
-    return ", ".join("–" if m is None else f"{math.exp(m):.2g}" for m in means_of)
+def listed(each: Mapping[str, Values]) -> str:
+    """Geometric means over seeds, without their intervals, by activation."""
+    means_of = {name: mean(values) for name, values in each.items()}
+    return " and ".join(
+        f"{'–' if m is None else f'{math.exp(m):.2g}'} ({title(name)})"
+        for name, m in means_of.items()
+    )

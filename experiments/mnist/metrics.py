@@ -8,10 +8,16 @@ from operator import sub
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.pairs import log_steps_ratio, paired
-from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.pairs import log_steps_ratio, paired, paired_seeds
+from bnrepro.evidence.statistics import Values, combine, known
 
-__all__ = ["final_accuracy_gain", "log_median_drift", "log_spread_drift", "log_steps_ratio"]
+__all__ = [
+    "final_accuracy_gain",
+    "log_median_drift",
+    "log_spread_drift",
+    "log_steps_ratio",
+    "saturation_change",
+]
 
 
 def final_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
@@ -32,6 +38,26 @@ def log_median_drift(evidence: Evidence, claim: Claim) -> Values:
 def log_spread_drift(evidence: Evidence, claim: Claim) -> Values:
     """The same for the standard deviation of ln(p85 − p15), the width of a sigmoid's input."""
     return _log_drift(evidence, claim, "spread")
+
+
+def saturation_change(evidence: Evidence, claim: Claim) -> Values:
+    """Share of saturated inputs, |a| > 4, of `arm` minus that of `against`, at the last probe.
+
+    Of the hidden layers the one where this is largest.
+    """
+    each = []
+    for seed in paired_seeds(evidence, claim):
+        arms = (saturated_shares(evidence, claim[key], seed) for key in ("arm", "against"))
+        each.append(combine(sub, *arms))
+    return [None if None in layers else max(known(layers), default=None) for layers in each]
+
+
+def saturated_shares(evidence: Evidence, variant: str, seed: int) -> Values:
+    """Each hidden layer's share of saturated inputs at a run's last probe; none without probes."""
+    rows = evidence.where("curves", variant=variant, seed=seed)
+    probed = [row for row in rows if row.get("saturated_hidden1") is not None]
+    columns = [key for key in (probed[-1] if probed else ()) if key.startswith("saturated_")]
+    return [probed[-1][column] for column in columns]
 
 
 def _log_drift(evidence: Evidence, claim: Claim, kind: str) -> Values:

@@ -1,5 +1,6 @@
-"""Heat maps of the grid: accuracy of every cell, and how long it sat on the initial plateau."""
+"""Maps of the grid: accuracy of every cell, and how long it sat on the initial plateau."""
 
+import math
 from collections.abc import Mapping
 from statistics import fmean
 
@@ -17,6 +18,8 @@ from bnrepro.plots.style import ARMS, on_data
 from experiments.mnist_grid.gather import PLATEAU
 
 Cell = tuple[float, float]  # learning rate and initial standard deviation
+Place = tuple[float, str]  # learning rate and line of a map: a standard deviation, or Glorot's
+GLOROT = "Glorot"
 
 
 def winner(evidence: Evidence, variant: str) -> Row:
@@ -52,16 +55,15 @@ def score(rows: list[Row]) -> float:
 
 
 def heat_maps(evidence: Evidence) -> Figure:
-    """Two rows of maps: validation accuracy at the round's end, and the plateau's length.
-
-    The colours of accuracy span 90 to 98 %, where the arms differ; below that all is white.
-    """
-    count = len(evidence.variants)
+    """Validation accuracy of every learning rate and initial standard deviation, without and with
+    BN (★ the setting that was chosen), and how long the network without BN stays on the plateau at
+    the start of training: long where rate and standard deviation are small."""
+    maps = grouped_arms(evidence)
     with plt.rc_context({"axes.grid": False, "font.size": 8}):
-        figure, axes = panels(2, count, (5.2 * count, 7.4))
-        for column, variant in enumerate(evidence.variants):
-            accuracy_map(axes[0, column], evidence, variant)
-            plateau_map(axes[1, column], evidence, variant)
+        figure, (axes,) = panels(1, len(maps) + 1, (4.3 * (len(maps) + 1), 4.2))
+        for axis, arms in zip(axes, maps, strict=False):
+            accuracy_map(axis, evidence, arms)
+        plateau_map(axes[-1], evidence, maps)
         title = (
             "Mean over the tuning seeds at the end of the short runs; ★ the setting chosen "
             "among the finalists at full length"
@@ -70,13 +72,32 @@ def heat_maps(evidence: Evidence) -> Figure:
     return figure
 
 
-def accuracy_map(axis: Axes, evidence: Evidence, variant: str) -> None:
-    """Validation accuracy of every cell."""
+def grouped_arms(evidence: Evidence) -> list[list[str]]:
+    """The arms of each map: one whose weights are Glorot's is a line of the map of its kind."""
+    maps: dict[str, list[str]] = {}
+    glorot = [v for v in evidence.variants if is_glorot(winner(evidence, v))]
+    for variant in (*(v for v in evidence.variants if v not in glorot), *glorot):
+        norm = winner(evidence, variant)["norm"]
+        joins = variant in glorot and norm in maps
+        maps.setdefault(norm if joins or norm not in maps else variant, []).append(variant)
+    return list(maps.values())
+
+
+def accuracy_map(axis: Axes, evidence: Evidence, arms: list[str]) -> None:
+    """Validation accuracy of every cell; the colours span 90 to 98 %, where the arms differ."""
+    values, texts = {}, {}
+    for variant in arms:
+        for cell, rows in lines_of(evidence, variant).items():
+            values[cell], texts[cell] = score(rows), accuracy_text(rows)
+    heat_map(axis, evidence, arms, values, texts, (0.90, 0.98), "Greens")
+    axis.set_title(f"{name_of(evidence, arms[0])}: validation accuracy, %")
+
+
+def lines_of(evidence: Evidence, variant: str) -> dict[Place, list[Row]]:
+    """The rows of an arm's short rounds by rate and line of the map."""
+    run = winner(evidence, variant)
     cells = by_cell(evidence, variant)
-    values = {cell: score(rows) for cell, rows in cells.items()}
-    texts = {cell: accuracy_text(rows) for cell, rows in cells.items()}
-    heat_map(axis, evidence, variant, values, texts, (0.90, 0.98), "Greens")
-    axis.set_title(f"{name_of(evidence, variant)}: validation accuracy, %")
+    return {(rate, std_text(run, std)): rows for (rate, std), rows in cells.items()}
 
 
 def accuracy_text(rows: list[Row]) -> str:
@@ -87,55 +108,80 @@ def accuracy_text(rows: list[Row]) -> str:
     return f"{100 * score(rows):.1f}" + (f"\n{lost} of {len(rows)} diverged" if lost else "")
 
 
-def plateau_map(axis: Axes, evidence: Evidence, variant: str) -> None:
-    """Steps that every cell sat on the initial plateau."""
-    cells = by_cell(evidence, variant)
-    rows = [row for each in cells.values() for row in each]
-    first = min(known(row["left_plateau_at"] for row in rows), default=0)
+def plateau_map(axis: Axes, evidence: Evidence, maps: list[list[str]]) -> None:
+    """Steps that every cell of the first map sat on the plateau; the other arms' in words."""
+    rows = [row for arm in maps[0] for each in by_cell(evidence, arm).values() for row in each]
+    first = min(known(row["left_plateau_at"] for row in evidence.cells), default=0)
     longest = max(row["steps"] for row in rows)
     values, texts = {}, {}
-    for cell, each in cells.items():
-        there = known(row["left_plateau_at"] for row in each)
-        values[cell] = fmean(there) if len(there) == len(each) else longest
-        sign = "≤ " if values[cell] == first else ""
-        texts[cell] = f"{sign}{values[cell]:,.0f}" if len(there) == len(each) else f"> {longest:,}"
-    heat_map(axis, evidence, variant, values, texts, (0, longest), "Oranges")
-    axis.set_title(f"{name_of(evidence, variant)}: steps until accuracy passes {PLATEAU:.0%}")
+    for arm in maps[0]:
+        for cell, each in lines_of(evidence, arm).items():
+            values[cell], texts[cell] = plateau(each, first, longest)
+    heat_map(axis, evidence, maps[0], values, texts, (0, longest), "Oranges")
+    axis.set_title(f"{name_of(evidence, maps[0][0])}: steps until accuracy passes {PLATEAU:.0%}")
+    others = [plateau_words(evidence, arm, first) for arms in maps[1:] for arm in arms]
+    axis.set_xlabel("\n".join(["learning rate", *others]))
+
+
+def plateau(rows: list[Row], first: float, longest: int) -> tuple[float, str]:
+    """A cell's mean number of steps on the plateau, and its text."""
+    there = known(row["left_plateau_at"] for row in rows)
+    if len(there) < len(rows):
+        return longest, f"> {longest:,}"
+    value = fmean(there)
+    return value, f"{'≤ ' * (value == first)}{value:,.0f}"
+
+
+def plateau_words(evidence: Evidence, variant: str, first: float) -> str:
+    """In how many cells of an arm every seed leaves the plateau by its first evaluation."""
+    cells = by_cell(evidence, variant).values()
+    at_once = sum(all(row["left_plateau_at"] == first for row in rows) for rows in cells)
+    return f"({name_of(evidence, variant)}: ≤ {first:,} in {at_once} of {len(cells)} cells)"
 
 
 def heat_map(
     axis: Axes,
     evidence: Evidence,
-    variant: str,
-    values: Mapping[Cell, float],
-    texts: Mapping[Cell, str],
+    arms: list[str],
+    values: Mapping[Place, float],
+    texts: Mapping[Place, str],
     limits: tuple[float, float],
     colours: str,
 ) -> None:
-    """Rates × standard deviations, every cell with its text; ★ the one that was chosen."""
-    rates, stds = (sorted({cell[i] for cell in values}) for i in (0, 1))
-    grid = np.array([[values.get((lr, std), np.nan) for lr in rates] for std in stds])
+    """Rates × initial standard deviations, every cell with its text; ★ what was chosen."""
+    rates = sorted({rate for rate, _ in values})
+    stds = sorted(
+        {std for _, std in values}, key=lambda std: math.inf if std == GLOROT else float(std)
+    )
+    grid = np.array([[values.get((rate, std), np.nan) for rate in rates] for std in stds])
     axis.imshow(grid, origin="lower", cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
-    run = winner(evidence, variant)
-    for (lr, std), text in texts.items():
-        chosen = lr == run["lr"] and run.get("init_std", std) == std
-        dark = values[lr, std] > limits[0] + 0.6 * (limits[1] - limits[0])
+    chosen = [chosen_place(evidence, arm) for arm in arms]
+    for (rate, std), text in texts.items():
+        star = (rate, std) in chosen
+        dark = values[rate, std] > limits[0] + 0.6 * (limits[1] - limits[0])
         axis.annotate(
-            text + (" ★" if chosen else ""),
-            (rates.index(lr), stds.index(std)),
+            text + (" ★" if star else ""),
+            (rates.index(rate), stds.index(std)),
             color="white" if dark else "black",
             ha="center",
             va="center",
-            weight="bold" if chosen else "normal",
+            weight="bold" if star else "normal",
         )
     axis.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-    axis.set_yticks(range(len(stds)), [std_text(run, std) for std in stds])
+    axis.set_yticks(range(len(stds)), stds)
     axis.set(xlabel="learning rate", ylabel="initial standard deviation")
+
+
+def chosen_place(evidence: Evidence, variant: str) -> Place:
+    """Rate and line of the setting that was chosen for an arm."""
+    run = winner(evidence, variant)
+    known_std = run.get("init_std") or next(iter(by_cell(evidence, variant)))[1]
+    return run["lr"], std_text(run, known_std)
 
 
 def std_text(run: Row, std: float) -> str:
     """An initial standard deviation in words."""
-    return "Glorot" if is_glorot(run) else f"{std:g}"
+    return GLOROT if is_glorot(run) else f"{std:g}"
 
 
 FIGURES = {"heat-maps": heat_maps}

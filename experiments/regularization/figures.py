@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, unique
-from bnrepro.evidence.statistics import Values, t_interval
+from bnrepro.evidence.statistics import FEWEST, Values, t_interval
 from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 from bnrepro.plots.bands import band
@@ -32,7 +32,8 @@ Choose = Callable[[str, int], list[Row]]  # the rows of an arm on so many images
 
 
 def dropout_figure(evidence: Evidence) -> Figure:
-    """Test accuracy against the Dropout rate, without L2."""
+    """Test accuracy against the Dropout rate, without L2, a panel a size of the training set; ★ is
+    an arm's best rate. Where the star of BN lies further left, less Dropout suffices with it."""
 
     def choose(arm: str, images: int) -> list[Row]:
         return networks(evidence, arm, images, weight_decay=0)
@@ -41,7 +42,8 @@ def dropout_figure(evidence: Evidence) -> Figure:
 
 
 def l2_figure(evidence: Evidence) -> Figure:
-    """Test accuracy against L2, without Dropout."""
+    """Test accuracy against the strength of L2, without Dropout, a panel a size of the training
+    set; ★ is an arm's best. Where the star of BN lies further left, less L2 suffices with it."""
 
     def choose(arm: str, images: int) -> list[Row]:
         return networks(evidence, arm, images, dropout=0)
@@ -107,7 +109,9 @@ def _groups_title(evidence: Evidence) -> str:
 
 
 def groups_figure(evidence: Evidence) -> Figure:
-    """Noise and the gap against m, where an update takes all images."""
+    """Networks that take all images in every step and differ in m, how many of them BN normalises
+    together: the larger m, the less an output depends on its batch-mates (left). If that noise
+    regularises, the gap between training and test accuracy grows with m (right)."""
     sizes = groups(evidence)
     with plt.rc_context(RC):
         figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.3), layout="constrained")
@@ -135,7 +139,7 @@ def _plain_line(axis: Axes, values: Values) -> None:
         interval = t_interval(known)
         label, colour, dash = ARMS["baseline"]
         axis.axhline(interval.mean, color=colour, linestyle=dash, label=label)
-        if interval.low is not None and interval.high is not None:
+        if interval.n >= FEWEST and interval.low is not None and interval.high is not None:
             axis.axhspan(interval.low, interval.high, color=colour, alpha=0.13, linewidth=0)
 
 

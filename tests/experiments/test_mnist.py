@@ -1,18 +1,24 @@
 """`experiments.mnist` end to end at scale=smoke: records, killing and resuming, bad input."""
 
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bnrepro.config import variants
 from bnrepro.errors import UserError
+from bnrepro.evidence import gather
+from bnrepro.evidence.evidence import Evidence
 from bnrepro.plots.style import arm
 from bnrepro.run.locks import locked
 from bnrepro.run.record import read_rows
 from experiments.mnist.__main__ import main
+from experiments.mnist.metrics import saturation_change
 from scripts import render
 from tests.drawing import call, drawn, evidence_of, legend, line, tables_of
+from tests.experiments.altered import committed
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
 
@@ -135,15 +141,15 @@ def both(tmp_path_factory) -> list[str]:
 
 def test_figure_1_draws_every_arm_and_a_unit_of_each(both):
     evidence = evidence_of("mnist", both)
-    accuracy, *units = drawn("mnist", evidence)["figure-1"].axes
-    labels = [label.removesuffix(" (each seed)") for label in legend(accuracy)]
+    error, *units = drawn("mnist", evidence)["figure-1"].axes
+    labels = [label.removesuffix(" (each seed)") for label in legend(error)]
     assert labels == ["without BN", "with BN"]
-    mine = [each for each in accuracy.get_lines() if each.get_color() == arm("bn").colour]
+    mine = [each for each in error.get_lines() if each.get_color() == arm("bn").colour]
     assert len(mine) == 3  # both seeds and their mean
-    steps, means = line(accuracy, "with BN")
+    steps, means = line(error, "with BN")
     assert steps == [5, 10, 15, 20, 40, 60]
     final = [evidence.run("bn", seed)["final_test_accuracy"] for seed in (0, 1)]
-    assert means[-1] == pytest.approx(sum(final) / 2)
+    assert means[-1] == pytest.approx(100 - 100 * sum(final) / 2)
     for axis, name in zip(units, ("(b) without BN", "(c) with BN"), strict=True):
         assert axis.get_title() == name
         percentiles = [line(axis, f"{p}th percentile") for p in (15, 50, 85)]
@@ -151,12 +157,66 @@ def test_figure_1_draws_every_arm_and_a_unit_of_each(both):
         assert all(a < b < c for a, b, c in zip(*(y for _, y in percentiles), strict=True))
 
 
-def test_the_sheet_has_twelve_units_of_each_arm_by_rank(both):
-    axes = drawn("mnist", evidence_of("mnist", both))["units"].axes
-    titles = [axis.get_title() for axis in axes]
-    assert len(titles) == len(set(titles)) == 24
-    assert (titles[0], titles[-1]) == ("without BN, rank 1", "with BN, rank 100")
-    assert all(len(axis.get_lines()) == 5 for axis in axes)  # percentiles and the paper's limits
+def test_the_papers_axes_stay_beside_it(both):
+    accuracy, *units = drawn("mnist", evidence_of("mnist", both))["figure-1-paper-axes"].axes
+    assert accuracy.get_ylim()[1] == 1.0
+    assert {axis.get_xscale() for axis in (accuracy, *units)} == {"linear"}
+    assert {line.get_ydata()[0] for line in units[0].get_lines()[-2:]} == {-2.0, 2.0}
+
+
+def test_shown_units_move_about_their_own_mean_in_units_of_their_spread():
+    evidence = committed("mnist")
+    centres, widths, ratios = drawn("mnist", evidence)["units"].axes
+    assert len(centres.get_lines()) == len(widths.get_lines()) == 6  # three units of two arms
+    rows = evidence.where("units", variant="bn", layer="hidden3", mode="training", rank=100)
+    late = [row for row in rows if row["step"] >= 1000]
+    middle = np.array([row["p50"] for row in late])
+    spread = np.array([row["p85"] - row["p15"] for row in late])
+    drawn_line = centres.get_lines()[-1]
+    assert drawn_line.get_ydata() == pytest.approx((middle - middle.mean()) / spread.mean())
+    assert drawn_line.get_xdata()[0] == 1000
+    runs = [evidence.run(variant, seed) for variant in ("bn", "baseline") for seed in (0, 1)]
+    bn, plain = (
+        [run["drift_spread_training_hidden2"] for run in pair] for pair in (runs[:2], runs[2:])
+    )
+    expected = math.prod(a / b for a, b in zip(bn, plain, strict=True)) ** 0.5
+    assert f"{expected:.2f}" in [text.get_text() for text in ratios.texts]
+
+
+def test_every_units_drift_is_evidence_and_its_median_is_that_of_the_run(both):
+    assert not evidence_of("mnist", both).drifts  # 60 steps: drift begins at 1,000
+    moved = gather._unit_drifts(probes(), ["hidden1"])
+    assert [row["median_training"] for row in moved] == pytest.approx([0.70711, 1.41421])
+
+
+def probes() -> list[dict]:
+    """Two probes of two units, the second of which moves twice as far."""
+    return [
+        {
+            "step": 1000 * t,
+            "percentiles": {
+                "training": {"hidden1": [[t - 1, 2 * t - 1], [t, 2 * t], [t + 1, 2 * t + 1]]}
+            },
+        }
+        for t in (1, 2)
+    ]
+
+
+def test_saturation_is_compared_in_the_layer_where_bn_saturates_most():
+    rows = [
+        {
+            "variant": variant,
+            "seed": 0,
+            "step": 10,
+            "saturated_hidden1": first,
+            "saturated_hidden2": second,
+        }
+        for variant, first, second in (("bn", 0.1, 0.3), ("baseline", 0.5, 0.1))
+    ]
+    runs = [{"variant": variant, "seed": 0} for variant in ("bn", "baseline")]
+    claim = {"arm": "bn", "against": "baseline"}
+    assert saturation_change(Evidence(runs=runs, curves=rows), claim) == pytest.approx([0.2])
+    assert saturation_change(Evidence(runs=runs, curves=[]), claim) == [None]
 
 
 def test_the_table_has_every_arm_and_every_seed(both, run):
@@ -167,7 +227,7 @@ def test_the_table_has_every_arm_and_every_seed(both, run):
     summary, speed, plain, bn = tables_of(path)
     assert summary[0] == ["synthetic: mean [95 % interval]", "without BN", "with BN"]
     assert [row[0] for row in plain[1:]] == [row[0] for row in bn[1:]]
-    assert [row[1] for row in speed[1:]] == ["bn : baseline"] * 4
+    assert [row[1] for row in speed[1:]] == ["bn : baseline"] * 5
     best = [r["best_test_accuracy"] for r in evidence_of("mnist", both).where("runs", variant="bn")]
     row = next(row for row in bn if row[0] == "best test accuracy")
     assert row[1:] == [f"{value:.4f}" for value in best]
@@ -177,13 +237,15 @@ def test_the_table_has_every_arm_and_every_seed(both, run):
 
 def test_rendering_names_its_files_and_the_data_unless_it_is_the_papers(both, run, capsys):
     assert run(render.main, ["mnist", *both]) == 0
-    *paths, table = capsys.readouterr().out.split()[-5:]
+    *paths, table = capsys.readouterr().out.split()[-7:]
     assert [Path(path).name for path in paths] == [
-        "figure-1.png", "figure-1.svg", "units.png", "units.svg",
-    ]  # fmt: skip
-    for path in (paths[1], paths[3], table):
+        f"{name}.{kind}"
+        for name in ("figure-1", "figure-1-paper-axes", "units")
+        for kind in ("png", "svg")
+    ]
+    for path in (*paths[1::2], table):
         assert "synthetic: " in Path(path).read_text()
-    for path in (paths[0], paths[2]):
+    for path in paths[0::2]:
         assert Path(path).read_bytes().startswith(b"\x89PNG")
 
 

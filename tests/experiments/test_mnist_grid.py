@@ -9,6 +9,7 @@ import pytest
 
 from bnrepro.config import compose
 from bnrepro.errors import UserError
+from bnrepro.evidence.evidence import load
 from bnrepro.run.record import Record, read_rows
 from experiments.mnist_grid.__main__ import main
 from experiments.mnist_grid.gather import slot_rows
@@ -174,3 +175,13 @@ def test_a_search_has_no_claims_that_verify_could_compare(grid, run, monkeypatch
     monkeypatch.setattr(verify, "read", lambda _: evidence_of("mnist_grid", arguments))
     with pytest.raises(UserError, match=r"no claims to compare: .*results/mnist_grid/smoke/table"):
         run(verify.main, ["mnist_grid", *arguments])
+
+
+def test_glorots_weights_are_a_line_of_the_plain_networks_map_and_three_panels_say_it_all():
+    plain, bn, plateau = drawn("mnist_grid", load("mnist_grid", "paper"))["heat-maps"].axes
+    for axis, lines in ((plain, 6), (bn, 5), (plateau, 6)):
+        stds = [tick.get_text() for tick in axis.get_yticklabels()]
+        assert stds == ["0.01", "0.03", "0.1", "0.3", "1", "Glorot"][:lines]
+    stars = [sum(text.get_text().endswith("★") for text in axis.texts) for axis in (plain, bn)]
+    assert stars == [2, 1]
+    assert "with BN: ≤ 250 in 30 of 30 cells" in plateau.get_xlabel()
