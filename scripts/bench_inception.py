@@ -32,8 +32,8 @@ from scripts.plan import flops, made_up
 
 ARMS = ("inception", "bn_x5")
 SCALE = {"cpu": "small", "cuda": "gpu"}
-WIDTHS = {"cpu": (0.125, 0.25, 0.5), "cuda": (0.25, 0.5, 1.0, 2.0)}
-STEPS, ROUNDS = {"cpu": 6, "cuda": 50}, 3
+WIDTHS = {"cpu": (0.125, 0.25, 0.5), "cuda": (0.5, 1.0, 2.0)}
+STEPS, ROUNDS = {"cpu": 6, "cuda": 25}, 3
 IMAGES = 2_000
 SIDE = {"cpu": 2_048, "cuda": 8_192}  # of the ceiling's square matrices
 NAMES = ("eager", "eager, batches ready", "here")

@@ -22,7 +22,7 @@ from scripts.plan import made_up
 
 PROCESSES = {"cpu": (1, 2, 4, 8, 16), "cuda": (1, 2, 3)}
 ARMS = ("baseline", "bn", "bn_x5")  # the first two of mnist, five seeds; then of inception
-SECONDS, IMAGES = 4.0, 12_000
+SECONDS, IMAGES = {"cpu": 4.0, "cuda": 3.0}, 12_000
 Measured = tuple[float, int | None]  # seconds a step, peak MB
 
 
@@ -30,26 +30,16 @@ def process_rows(device: torch.device, _: str | None) -> Iterator[dict[str, Any]
     """The machine's µs a step of each arm, by the number of processes."""
     cores = os.cpu_count() or 1
     for processes in PROCESSES[device.type]:
-        if device.type == "cuda" or processes <= cores:
-            threads = max(1, cores // processes)
+        threads = cores // processes
+        if device.type == "cpu" and not threads:
+            return
+        with Parallel(n_jobs=processes) as parallel:
             for arm in ARMS:
-                each = side_by_side(arm, device.type, processes, threads)
-                rate = sum(1 / seconds for seconds, _ in each)
-                us, mb = round(1e6 / rate, 1), max((m for _, m in each if m), default=None)
-                key = {"arm": arm, "processes": processes, "threads": threads}
-                yield {**key, "us": us, "mb": mb}
-
-
-def side_by_side(arm: str, kind: str, processes: int, threads: int) -> list[Measured]:
-    """What each of so many processes measures while the others train too."""
-    with Parallel(n_jobs=processes) as parallel:
-        parallel(delayed(prepare)(arm, kind, threads) for _ in range(processes))
-        return parallel(delayed(alone)(arm, kind, threads) for _ in range(processes))
-
-
-def prepare(arm: str, kind: str, threads: int) -> None:
-    """Let a process start, so that all begin to measure at once."""
-    set_up(arm, kind, threads)
+                each = parallel([delayed(alone)(arm, device.type, max(1, threads))] * processes)
+                us = 1e6 / sum(1 / seconds for seconds, _ in each)
+                key = {"arm": arm, "processes": processes, "threads": max(1, threads)}
+                mb = max((m for _, m in each if m), default=None)
+                yield {**key, "us": round(us, 1), "mb": mb}
 
 
 def set_up(arm: str, kind: str, threads: int) -> Callable[[], object]:
@@ -73,8 +63,11 @@ def steps(arm: str, kind: str) -> int:
 
 
 def alone(arm: str, kind: str, threads: int) -> Measured:
-    """Seconds a step (of one seed, for mnist) of one process, and its peak MB."""
+    """Median seconds a step (of one seed, for mnist) of one process, and its peak MB.
+
+    The median leaves out what one process trains before the others are there.
+    """
     forget_peak(torch.device(kind))
-    seconds = median_for(set_up(arm, kind, threads), SECONDS)
+    seconds = median_for(set_up(arm, kind, threads), SECONDS[kind])
     each = steps(arm, kind) * (1 if arm == "bn_x5" else 5)
     return seconds / each, peak_mb(torch.device(kind))

@@ -33,8 +33,8 @@ ARMS = ("baseline", "bn")
 SLOTS = (1, 2, 5, 10, 20, 40, 64)
 JAX_SLOTS = (1, 5, 20, 64)
 WIDTHS, BATCHES = (25, 50, 100, 200, 400), (15, 30, 60, 120, 240, 480)
-SEED_STEPS = {"cpu": 500, "cuda": 500}  # of a round
-LEAST, ROUNDS = {"cpu": 10, "cuda": 50}, 5  # steps of a round
+SEED_STEPS = {"cpu": 500, "cuda": 250}  # of a round
+LEAST, ROUNDS = {"cpu": 10, "cuda": 25}, 5  # steps of a round
 IMAGES = 60_000
 
 
