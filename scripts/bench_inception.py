@@ -84,12 +84,18 @@ def measure(cfg: ImageConfig, device: torch.device) -> list[dict[str, Any]]:
     count = STEPS[device.type]
     forget_peak(device)
     each = medians(contestants(cfg, made_up(cfg, IMAGES), device, count), ROUNDS)
-    rows = []
-    for name, seconds in zip(NAMES, each, strict=True):
-        step = seconds / count * 32 / cfg.optim.batch
-        row = {"arm": cfg.variant, "width": cfg.model.width, "trainer": name}
-        rows.append({**row, "ms": round(1e3 * step, 2), "images_s": round(32 / step)})
-    share = flops(cfg) / (rows[-1]["ms"] / 1e3) / ceiling(cfg.precision, device)
+    ms = [1e3 * seconds / count * 32 / cfg.optim.batch for seconds in each]
+    rows: list[dict[str, Any]] = [
+        {
+            "arm": cfg.variant,
+            "width": cfg.model.width,
+            "trainer": name,
+            "ms": round(t, 2),
+            "images_s": round(32e3 / t),
+        }
+        for name, t in zip(NAMES, ms, strict=True)
+    ]
+    share = flops(cfg) / (ms[-1] / 1e3) / ceiling(cfg.precision, device)
     rows[-1] |= {"share": round(share, 3), "mb": alone_mb(cfg, device)}
     return rows
 

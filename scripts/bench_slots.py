@@ -120,7 +120,7 @@ def eager_loops(
     x, labels = binarize(data.train_images), data.train_labels
     loader = endless(DataLoader(TensorDataset(x, labels), cfg.optim.batch, shuffle=True))
     ready = (x[: cfg.optim.batch].to(device), labels[: cfg.optim.batch].to(device))
-    loops = []
+    loops: list[Callable[[], object]] = []
     for batch in (lambda: next(loader), lambda: ready):
         network = eager(cfg).to(device)
         sgd = torch.optim.SGD(network.parameters(), lr=cfg.optim.lr)

@@ -11,12 +11,17 @@ from matplotlib.figure import Figure
 
 from bnrepro.experiment import Table
 from bnrepro.plots.panels import panels, ticks_at
-from bnrepro.plots.style import ARMS, RC
+from bnrepro.plots.style import ARMS, RC, Dash
 
 Record = Mapping[str, Any]
 Row = Mapping[str, Any]
 MARKS = {"here": "o", "eager": "s", "eager, batches ready": "^", "JAX": "D", "products": "x"}
-SPEED = {"here": "-", "JAX": (0, (1, 1)), "products": (0, (4, 3)), "eager": "-."}
+LINES: Mapping[str, Dash] = {
+    "here": "-",
+    "JAX": (0, (1, 1)),
+    "products": (0, (4, 3)),
+    "eager": "-.",
+}
 SEEDS = 5  # of the MNIST experiment, where its trainer is compared with others
 
 
@@ -42,13 +47,18 @@ def slots_panel(axis: Axes, rows: Sequence[Row]) -> None:
     for arm in unique(rows, "arm"):
         for trainer in unique(rows, "trainer"):
             chosen = [r for r in rows if (r["arm"], r["trainer"]) == (arm, trainer)]
-            if trainer in SPEED and chosen:
+            if trainer in LINES and chosen:
                 name = f"{trainer}, {ARMS[arm].label}"
-                look = {"color": ARMS[arm].colour, "linestyle": SPEED[trainer]}
                 x, y = [r["slots"] for r in chosen], [r["us"] for r in chosen]
-                axis.plot(x, y, marker=MARKS[trainer], markersize=4, label=name, **look)
+                axis.plot(x, y, label=name, **look(arm, trainer))
     grow(axis, unique(rows, "slots"), "slots trained at once", "µs a seed-step")
     axis.set_title("(a) MNIST step: networks at once")
+
+
+def look(arm: str, trainer: str) -> dict[str, Any]:
+    """An arm's colour, a contestant's line and mark."""
+    line = {"color": ARMS[arm].colour, "linestyle": LINES[trainer]}
+    return {**line, "marker": MARKS[trainer], "markersize": 4}
 
 
 def bn_panel(axis: Axes, rows: Sequence[Row]) -> None:
@@ -72,10 +82,9 @@ def inception_panel(axis: Axes, rows: Sequence[Row]) -> None:
     for arm in unique(rows, "arm"):
         for trainer in ("here", "eager"):
             chosen = [r for r in rows if (r["arm"], r["trainer"]) == (arm, trainer)]
-            look = {"color": ARMS[arm].colour, "linestyle": SPEED[trainer]}
             x, y = [r["width"] for r in chosen], [r["images_s"] for r in chosen]
             name = f"{trainer}, {ARMS[arm].label}"
-            axis.plot(x, y, marker=MARKS[trainer], markersize=4, label=name, **look)
+            axis.plot(x, y, label=name, **look(arm, trainer))
     grow(axis, unique(rows, "width"), "width (1: the paper's)", "images a second")
     axis.set_title("(c) Inception in training")
 
