@@ -184,6 +184,5 @@ def side_by_side_fact(record: Record) -> str:
             gains[arm] = one[0]["us"] / two[0]["us"]
     if len(gains) < 2:
         return ""
-    return (
-        f"two arms at once finish {gains['bn']:.1f} (Inception {gains['bn_x5']:.1f}) times as soon"
-    )
+    mnist, inception = (f"{gain:.1f}" for gain in gains.values())
+    return f"two arms at once are done {mnist} (Inception: {inception}) times as soon as in turn"
