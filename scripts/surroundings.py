@@ -22,11 +22,11 @@ NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 def main() -> None:
     """Check the versions, then write both files; every mistake is one line and status 2."""
+    environment = Path(sys.argv[1])
     try:
-        environment = Path(sys.argv[1])
         places = sorted({place_of(name) for name in TAKEN})
-        (packages,) = environment.glob(f"lib/python{version_text()}/site-packages") or [None]
-    except (LookupError, ValueError) as error:
+        packages = packages_of(environment)
+    except LookupError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     (packages / "surroundings.pth").write_text("".join(f"{p}\n" for p in places), "utf-8")
@@ -34,9 +34,16 @@ def main() -> None:
     (environment / "requirements.txt").write_text(without(lock, TAKEN), "utf-8")
 
 
-def version_text() -> str:
-    """Python's version as its folders are named."""
-    return ".".join(map(str, sys.version_info[:2]))
+def packages_of(environment: Path) -> Path:
+    """Where its packages are. Raises a LookupError for another Python's environment."""
+    version = ".".join(map(str, sys.version_info[:2]))
+    folder = environment / "lib" / f"python{version}" / "site-packages"
+    if not folder.is_dir():
+        raise LookupError(
+            f"{environment}: not made by Python {version}; remove it and run make setup SYSTEM=1 "
+            "again, or name its Python with PYTHON=…"
+        )
+    return folder
 
 
 def place_of(name: str) -> Path:
