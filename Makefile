@@ -3,6 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 ARGS ?=
 SCALE ?=
+SYSTEM ?=
 EXPERIMENT ?= mnist
 OVERRIDES := $(if $(SCALE),scale=$(SCALE)) $(ARGS)
 # `ls experiments/` says which there are; the target of `bias_growth` is `bias-growth`
@@ -21,14 +22,16 @@ help: ## list the targets
 	  /^    question=/ {printf "%s\t  make %-17s %-4s %s\n", section, stem, section, $$2}' \
 	  experiments/*/__init__.py | sort | cut -f2
 
+LOCKED := $(if $(SYSTEM),--no-deps -r .venv/requirements.txt,-r requirements.lock)
 .venv/ready: requirements.lock
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	if command -v uv >/dev/null; then uv pip install -q --python $(PY) -r requirements.lock; \
-	else $(PY) -m pip install -q --disable-pip-version-check -r requirements.lock; fi
+	$(if $(SYSTEM),$(PYTHON) -m scripts.surroundings .venv)
+	if command -v uv >/dev/null; then uv pip install -q --python $(PY) $(LOCKED); \
+	else $(PY) -m pip install -q --disable-pip-version-check $(LOCKED); fi
 	touch $@
 
 .PHONY: setup
-setup: .venv/ready ## make .venv and install requirements.lock (about 6 GB of disk)
+setup: .venv/ready ## make .venv from requirements.lock (6 GB); SYSTEM=1: with the torch of $(PYTHON)
 
 .PHONY: data
 data: .venv/ready ## fetch MNIST and Fashion-MNIST into data/

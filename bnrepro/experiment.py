@@ -57,7 +57,7 @@ class Experiment:
         question: what it asks, in one sentence.
         config: the dataclass of its config.
         gather: makes evidence of its finished runs' folders, by arm.
-        side_by_side: arms that `make` trains at once, the cores shared out.
+        side_by_side: arms that `make` trains at once, on at least a core each.
         tolerance: of a run's last accuracy, for `make verify`; None: claims are compared instead.
         data_parallel: whether a run may be shared by several processes.
     """

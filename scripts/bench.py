@@ -1,105 +1,128 @@
-"""How fast are the trainers? Compared in one run, on this machine, with what a user would write.
+"""How fast is this project here, how does cost grow, and beside what? A record of this machine.
 
-    make bench
+    make bench                                     every part; minutes
+    python -m scripts.bench slots inception        some parts
+    python -m scripts.bench into=FOLDER            the record there instead of results/bench/
+    python -m scripts.bench jax=PYTHON             beside the JAX of another environment
 
-For each arm, microseconds per seed-step, the variants taking turns so that drift of the machine's
-speed hits all of them alike; the median over rounds is printed.
+Contestants take turns, so that drift of the machine's speed hits all alike; medians are recorded.
+A record is `<processor>.json`, with a figure and tables beside it. The parts:
 
-- `eager`: torch.nn modules, autograd, torch.optim.SGD and a shuffling DataLoader, a seed at a time;
-- `eager, batches ready`: the same without the DataLoader;
-- `slots`: this project's trainer, all seeds at once, sampling of mini-batches included;
-- `products`: only the matrix products of a training step, batched over the seeds.
-
-Then the Inception step (scripts/bench_inception.py) and images from files (scripts/bench_data.py).
+- `slots`: µs a seed-step of the MNIST trainer against the number of slots (bench_slots.py);
+- `bn`: what BN adds to that step, against width and mini-batch;
+- `inception`: the Inception step against the network's width (bench_inception.py);
+- `processes`: arms side by side (bench_processes.py);
+- `readers`: images a second from JPEG files (bench_data.py).
 """
 
-import itertools
-from collections.abc import Callable
+import importlib.util
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
-from bnrepro.cli import guard, no_arguments
-from bnrepro.config import compose
-from bnrepro.data import Dataset, binarize
-from bnrepro.data.synthetic import synthetic
-from bnrepro.models.mlp import Slot
-from bnrepro.plots.tables import show
-from bnrepro.run.device import set_up_torch
-from bnrepro.run.provenance import hardware
-from bnrepro.training.slots import SlotTrainer
-from experiments.mnist import MnistConfig
-from scripts.bench_data import data_rows
-from scripts.bench_inception import endless, inception_rows, medians, usual_loop
+from bnrepro import ROOT
+from bnrepro.cli import guard
+from bnrepro.errors import UserError
+from bnrepro.files import write_atomically
+from bnrepro.plots.bench import growth_figure, tables
+from bnrepro.plots.style import save as draw
+from bnrepro.plots.tables import markdown, show
+from bnrepro.run.device import resolve_device
+from bnrepro.run.provenance import describe_run, hardware
+from scripts.bench_data import reader_rows
+from scripts.bench_inception import inception_rows
+from scripts.bench_processes import process_rows
+from scripts.bench_slots import bn_rows, slot_rows
 
-SEEDS, STEPS, ROUNDS = 5, 200, 7
+Rows = Callable[[torch.device, str | None], Iterator[dict[str, Any]]]
+PARTS: Mapping[str, Rows] = {
+    "slots": slot_rows,
+    "bn": bn_rows,
+    "inception": inception_rows,
+    "processes": process_rows,
+    "readers": reader_rows,
+}
+SETTINGS = ("into", "jax")
+META = ("commit", "dirty", "python", "versions", "device", "hardware", "threads")
+FLAGS = re.compile(r"avx\w*|amx\w*|fma|sse4_2|neon|asimd\w*|sve\w*")
 
 
 def main() -> None:
-    """Measure and show all tables."""
-    no_arguments()
-    rows = [["arm", "eager", "eager, batches ready", "slots", "products", "speed-up"]]
-    for variant in ("baseline", "bn"):
-        cfg = compose("mnist", [f"variant={variant}", "data=synthetic"])
-        device = set_up_torch(cfg)
-        times = measure(contestants(cfg, synthetic(12_000, 1_000)))
-        rows.append([variant, *(f"{t:.0f}" for t in times), f"{times[0] / times[2]:.2f}×"])
-    show(rows, "MNIST training step, µs per seed-step (median of rounds)")
-    show(inception_rows(device), "Inception training step, ms a step of 32 (medians)")
-    show(data_rows(), "JPEG files of 500×375, crops of 224")
-    print(f"{hardware(device)}, {torch.get_num_threads()} threads, {SEEDS} seeds")
+    """Measure, write the record after each part, draw the figure and show the tables."""
+    parts, settings = asked(sys.argv[1:])
+    device = resolve_device("auto")
+    folder = Path(settings.get("into", ROOT / "results" / "bench"))
+    path = folder / f"{slug(hardware(device))}.json"
+    record: dict[str, Any] = {"meta": describe(device), "rows": []}
+    jax = settings.get("jax") or (sys.executable if importlib.util.find_spec("jax") else None)
+    for part in parts:
+        start = time.perf_counter()
+        for row in PARTS[part](device, jax):
+            record["rows"].append({"part": part, **row})
+        record["meta"]["seconds"][part] = round(time.perf_counter() - start, 1)
+        save(path, record)
+    present(path, record)
 
 
-def contestants(cfg: MnistConfig, data: Dataset) -> list[Callable[[], object]]:
-    """Callables that each train (or multiply) for STEPS steps, scaled to one seed by `measure`."""
-    x, labels = binarize(data.train_images), data.train_labels
-    loader = endless(DataLoader(TensorDataset(x, labels), cfg.optim.batch, shuffle=True))
-    ready = (x[: cfg.optim.batch], labels[: cfg.optim.batch])
-    slots = [Slot(seed, cfg.optim.lr, cfg.model.init_std) for seed in range(SEEDS)]
-    trainer = SlotTrainer(cfg.model, cfg.optim, slots, data, torch.device("cpu"))
-    networks = [eager(cfg) for _ in range(2)]
-    rates = [torch.optim.SGD(network.parameters(), lr=cfg.optim.lr) for network in networks]
-    return [
-        usual_loop(networks[0], rates[0], lambda: next(loader), STEPS),
-        usual_loop(networks[1], rates[1], lambda: ready, STEPS),
-        lambda: next(trainer.run([trainer.step + STEPS])),
-        products(cfg),
-    ]
+def asked(words: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The parts (none named: all) and the settings that the words name. Raises a UserError."""
+    settings = dict(word.split("=", 1) for word in words if "=" in word)
+    parts = [word for word in words if "=" not in word]
+    if unknown := [*(set(parts) - set(PARTS)), *(set(settings) - set(SETTINGS))]:
+        raise UserError(
+            f"{unknown[0]}: no part of the bench; parts are {', '.join(PARTS)}, settings "
+            f"{', '.join(f'{name}=…' for name in SETTINGS)}"
+        )
+    return parts or list(PARTS), settings
 
 
-def measure(runs: list[Callable[[], object]]) -> list[float]:
-    """Median µs per seed-step; the first two train one seed, the others SEEDS of them."""
-    seeds = [1, 1, SEEDS, SEEDS]
-    return [t / STEPS / n * 1e6 for t, n in zip(medians(runs, ROUNDS), seeds, strict=True)]
+def describe(device: torch.device) -> dict[str, Any]:
+    """The machine and the software."""
+    known = describe_run(device, {}, [])
+    meta = {key: known[key] for key in META}
+    return {**meta, "flags": flags(), "capability": torch.backends.cpu.get_cpu_capability()} | {
+        "seconds": {}
+    }
 
 
-def eager(cfg: MnistConfig) -> nn.Module:
-    """The network of 4.1 as torch's own modules."""
-    layers: list[nn.Module] = []
-    plain = cfg.model.norm == "none"
-    for width, units in itertools.pairwise([784, *cfg.model.hidden]):
-        layers += [nn.Linear(width, units, bias=plain)]
-        layers += [nn.Sigmoid()] if plain else [nn.BatchNorm1d(units), nn.Sigmoid()]
-    return nn.Sequential(*layers, nn.Linear(cfg.model.hidden[-1], 10))
+def flags() -> list[str]:
+    """What the processor offers to matrix products; empty where that is not known."""
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return []
+    line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return sorted(word for word in (line[1].split() if line else ()) if FLAGS.fullmatch(word))
 
 
-def products(cfg: MnistConfig) -> Callable[[], None]:
-    """The matrix products of one training step of SEEDS networks, forward and backward."""
-    widths = [784, *cfg.model.hidden, 10]
-    weights = [torch.randn(SEEDS, a, b) for a, b in itertools.pairwise(widths)]
-    values = [torch.rand(SEEDS, cfg.optim.batch, w) for w in widths]
+def slug(name: str) -> str:
+    """A file's name for a processor."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
-    def run() -> None:
-        for _ in range(STEPS):
-            for u, weight in zip(values, weights, strict=False):
-                torch.bmm(u, weight)
-            for i in reversed(range(len(weights))):
-                torch.bmm(values[i].mT, values[i + 1])
-                if i:
-                    torch.bmm(values[i + 1], weights[i].mT)
 
-    return run
+def save(path: Path, record: Mapping[str, Any]) -> None:
+    """Write the record, a row a line."""
+    rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in record["rows"])
+    meta = json.dumps(record["meta"], indent=1, ensure_ascii=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, f'{{"meta": {meta},\n"rows": [\n{rows}\n]}}\n')
+
+
+def present(path: Path, record: Mapping[str, Any]) -> None:
+    """The figure and the tables, beside the record and on the terminal."""
+    draw(growth_figure(record), path.parent, path.stem)
+    each = tables(record)
+    text = "\n".join(f"{title}\n\n{markdown(rows)}" for title, rows in each.items())
+    write_atomically(path.with_suffix(".md"), text)
+    for title, rows in each.items():
+        show(rows, title)
+    print(path)
 
 
 if __name__ == "__main__":

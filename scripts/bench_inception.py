@@ -1,24 +1,21 @@
-"""The Inception training step against the plain way of writing it; part of `make bench`.
+"""The Inception step against the network's width, beside the plain way of writing it; part of
+`make bench`.
 
-- `plain`: the network as Figure 5 draws it, branch by branch, in PyTorch's default layout (NCHW)
+- `eager`: the network as Figure 5 draws it, branch by branch, in PyTorch's default layout (NCHW)
   and float32, a DataLoader over PIL images and torchvision's transforms, the usual eager loop;
-- `plain, batches ready`: the same without the DataLoader;
-- `here`: this project's trainer: images as bytes in memory, augmented in batches, channels_last;
-- `two side by side`: what `make inception` does on a processor, two arms at once, one thread each,
-  in ms of the machine's time a step.
+- `eager, batches ready`: the same without the DataLoader;
+- `here`: this project's trainer: images as bytes in memory, augmented in batches, channels_last.
 
-On a processor at scale small, on a GPU at scale gpu (bfloat16, CUDA graphs). `share of the ceiling`
-is the step's floating-point operations over those that a large matrix product makes in the time of
-`here`.
+On a processor at scale small, on a GPU at scale gpu (bfloat16, CUDA graphs). `share` is the step's
+floating-point operations over those that a large matrix product makes in the time of `here`.
 """
 
+import functools
 import os
-import statistics
-import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from joblib import Parallel, delayed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -27,19 +24,19 @@ from torchvision.transforms import v2
 from bnrepro.config import compose
 from bnrepro.config.images import ImageConfig
 from bnrepro.data import Dataset
-from bnrepro.experiment import Table
 from bnrepro.models.inception import LRN, ConvUnit, Inception, InceptionModule, ResponseNorm
 from bnrepro.run.device import set_up_torch
 from bnrepro.training.images import ImageTrainer, build, sgd
+from scripts.bench_measure import forget_peak, medians, peak_mb
 from scripts.plan import flops, made_up
 
-STEPS, ROUNDS = {"cpu": 10, "cuda": 50}, 5
+ARMS = ("inception", "bn_x5")
+SCALE = {"cpu": "small", "cuda": "gpu"}
+WIDTHS = {"cpu": (0.125, 0.25, 0.5), "cuda": (0.5, 1.0, 2.0)}
+STEPS, ROUNDS = {"cpu": 6, "cuda": 25}, 3
 IMAGES = 2_000
 SIDE = {"cpu": 2_048, "cuda": 8_192}  # of the ceiling's square matrices
-MEASURES = (
-    "plain", "plain, batches ready", "here", "two side by side", "plain / here",
-    "plain / two side by side", "images a second here", "share of the ceiling here",
-)  # fmt: skip
+NAMES = ("eager", "eager, batches ready", "here")
 Batch = tuple[Tensor, Tensor]
 
 
@@ -68,31 +65,47 @@ class Pictures(TorchDataset[Batch]):
         return self.transform(self.images[index]), self.labels[index]
 
 
-def inception_rows(device: torch.device) -> Table:
-    """The MEASURES of two arms."""
-    scale = "gpu" if device.type == "cuda" else "small"
-    variants = ("inception", "bn_x5")
-    configs = [compose("inception", [f"variant={v}", f"scale={scale}"]) for v in variants]
-    columns = zip(MEASURES, *(measure(cfg, device) for cfg in configs), strict=True)
-    return [[f"scale {scale}", *variants], *columns]
+def inception_rows(device: torch.device, _: str | None) -> Iterator[dict[str, Any]]:
+    """ms a step of 32 of each contestant, by arm and width."""
+    for width in WIDTHS[device.type]:
+        for arm in ARMS:
+            yield from measure(inception(arm, device, f"model.width={width}"), device)
 
 
-def measure(cfg: ImageConfig, device: torch.device) -> list[str]:
-    """The MEASURES of an arm."""
+def inception(arm: str, device: torch.device, *overrides: str) -> ImageConfig:
+    """An arm at the scale that suits the device."""
+    scale = f"scale={SCALE[device.type]}"
+    return compose("inception", [f"variant={arm}", scale, *overrides])
+
+
+def measure(cfg: ImageConfig, device: torch.device) -> list[dict[str, Any]]:
+    """A row a contestant."""
     set_up_torch(cfg)
     count = STEPS[device.type]
-    runs = contestants(cfg, made_up(cfg, IMAGES), device, count)
-    plain, ready, here = (1e3 * t / count for t in medians(runs, ROUNDS))
-    pair = together(cfg) if device.type == "cpu" else None
-    share = flops(cfg) / (here / 1e3) / ceiling(cfg, device)
-    return [
-        *(f"{t:.1f}" for t in (plain, ready, here)),
-        f"{pair:.1f}" if pair else "–",
-        f"{plain / here:.2f}×",
-        f"{plain / pair:.2f}×" if pair else "–",
-        f"{1e3 * cfg.optim.batch / here:.0f}",
-        f"{share:.0%}",
+    forget_peak(device)
+    each = medians(contestants(cfg, made_up(cfg, IMAGES), device, count), ROUNDS)
+    ms = [1e3 * seconds / count * 32 / cfg.optim.batch for seconds in each]
+    rows: list[dict[str, Any]] = [
+        {
+            "arm": cfg.variant,
+            "width": cfg.model.width,
+            "trainer": name,
+            "ms": round(t, 2),
+            "images_s": round(32e3 / t),
+        }
+        for name, t in zip(NAMES, ms, strict=True)
     ]
+    share = flops(cfg) / (ms[-1] / 1e3) / ceiling(cfg.precision, device)
+    rows[-1] |= {"share": round(share, 3), "mb": alone_mb(cfg, device)}
+    return rows
+
+
+def alone_mb(cfg: ImageConfig, device: torch.device) -> int | None:
+    """Peak MB of some training steps of this project's trainer."""
+    forget_peak(device)
+    trainer = ImageTrainer(cfg, 0, made_up(cfg, IMAGES), device)
+    next(trainer.run([STEPS[device.type]]))
+    return peak_mb(device)
 
 
 def contestants(
@@ -173,25 +186,10 @@ def as_drawn(network: Inception) -> Inception:
     return network
 
 
-def together(cfg: ImageConfig) -> float:
-    """ms of the machine's time a step while two arms train at once, one thread each."""
-    rates = Parallel(n_jobs=2)(delayed(alone)(cfg) for _ in range(2))
-    return 1e3 / sum(rates)
-
-
-def alone(cfg: ImageConfig) -> float:
-    """Steps a second on one thread; the median leaves out what one starts before the other."""
-    set_up_torch(cfg)
-    torch.set_num_threads(1)
-    trainer = ImageTrainer(cfg, 0, made_up(cfg, IMAGES), torch.device("cpu"))
-    count = STEPS["cpu"]
-    (seconds,) = medians([lambda: next(trainer.run([trainer.step + count]))], 3 * ROUNDS)
-    return count / seconds
-
-
-def ceiling(cfg: ImageConfig, device: torch.device) -> float:
+@functools.cache
+def ceiling(precision: str, device: torch.device) -> float:
     """Operations a second of a large matrix product, in the type that the step's products have."""
-    kind = torch.bfloat16 if cfg.precision == "bf16" else torch.float32
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
     side = SIDE[device.type]
     a = torch.randn(side, side, device=device, dtype=kind)
 
@@ -203,19 +201,7 @@ def ceiling(cfg: ImageConfig, device: torch.device) -> float:
     return 4 * 2 * side**3 / medians([products], ROUNDS)[0]
 
 
-def medians(runs: list[Callable[[], object]], rounds: int) -> list[float]:
-    """Median seconds of each, taking turns so that drift of the machine's speed hits all alike."""
-    times: list[list[float]] = [[] for _ in runs]
-    for run in runs:
-        run()
-    for _ in range(rounds):
-        for run, seen in zip(runs, times, strict=True):
-            start = time.perf_counter()
-            run()
-            seen.append(time.perf_counter() - start)
-    return [statistics.median(t) for t in times]
-
-
 def endless(loader: DataLoader) -> Iterator[Batch]:
+    """The loader's batches, epoch after epoch."""
     while True:
         yield from loader

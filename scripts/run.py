@@ -43,8 +43,9 @@ def measure(stem: str, overrides: list[str]) -> None:
     if any(o.startswith("variant=") for o in overrides):
         execute(f"experiments.{stem}", "-m", *overrides)
         return
-    together = find(stem).side_by_side
-    share = ((os.cpu_count() or 1) + together - 1) // together
+    cores = os.cpu_count() or 1
+    together = min(find(stem).side_by_side, cores)
+    share = -(-cores // together)
     launcher = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={together}", f"threads={share}"]
     execute(
         f"experiments.{stem}", "-m", f"variant={','.join(arms)}",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from scipy import stats
+from scipy.special import stdtrit
 
 from bnrepro import ROOT
 from bnrepro.config.claims import read_claims
@@ -35,7 +35,7 @@ def build(sets: Sequence[DataSet], live: int | None = None) -> str:
     about = {
         "made": time.time(),
         "live": live,
-        "quantiles": [None, *(float(stats.t.ppf(0.975, df)) for df in range(1, 101))],
+        "quantiles": [None, *(float(stdtrit(df, 0.975)) for df in range(1, 101))],
         "experiments": experiments(),
         "looks": {name: look(name) for name in ARMS},
         "palette": {"colours": OTHERS, "dashes": [dash_of(d) for d in DASHES]},

@@ -8,7 +8,6 @@ seeds that agree: n of n do so by chance with a probability of 2⁻ⁿ (`statist
 import math
 from collections.abc import Sequence
 
-from scipy import stats
 
 LEVEL = 0.05
 
@@ -21,7 +20,9 @@ def t_test(values: Sequence[float], boundary: float) -> float | None:
     if n < 2 or squares == 0:
         return None
     t = (mean - boundary) / math.sqrt(squares / (n - 1) / n)
-    return float(2 * stats.t.sf(abs(t), n - 1))
+    from scipy.special import stdtr  # half a second: only where a p-value is asked for
+
+    return float(2 * stdtr(n - 1, -abs(t)))
 
 
 def holm(values: Sequence[float]) -> list[float]:

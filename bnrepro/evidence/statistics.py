@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 LEVEL = 0.95
 FEWEST = 3  # seeds of which figures show an interval: that of two fills its panel
@@ -121,13 +120,17 @@ def t_interval(values: Sequence[float]) -> Interval:
     if n == 1:
         return Interval(mean, None, None, 1)
     sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * sd / math.sqrt(n)
+    from scipy.special import stdtrit  # half a second: only where an interval is asked for
+
+    half = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) * sd / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n)
 
 
 def by_chance(count: int, n: int) -> float:
     """The probability that at least `count` of n fair coins show heads."""
-    return float(stats.binom.sf(count - 1, n, 0.5))
+    from scipy.special import bdtrc  # half a second: only where it is asked for
+
+    return float(bdtrc(count - 1, n, 0.5))
 
 
 def bootstrap_interval(values: np.ndarray, draws: int = 2000) -> Interval:

@@ -51,6 +51,7 @@ class SlotTrainer:
             )
         self.slots, self.optim, self.device = list(slots), optim, device
         self.x = binarize(data.train_images).to(device)
+        self.x_bytes = self.x.to(torch.uint8)  # a quarter to gather mini-batches from
         self.labels = data.train_labels.to(device)
         self.test_x = binarize(data.test_images).to(device)
         self.test_labels = data.test_labels.to(device)
@@ -131,7 +132,8 @@ class SlotTrainer:
         """Images (S, B, inputs) and labels (S, B) of the mini-batches that follow that step."""
         index = self._batch(step)
         shape = (len(self.slots), self.optim.batch)
-        return self.x.index_select(0, index).view(*shape, -1), self.labels[index].view(shape)
+        x, labels = (t.index_select(0, index) for t in (self.x_bytes, self.labels))
+        return x.float().view(*shape, -1), labels.view(shape)
 
     def _masks(self) -> tuple[Tensor, ...]:
         """Dropout's factors of each hidden layer's outputs at the next step, 0 or 1/(1 − p).

@@ -34,7 +34,8 @@ def test_a_sweep_is_one_process_and_then_its_figures(run, started):
     ]
 
 
-def test_every_arm_is_trained_unless_one_is_named(run, started):
+def test_every_arm_is_trained_unless_one_is_named(run, started, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     run(script.main, ["mnist", "scale=smoke"])
     arms = ",".join(variants("mnist"))
     assert started[0] == ["experiments.mnist", "-m", f"variant={arms}", "scale=smoke"]
@@ -52,6 +53,14 @@ def test_arms_side_by_side_share_the_cores_and_report_in_lines(run, started, mon
         "experiments.inception", "-m", f"variant={','.join(arms_at('inception'))}",
         "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "threads=3", "scale=smoke", "lines",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cores", "jobs", "threads"), [(2, 2, 1), (4, 4, 1), (16, 4, 4)])
+def test_there_are_no_more_arms_at_once_than_cores(run, started, monkeypatch, cores, jobs, threads):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    run(script.main, ["mnist"])
+    launcher = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}", f"threads={threads}"]
+    assert started[0][3:] == [*launcher, "lines"]
 
 
 def test_a_failing_process_ends_the_command_with_its_status(run, monkeypatch):
