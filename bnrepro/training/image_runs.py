@@ -69,7 +69,7 @@ def record_run(
     """Train one network to the end of its budget or of its finite numbers, and record it."""
     (record,) = recording.records
     probed = set(updates_of_grid(cfg, cfg.eval.probe_grid))
-    sinks = open_mirrors(cfg, [trainer.seed], record.folder.parent.name)
+    sinks = open_mirrors(cfg, [trainer.seed], record.folder.parent, trainer.paper_step)
 
     def rows(loss: Tensor) -> list[dict[str, Any]]:
         return [measure(trainer, loss, trainer.step in probed)]

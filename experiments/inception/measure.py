@@ -10,6 +10,7 @@ from bnrepro.data import open_images
 from bnrepro.run import processes
 from bnrepro.run.device import set_up_torch
 from bnrepro.run.mirror import check
+from bnrepro.run.tensorboard import check_tensorboard
 from bnrepro.training.image_runs import train_seed
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ def run(cfg: ImageConfig) -> None:
     """Train the seeds that are not finished, one after the other."""
     device = set_up_torch(cfg)
     check(cfg.wandb)
+    check_tensorboard(cfg.tensorboard)
     cfg.processes = processes.join(device, cfg.processes)
     data = open_images(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
