@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import multiprocessing
 import os
 import sys
 import traceback
@@ -43,6 +44,8 @@ def command(experiment: Experiment) -> Callable[[], None]:
             logging.getLogger().setLevel(logging.INFO if ranks.leads() else logging.WARNING)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed
             register()
+            if any(word.startswith(("hydra/launcher=", "launcher=")) for word in sys.argv[1:]):
+                entry.ready()  # other processes import PyTorch
             application = hydra.main(
                 version_base=HYDRA_VERSION,
                 config_path=str(ROOT / "configs"),
@@ -112,6 +115,10 @@ def run_job(work: Callable[[], object]) -> None:
         return
     try:
         work()
+    except KeyboardInterrupt:
+        if multiprocessing.parent_process() is None:
+            raise
+        os._exit(130)  # joblib would keep it as a result, and its worker for the next job
     except Exception as error:
         # now: the end may be hours away, and of the other jobs' errors Hydra keeps none
         if (line := explain(error)) is None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from bnrepro.config.images import ImageConfig
 from bnrepro.config.schema import steps_of_grid
-from bnrepro.data import Dataset, ImageSet
+from bnrepro.data import ImageSet
 from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
 from bnrepro.models.inception import Inception, InceptionSpec
@@ -109,11 +109,6 @@ class ImageTrainer:
             raise UserError(
                 f"optim.batch={cfg.optim.batch}, processes={cfg.processes}: the data set "
                 f"{data.name} has only {len(data.train_labels)} training examples"
-            )
-        if isinstance(data, Dataset) and cfg.pictures.shift >= data.train_images.shape[-1]:
-            raise UserError(
-                f"pictures.shift={cfg.pictures.shift}: the images of {data.name} have "
-                f"{data.train_images.shape[-1]} pixels a side; nothing of them would be left"
             )
         self.cfg, self.seed, self.device = cfg, seed, device
         rank = processes.rank()

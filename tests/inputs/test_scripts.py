@@ -51,7 +51,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("words", "expected"), WRONG)
 def test_a_mistake_is_one_line_and_starts_nothing(run, capsys, monkeypatch, words, expected):
-    monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: pytest.fail("started"))
+    monkeypatch.setattr(script.subprocess, "Popen", lambda *_, **__: pytest.fail("started"))
     name, *arguments = shlex.split(words)
     module = import_module(f"scripts.{name}")
     assert run(lambda: guard(module.main), arguments) == 2
