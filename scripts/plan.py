@@ -21,7 +21,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bnrepro.cli import guard
-from bnrepro.config import compose, validate, variants
+from bnrepro.config import compose, validate
+from bnrepro.config.compose import arms_at, split_arms
 from bnrepro.config.identity import digest
 from bnrepro.config.images import ImageConfig
 from bnrepro.data import Dataset
@@ -57,7 +58,8 @@ SHAPES = {
 
 def main() -> None:
     overrides = sys.argv[1:]
-    arms = [] if any(o.startswith("variant=") for o in overrides) else variants("inception")
+    asked, others = split_arms(overrides)
+    arms = [] if asked else arms_at("inception", others)
     cfgs = [compose("inception", [*overrides, f"variant={v}"]) for v in arms]
     cfgs = cfgs or [compose("inception", overrides)]
     for cfg in cfgs:
@@ -93,7 +95,8 @@ def shape(cfg: ImageConfig) -> Shape:
         raise UserError(
             f"data.name={cfg.data.name}: a plan needs a set of known size, {', '.join(SHAPES)}"
         )
-    return SHAPES[cfg.data.name]
+    known = SHAPES[cfg.data.name]
+    return known._replace(side=cfg.data.size or known.side)
 
 
 def conditions(cfg: ImageConfig, device: torch.device) -> str:

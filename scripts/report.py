@@ -54,21 +54,26 @@ def published(stem: str) -> list[str]:
 
 
 def verdict_on(claim: Claim) -> Verdict:
-    """The verdict from the most telling scale that has evidence."""
+    """The verdict from the scale that the claim names, or the most telling one with evidence."""
+    stem, named = claim["experiment"], claim.get("scale")
+    if named is not None:
+        found = (ROOT / "results" / stem / named / "table.md").exists()
+        return judge(claim, read(stem, named) if found else None, named)
     for scale in published(claim["experiment"]):
         return judge(claim, read(claim["experiment"], scale), scale)
     return judge(claim, None, "paper")
 
 
 def verdict_table(verdicts: Mapping[str, Sequence[Verdict]]) -> str:
-    """A line an experiment: how many of its claims hold, and which do not."""
+    """A line an experiment and scale: how many of its claims hold, and which do not."""
     rows = [["section", "experiment", "scale", "claims", *WORDS, "which do not hold"]]
-    for stem, each in verdicts.items():
-        if each:
+    for stem, all_of_them in verdicts.items():
+        for scale in dict.fromkeys(verdict.scale for verdict in all_of_them):
+            each = [verdict for verdict in all_of_them if verdict.scale == scale]
             counts = [str(sum(v.verdict == word for v in each)) for word in WORDS]
             failing = ", ".join(f"`{v.claim['id']}`" for v in each if v.verdict != "holds") or "–"
             section = discover()[stem].section
-            rows.append([section, f"`{stem}`", each[0].scale, str(len(each)), *counts, failing])
+            rows.append([section, f"`{stem}`", scale, str(len(each)), *counts, failing])
     return markdown(rows)
 
 

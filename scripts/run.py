@@ -13,7 +13,7 @@ import sys
 
 from bnrepro import entry
 from bnrepro.cli import arguments, guard
-from bnrepro.config.compose import compose, split_arms, validate, variants
+from bnrepro.config.compose import arms_at, compose, split_arms, validate
 from bnrepro.errors import UserError
 from bnrepro.experiment import find
 
@@ -35,13 +35,13 @@ def main() -> None:
 def check(stem: str, overrides: list[str]) -> None:
     """Raise a UserError for what the figures would stumble over, before anything is trained."""
     asked, others = split_arms(overrides)
-    for arm in asked or variants(stem):
+    for arm in asked or arms_at(stem, others):
         validate(compose(stem, [*others, f"variant={arm}"]))
 
 
 def measure(stem: str, overrides: list[str]) -> None:
     """Run the arms that the overrides name, or all of them."""
-    arms = variants(stem)
+    arms = arms_at(stem, split_arms(overrides)[1])
     if arms == ["sweep"]:
         execute(f"experiments.{stem}", *overrides)
         return

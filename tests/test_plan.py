@@ -20,11 +20,11 @@ def test_a_plan_needs_no_data_and_names_every_arm(run, monkeypatch, tmp_path, ca
     assert not list(tmp_path.iterdir())
     printed = capsys.readouterr()
     rows = {line.split()[1]: line.split()[3::2] for line in printed.out.splitlines() if "│" in line}
-    assert len(rows) == 7
+    assert len(rows) == 8
     assert (rows["inception"][0], rows["bn_x5"][0]) == ("6,000", "3,000")
     assert (rows["inception"][1], rows["bn_x5"][1]) == ("3.2", "1.6")  # 6,000 · 32 / 60,000
     assert rows["bn_x30"][4] == rows["bn_x5"][4]  # one network, measured once
-    assert printed.err.count("measuring") == 5
+    assert printed.err.count("measuring") == 6
     assert "measured on" in printed.out
     assert "2 processes" in printed.out
 

@@ -23,7 +23,7 @@ from bnrepro.files import read_text, reading
 # what a claim says without deciding its verdict
 WORDS = ("section", "claim", "paper", "kind", "unit", "not_shown", "reason", "experiment")
 NEEDED = ("id", "section", "claim", "paper", "metric", "criterion", "n", "kind")
-KNOWN = (*WORDS, *NEEDED, "arm", "against")
+KNOWN = (*WORDS, *NEEDED, "arm", "against", "scale")
 Claim = dict[str, Any]
 
 
@@ -73,12 +73,15 @@ def _problem(claim: Any, before: list[str]) -> str | None:
         return "two claims have this id"
     criterion = claim["criterion"]
     sound = isinstance(criterion, Mapping) and (
-        criterion.get("over") in ("interval", "every")
+        criterion.get("over") in ("interval", "sign", "every")
         and criterion.get("op") in ("<", ">")
         and type(criterion.get("value")) in (int, float)
     )
     if not sound:
-        return f'criterion {criterion}: must be {{over: interval or every, op: "<" or ">", value}}'
+        return (
+            f"criterion {criterion}: must be {{over: interval, sign or every, "
+            f'op: "<" or ">", value}}'
+        )
     if type(claim["n"]) is not int or claim["n"] < 1:
         return f"n: {claim['n']}: must be a number of seeds"
     return None

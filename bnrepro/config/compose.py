@@ -83,6 +83,12 @@ def variants(experiment: str) -> list[str]:
     return sorted(path.stem for path in files) or ["sweep"]
 
 
+def arms_at(experiment: str, overrides: Sequence[str] = ()) -> list[str]:
+    """The arms that these overrides' scale has: all but those that it is `without`."""
+    without = compose(experiment, overrides).without
+    return [variant for variant in variants(experiment) if variant not in without]
+
+
 def split_arms(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     """The arms that `variant=a,b` names, each once, and the other overrides."""
     asked = [arm for o in overrides if o.startswith("variant=") for arm in o[8:].split(",")]
@@ -95,5 +101,7 @@ def validate(cfg: Any) -> None:
     """Raise a UserError that names the first key whose value makes no sense."""
     validate_fields(cfg)
     seed_list(cfg.seeds)
-    if cfg.variant not in (allowed := variants(cfg.experiment)):
-        raise UserError(f"variant={cfg.variant}: allowed are {', '.join(allowed)}")
+    allowed = variants(cfg.experiment)
+    for key, names in {"variant": [cfg.variant], "without": cfg.without}.items():
+        if unknown := [name for name in names if name not in allowed]:
+            raise UserError(f"{key}={unknown[0]}: allowed are {', '.join(allowed)}")

@@ -88,6 +88,7 @@ class ImageConfig(RunConfig):
     pictures: PictureConfig = field(default_factory=PictureConfig)
     eval: ImageEvalConfig = field(default_factory=ImageEvalConfig)
     checkpoint_every: int = setting(neutral=True)  # steps
+    own_rates: dict[str, float] = neutral({})  # what the variants `…_own_rate` take for optim.lr
     processes: int = setting(
         1, most=100_000
     )  # data-parallel ones; how the command was started decides

@@ -183,6 +183,7 @@ class RunConfig:
     experiment: str = neutral()
     variant: str = neutral()
     scale: str = neutral()
+    without: list[str] = neutral([], empty=True, distinct=True)  # variants that this scale lacks
     seeds: Any = neutral(most=2**63 - 1)  # a count (5: seeds 0 to 4) or a list ([3, 4])
     device: str = neutral("auto", device_name)
     threads: int | None = setting(None, neutral=True, most=PROCESSES)  # null: torch's choice

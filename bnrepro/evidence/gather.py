@@ -133,7 +133,7 @@ def run_row(folder: Path) -> Row:
         "wall_s": summary["wall_s"],
         "trained_together": len(meta["group"]),
         "processes": meta.get("processes", 1),
-        **{k: cfg["optim"].get(k) for k in ("lr", "multiplier", "batch")},
+        **{k: cfg["optim"].get(k) for k in ("lr", "multiplier", "batch", "replicas")},
         **{k: cfg["model"].get(k) for k in ("init", "init_std", "norm", "activation")},
         **provenance(folder),
     }

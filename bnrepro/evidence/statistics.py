@@ -21,6 +21,11 @@ class Interval(NamedTuple):
         low, high = (None if b is None else factor * b for b in (self.low, self.high))
         return Interval(factor * self.mean, low, high, self.n)
 
+    def within(self, least: float, most: float) -> "Interval":
+        """Clipped to what the quantity can be."""
+        low, high = (None if b is None else min(max(b, least), most) for b in self[1:3])
+        return self._replace(low=low, high=high)
+
     def bounds(self) -> tuple[float, float]:
         """Low and high; of a single value, itself."""
         low, high = (self.mean if b is None else b for b in (self.low, self.high))
@@ -35,16 +40,18 @@ class Interval(NamedTuple):
 def mean_text(
     values: Sequence[float | None], digits: int, factor: float = 1, unit: str = "",
     interval: bool = True, lost: str | None = None,
+    limits: tuple[float, float] = (-math.inf, math.inf),
 ) -> str:  # fmt: skip
     """The mean of `factor` times the values, with its interval, in words of a table.
 
-    Where a value is missing there is no mean of the others: it says how many are, or `lost`.
+    `limits` are what a value can be. Where a value is missing there is no mean of the others: it
+    says how many are, or `lost`.
     """
     there = known(values)
     if not values or len(there) < len(values):
         diverged = f"{len(values) - len(there)} of {len(values)} diverged" if values else "–"
         return diverged if lost is None else lost
-    of_all = t_interval(there).times(factor)
+    of_all = t_interval(there).within(*limits).times(factor)
     return (of_all.text(digits) if interval else f"{of_all.mean:.{digits}f}") + unit
 
 
@@ -113,6 +120,11 @@ def t_interval(values: Sequence[float]) -> Interval:
     sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
     half = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * sd / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n)
+
+
+def by_chance(count: int, n: int) -> float:
+    """The probability that at least `count` of n fair coins show heads."""
+    return float(stats.binom.sf(count - 1, n, 0.5))
 
 
 def exponential(interval: Interval) -> Interval:

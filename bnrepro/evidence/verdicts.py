@@ -1,9 +1,9 @@
 """From evidence to verdicts: each claim's metric, its interval over seeds, what the criterion says.
 
 `holds`: the criterion is met; `fails`: the interval lies wholly outside, or one value of a
-criterion on every value does, or `against` reached the target and no seed of `arm` did;
-`inconclusive`: neither; `not
-run`: no evidence, or none of the arms it compares. The scale belongs to every verdict.
+criterion on every value does, or the seeds of a sign test agree against it, or `against` reached
+the target and no seed of `arm` did; `inconclusive`: neither; `not run`: no evidence, or none of the
+arms it compares. The scale belongs to every verdict.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,10 @@ from typing import Any
 
 from bnrepro.config.claims import Claim, criterion_hash, metric
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.statistics import Above, Interval, Values, t_interval
+from bnrepro.evidence.statistics import Above, Interval, Values, by_chance, t_interval
 
 DECIDING = 5  # seeds: all on one side have a probability of 1/32 by chance
+RARE = 0.05  # the probability by chance at which the seeds of a sign test decide
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
         return Verdict(claim, scale, "holds" if all(met) else "fails", values, None)
     if any(isinstance(v, Above) for v in known):
         return _judge_bounds(claim, scale, known)
+    if len(known) < claim["n"]:
+        why = f"{len(known)} seeds where {claim['n']} were fixed"
+        return Verdict(claim, scale, "inconclusive", values, t_interval(known), why)
+    if claim["criterion"]["over"] == "sign":
+        return _judge_signs(claim, scale, known)
     return _judge_interval(claim, scale, known)
 
 
@@ -63,13 +69,18 @@ def _judge_bounds(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
 
 def _judge_interval(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
     interval = t_interval(values)
-    if len(values) < claim["n"]:
-        why = f"{len(values)} seeds where {claim['n']} were fixed"
-        return Verdict(claim, scale, "inconclusive", list(values), interval, why)
     bounds = [b for b in (interval.low, interval.high) if b is not None] or [interval.mean]
     met = [meets(bound, claim["criterion"]) for bound in bounds]
     word = "holds" if all(met) else "inconclusive" if any(met) else "fails"
     return Verdict(claim, scale, word, list(values), interval)
+
+
+def _judge_signs(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
+    """A sign test: how many seeds satisfy the criterion decides, not by how much."""
+    count, n = sum(meets(v, claim["criterion"]) for v in values), len(values)
+    word = "holds" if by_chance(count, n) <= RARE else "inconclusive"
+    word = "fails" if by_chance(n - count, n) <= RARE else word
+    return Verdict(claim, scale, word, list(values), t_interval(values), f"{count} of {n} seeds")
 
 
 def meets(value: float, criterion: Mapping[str, Any]) -> bool:

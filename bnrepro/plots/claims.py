@@ -17,9 +17,10 @@ def measured(verdict: Verdict) -> str:
         return with_unit(verdict, ", ".join(number(v, math.exp) for v in verdict.values))
     if interval is None:
         return verdict.why or _extremes(verdict)
+    signs = f"; {verdict.why}" if verdict.claim["criterion"]["over"] == "sign" else ""
     if is_logarithm(verdict):
-        return with_unit(verdict, exponential(interval).text(2))
-    return with_unit(verdict, interval.times(factor(verdict)).text(2))
+        return with_unit(verdict, exponential(interval).text(2)) + signs
+    return with_unit(verdict, interval.times(factor(verdict)).text(2)) + signs
 
 
 def is_logarithm(verdict: Verdict) -> bool:

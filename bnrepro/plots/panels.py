@@ -34,6 +34,12 @@ def legend_in(axis: Axes, **style: Any) -> None:
         axis.legend(**style)
 
 
+def name_panels(axes: Iterable[Axes], titles: Iterable[str]) -> None:
+    """A letter and what each panel shows, above its left corner."""
+    for letter, axis, title in zip("abcdef", axes, titles, strict=False):
+        axis.set_title(f"({letter}) {title}", loc="left", fontsize=10)
+
+
 def log_axes(axis: Axes) -> None:
     """Logarithmic axes, as far as there is something positive to show on them."""
     if math.isfinite(axis.dataLim.minposx):

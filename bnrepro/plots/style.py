@@ -40,7 +40,7 @@ ARMS = {
     "centre_outside": Arm("centring outside the step", "#e39a5b", (0, (1, 1))),
     "scale_outside": Arm("centring and scaling outside the step", "#8c1d04", (0, (5, 2))),
     "random": Arm("random Gaussian matrix", "#8a8a8a", (0, (1, 2))),
-    "bn_input": Arm("W BN(u), the layer input", "#4d9de0", (0, (7, 1, 1, 1))),
+    "bn_input": Arm("W BN(u), hidden u alone", "#4d9de0", (0, (7, 1, 1, 1))),
     "bn_after": Arm("BN(g(Wu + b)), after g", "#8a6d00", (0, (2, 1))),
     "bn_activation": Arm("BN per activation", "#8c5fa8", (0, (1, 1))),
     "bn_tuned": Arm("with BN, own best setting", "#4d9de0", (0, (7, 1, 1, 1))),
@@ -52,6 +52,13 @@ ARMS = {
     "bn_x5_sigmoid": Arm("BN-x5-Sigmoid", "#5b8c2a", (0, (1, 1))),
     "inception_x5": Arm("Inception, 5 times the rate", "#e8a33d", (0, (2, 2))),
     "inception_sigmoid": Arm("Inception with sigmoid", "#d77fa1", (0, (1, 2))),
+    "inception_recipe": Arm("Inception, BN-x5's recipe", "#8a6d00", (0, (4, 1, 1, 1))),
+    "inception_paper_rate": Arm("Inception, 0.0015", "#b23a00", (0, (1, 1))),
+    "bn_baseline_paper_rate": Arm("BN-Baseline, 0.0015", "#7d7d7d", (0, (1, 1))),
+    "bn_x5_paper_rate": Arm("BN-x5, 0.0075", "#00335c", (0, (1, 1))),
+    "bn_x30_paper_rate": Arm("BN-x30, 0.045", "#3f8fc4", (0, (1, 1))),
+    "bn_baseline_own_rate": Arm("BN-Baseline, own best rate", "#7d7d7d", (0, (7, 2))),
+    "bn_x5_own_rate": Arm("BN-x5's network, own best rate", "#00335c", (0, (7, 2))),
     "whiten": Arm("full whitening", "#5b8c2a", (0, (3, 1, 1, 1))),
 }
 SAYS: dict[str, dict[str, Any]] = {  # what labels say of their runs, by column of `runs`
@@ -66,6 +73,13 @@ SAYS: dict[str, dict[str, Any]] = {  # what labels say of their runs, by column 
     "bn_x5_sigmoid": {"norm": "batch", "activation": "sigmoid", "multiplier": 5},
     "inception_x5": {"norm": "none", "activation": "relu", "multiplier": 5},
     "inception_sigmoid": {"norm": "none", "activation": "sigmoid", "multiplier": 1},
+    "inception_recipe": {"norm": "none", "activation": "relu", "multiplier": 1},
+    "inception_paper_rate": {"norm": "none", "lr": 0.0015, "multiplier": 1},
+    "bn_baseline_paper_rate": {"norm": "batch", "lr": 0.0015, "multiplier": 1},
+    "bn_x5_paper_rate": {"norm": "batch", "lr": 0.0015, "multiplier": 5},
+    "bn_x30_paper_rate": {"norm": "batch", "lr": 0.0015, "multiplier": 30},
+    "bn_baseline_own_rate": {"norm": "batch", "multiplier": 1},
+    "bn_x5_own_rate": {"norm": "batch", "multiplier": 1},
 }
 RC: dict[Any, Any] = {
     "figure.dpi": 110,

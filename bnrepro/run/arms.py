@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnrepro.config.compose import compose, split_arms, validate, variants
+from bnrepro.config.compose import arms_at, compose, split_arms, validate
 from bnrepro.config.identity import group_folder
 from bnrepro.config.schema import seed_list
 from bnrepro.data import ImageSet, open_images
@@ -36,7 +36,8 @@ def compose_arms(experiment: str, overrides: Sequence[str] = ()) -> Arms:
         UserError: a mistake in the overrides, or the data set cannot be had.
     """
     asked, others = split_arms(overrides)
-    cfgs = [compose(experiment, [*others, f"variant={v}"]) for v in asked or variants(experiment)]
+    names = asked or arms_at(experiment, others)
+    cfgs = [compose(experiment, [*others, f"variant={v}"]) for v in names]
     for cfg in cfgs:
         validate(cfg)
     data = open_images(cfgs[0].data)
@@ -61,6 +62,6 @@ def compose_arms(experiment: str, overrides: Sequence[str] = ()) -> Arms:
 
 def named_arms(experiment: str, like: Any) -> Iterator[Any]:
     """The named arms at the scale and in the results folder of a config."""
-    for variant in variants(experiment):
+    for variant in arms_at(experiment, [f"scale={like.scale}"]):
         cfg = compose(experiment, [f"scale={like.scale}", f"variant={variant}"])
         yield dataclasses.replace(cfg, results=like.results)

@@ -181,10 +181,15 @@ class SlotTrainer:
         return right / len(images), loss / len(images)
 
     def estimate_population(self) -> None:
-        """Algorithm 2 over the training batches of one epoch, in the data's own order."""
+        """Algorithm 2 over the training batches of one epoch, the same random ones for all slots.
+
+        The data's own order would not do: neighbours may share a writer or a class.
+        """
         if self.net.transform.normalises:
             whole = len(self.x) // self.optim.batch * self.optim.batch
-            self.net.estimate_population(self.x[:whole].split(self.optim.batch))
+            order = torch.randperm(len(self.x), generator=stream(0, "population"))[:whole]
+            batches = order.to(self.device).split(self.optim.batch)
+            self.net.estimate_population([self.x[index] for index in batches])
 
     def gradient_norms(self) -> dict[str, Tensor]:
         """‖∂ℓ/∂W‖ of each layer at the last mini-batch, (S,) each."""

@@ -8,26 +8,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import combine, known, largest, number_text, upper_median
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import seed_lines
-from bnrepro.plots.panels import legend_below, panels
+from bnrepro.plots.panels import legend_below, name_panels, panels
 from bnrepro.plots.style import Arm, arm, nonlinearity
 from experiments.bias_growth import metrics
 
 EXACT = {
-    "bias": ("bias b, RMS over units", "(a) b alone trained: it grows by the same step …"),
-    "loss": ("loss", "(b) … and the loss does not change"),
-    "drive": ("largest |Σ ∂ℓ/∂x̂|", "(c) the layer above, trained too, cuts its drive"),
+    "bias": ("b, RMS over units", "b alone is trained: equal steps …"),
+    "loss": ("loss", "… and the loss stays as it is"),
+    "drive": ("largest |Σ ∂ℓ/∂x̂|", "what drives b, the sum of gradients"),
 }
 CURVES = {  # what is drawn, its name and the axis; a line that leaves the axis has diverged
     "loss": ("training loss", (0.1, 300)),
-    "bias": ("bias b, RMS over units", (1e-3, 100)),
-    "drift": ("|Δb| a step / lr, RMS", (1e-5, 1)),
-    "weight": ("weights, ‖W‖", (8, 300)),
-    "std": ("σ of Wu + b", (0.02, 100)),
+    "bias": ("b of the last hidden layer, RMS", (1e-3, 10)),
+    "weight": ("its weights, ‖W‖", (8, 100)),
 }
 OUTSIDE = ("scale_outside", "centre_outside")
 THROUGH = {"bn": "BN: gradient through the statistics", "centre": "centring, through the mean"}
@@ -51,31 +49,41 @@ def arm_of(row: Row) -> str:
 
 
 def exact_figure(evidence: Evidence) -> Figure:
-    """Bias, loss and the drive Σ ∂ℓ/∂x̂ over full-batch steps, every seed a line."""
-    figure, (axes,) = panels(1, 3, (13, 4.1))
-    for axis, (column, (name, title)) in zip(axes, EXACT.items(), strict=True):
-        arm_lines(axis, metrics.exact(evidence), column, EXACT_ARMS)
+    """When the gradient step takes the normalisation for constant, a bias trained by itself grows
+    by the same amount at every step (a) while the loss does not change (b); with the gradient
+    through the statistics it stays where it is. Once the layer above is trained too, it cuts what
+    drives the bias, and the growth slows down (c).
+
+    Every line is a seed.
+    """
+    figure, (axes,) = panels(1, 3, (10.5, 3.8))
+    for axis, (column, (name, _)) in zip(axes, EXACT.items(), strict=True):
+        gradient = {"gradient": "outside"} if column == "drive" else {}  # BN's b has no drive
+        arm_lines(axis, metrics.exact(evidence, **gradient), column, EXACT_ARMS)
         seed_lines(axis, metrics.exact(evidence, above=True), column, ABOVE)
-        axis.set(title=title, xlabel="gradient step on all the data", ylabel=name)
+        axis.set(xlabel="gradient step on all the data", ylabel=name)
+    name_panels(axes, (title for _, title in EXACT.values()))
     axes[1].set_ylim(bottom=0)
     axes[2].set_yscale("log")
-    legend_below(figure, axes, fontsize=9)
+    legend_below(figure, axes, 2, fontsize=9)
     return figure
 
 
 def blow_up_figure(evidence: Evidence) -> Figure:
-    """A map a network: arms × rates, the share of seeds that blew up and the median last loss."""
+    """Training blows up (dark, with the number of seeds) at learning rates at which BN, the same
+    network with the gradient through its statistics, trains on.
+
+    A light cell has the median training loss at the end. Blown up: the loss is not finite or above
+    twice that of guessing. Below the two lines the statistics are constants of the gradient step,
+    renewed at each step or every so many steps.
+    """
     activations = unique(evidence.training, "activation")
-    size = (8 * len(activations), 4.6)
+    size = (3.4 + 3.6 * len(activations), 3.7)
     with plt.rc_context({"axes.grid": False}):
-        figure, (axes,) = panels(1, len(activations), size, sharey=True, layout=None)
+        figure, (axes,) = panels(1, len(activations), size, sharey=True)
     for axis, activation in zip(axes, activations, strict=True):
         blow_up_map(axis, evidence, activation)
-    figure.suptitle(
-        "Median training loss at the end; dark and ✗: seeds that blew up (loss not finite or "
-        f"above {metrics.LIMIT:.1f}, twice that of guessing)"
-    )
-    figure.tight_layout()
+    name_panels(axes, (f"{nonlinearity(each)} network" for each in activations))
     return figure
 
 
@@ -86,7 +94,7 @@ def blow_up_map(axis: Axes, evidence: Evidence, activation: str) -> None:
     for (i, name), (j, lr) in product(enumerate(arms), enumerate(rates)):
         found = [row for row in arms[name] if row["lr"] == lr]
         shares[i, j] = sum(map(metrics.blown_up, found)) / len(found)
-        colour = "white" if shares[i, j] > 0.5 else "black"
+        colour = "white" if shares[i, j] > 0.7 else "black"
         axis.annotate(cell_text(found), (j, i), color=colour, ha="center", va="center", fontsize=9)
     axis.imshow(shares, cmap="OrRd", vmin=0, vmax=1.15, aspect="auto")
     axis.set_xticks(range(len(rates)), [f"{lr:g}" for lr in rates])
@@ -94,37 +102,35 @@ def blow_up_map(axis: Axes, evidence: Evidence, activation: str) -> None:
     for line in (0.5, 1.5, 1.5 + (len(arms) - 2) / 2):
         axis.axhline(line, color="black", linewidth=1.2 if line < 2 else 0.6)
     axis.tick_params(length=0)
-    axis.set(xlabel="learning rate", title=f"{nonlinearity(activation)} network")
+    axis.set_xlabel("learning rate")
 
 
 def cell_text(rows: Sequence[Row]) -> str:
-    """Median last loss of the seeds, and how many of them blew up."""
-    loss, count = upper_median([row["loss"] for row in rows]), sum(map(metrics.blown_up, rows))
-    text = f"{loss:.0f}" if 10 <= loss <= 1e4 else f"{loss:.2g}" if loss < 10 else f"{loss:.0e}"
-    text = "not finite" if np.isinf(loss) else text
-    return f"{text}\n✗ {count}/{len(rows)}" if count else text
+    """How many of the seeds blew up; where none did, their median last loss."""
+    if blown := sum(map(metrics.blown_up, rows)):
+        return f"✗ {blown} of {len(rows)}"
+    return f"{upper_median([row['loss'] for row in rows]):.2g}"
 
 
 def curves_figure(evidence: Evidence) -> Figure:
-    """Loss, bias, weights and σ of the last hidden layer, statistics of each batch, every seed."""
-    activations = unique(evidence.training, "activation")
-    figure, grid = panels(len(activations), len(CURVES), (16.5, 3.3 * len(activations)))
-    for axes, activation in zip(grid, activations, strict=True):
-        lr = metrics.shown_rate(evidence, activation)
-        rows = evidence.where("training", activation=activation, lr=lr, every=1)
-        for axis, (column, (name, limits)) in zip(axes, CURVES.items(), strict=True):
-            arm_lines(axis, rows, column, TRAINED_ARMS)
-            axis.set(ylim=limits, yscale="log", ylabel=name)
-        axes[0].axhline(metrics.LIMIT, color="black", linewidth=0.8)
-        axes[0].set_title(f"{nonlinearity(activation)} network, rate {lr:g}", loc="left")
-    for axis in grid[-1]:
-        axis.set_xlabel("training step")
-    legend_below(figure, grid.flat, fontsize=9)
-    figure.suptitle(
-        f"Last hidden layer, statistics of each mini-batch, {len(all_seeds(evidence))} seeds; "
-        "black: twice the loss of guessing; BN's b stays at 0 to rounding, below the axes; "
-        "a line that leaves an axis has diverged"
-    )
+    """With the statistics held constant in the gradient step the loss blows up (a) while biases (b)
+    and weights (c) grow on; BN's loss falls, its biases stay at zero and its weights hardly grow.
+
+    The first network of the map, the statistics of each mini-batch, at the lowest rate at which
+    centring and scaling outside the gradient step blow up in every seed and BN in none. Every line
+    is a seed; what leaves an axis has diverged. BN's biases lie below the axis, at rounding.
+    """
+    activation = unique(evidence.training, "activation")[0]
+    lr = metrics.shown_rate(evidence, activation)
+    rows = evidence.where("training", activation=activation, lr=lr, every=1)
+    figure, (axes,) = panels(1, len(CURVES), (10.5, 3.8))
+    for axis, (column, (name, limits)) in zip(axes, CURVES.items(), strict=True):
+        arm_lines(axis, rows, column, TRAINED_ARMS)
+        axis.set(ylim=limits, yscale="log", ylabel=name, xlabel="training step")
+    axes[0].axhline(metrics.LIMIT, color="black", linewidth=0.8, label="twice the loss of guessing")
+    loss = f"loss, {nonlinearity(activation)} network, rate {lr:g}"
+    name_panels(axes, (loss, "biases grow on …", "… and so do weights"))
+    legend_below(figure, axes, 3, fontsize=9)
     return figure
 
 
@@ -132,8 +138,9 @@ FIGURES = {"blow-up": blow_up_figure, "bias": exact_figure, "curves": curves_fig
 
 
 def tables(evidence: Evidence) -> list[Table]:
-    """The exact part, where training blew up, and what became of the last hidden layer."""
-    return [exact_table(evidence), training_table(evidence), growth_table(evidence)]
+    """The exact part, where training blew up, also with scaling, and the last hidden layer."""
+    others = (training_table, control_table, growth_table)
+    return [exact_table(evidence), *(table(evidence) for table in others)]
 
 
 def exact_table(evidence: Evidence) -> Table:
@@ -187,6 +194,23 @@ def training_table(evidence: Evidence) -> Table:
         for label, rows in by_arm(evidence, activation).items():
             counts = (count([row for row in rows if row["lr"] == lr]) for lr in rates)
             table.append([f"{nonlinearity(activation)} network: {label}", *counts])
+    return table
+
+
+CONTROLS = {  # transforms that stay bounded, with the gradient through them, where one is counted
+    "BN is bounded": (("scale",), ("scale",)),
+    "BN and centring through the mean are bounded": (metrics.TRANSFORMS, metrics.TRANSFORMS),
+    "it is bounded with the gradient through its statistics": (("centre",), ("scale",)),
+}
+
+
+def control_table(evidence: Evidence) -> Table:
+    """Does scaling make it worse? Three ways to count, all rates, refreshes and seeds."""
+    table = [["outside the step, blown up where …", "centring", "centring and scaling"]]
+    for label, inside in CONTROLS.items():
+        kinds = zip(("centre", "scale"), inside, strict=True)
+        found = (metrics.bounded(evidence, i, gradient="outside", transform=t) for t, i in kinds)
+        table.append([label, *map(count, found)])
     return table
 
 

@@ -1,15 +1,18 @@
 """The metrics of Section 2's claims: a value a seed."""
 
 import math
+from collections.abc import Sequence
+from operator import sub
 from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Values, largest
+from bnrepro.evidence.statistics import Values, combine, largest
 from bnrepro.evidence.steps import second_half_growth
 from bnrepro.evidence.tables import Row
 
 LIMIT = 2 * math.log(10)  # twice the loss of guessing one of ten classes: blown up
+TRANSFORMS = ("scale", "centre")
 NETWORK = ("activation", "transform", "gradient", "every", "lr", "seed")  # what names one
 
 
@@ -104,16 +107,48 @@ def extra_blown_up_cells(evidence: Evidence, claim: Claim) -> Values:
     ]
 
 
-def _count(evidence: Evidence, seed: int, transform: str, **values: Any) -> float:
-    found = bounded(evidence, gradient="outside", transform=transform, seed=seed, **values)
-    return float(sum(map(blown_up, found)))
+def extra_cells_both_bounded(evidence: Evidence, claim: Claim) -> Values:
+    """`extra_blown_up_cells` where centring with the gradient through the mean is bounded too."""
+    return [
+        _count(evidence, seed, "scale", TRANSFORMS) - _count(evidence, seed, "centre", TRANSFORMS)
+        for seed in all_seeds(evidence)
+    ]
 
 
-def bounded(evidence: Evidence, **values: Any) -> list[Row]:
-    """The last rows of networks at settings (activation, rate, seed) at which BN stays bounded."""
-    bn = last_rows(evidence, gradient="through", transform="scale")
-    bounded_bn = {setting(row) for row in bn if not blown_up(row)}
-    return [row for row in last_rows(evidence, **values) if setting(row) in bounded_bn]
+def extra_share_than_inside(evidence: Evidence, claim: Claim) -> Values:
+    """The share of cells that blow up with constant statistics, scaling's minus centring's.
+
+    Each is of the cells where the same normalisation, with the gradient through its statistics,
+    stays bounded.
+    """
+    shares = ([_share(evidence, seed, kind) for seed in all_seeds(evidence)] for kind in TRANSFORMS)
+    return combine(sub, *shares)
+
+
+def _share(evidence: Evidence, seed: int, transform: str) -> float | None:
+    found = bounded(evidence, (transform,), gradient="outside", transform=transform, seed=seed)
+    return sum(map(blown_up, found)) / len(found) if found else None
+
+
+def _count(
+    evidence: Evidence, seed: int, transform: str, inside: Sequence[str] = ("scale",), **values: Any
+) -> float:
+    cell = {"gradient": "outside", "transform": transform, "seed": seed, **values}
+    return float(sum(map(blown_up, bounded(evidence, inside, **cell))))
+
+
+def bounded(evidence: Evidence, inside: Sequence[str] = ("scale",), **values: Any) -> list[Row]:
+    """The last rows of networks at settings (activation, rate, seed) that some stay bounded at.
+
+    These are the networks with the gradient through the statistics of each transform of `inside`;
+    "scale" is BN.
+    """
+    rows = last_rows(evidence, **values)
+    for transform in inside:
+        through = last_rows(evidence, gradient="through", transform=transform)
+        kept = {setting(row) for row in through if not blown_up(row)}
+        rows = [row for row in rows if setting(row) in kept]
+    return rows
 
 
 def setting(row: Row) -> tuple[str, float, int]:

@@ -7,16 +7,49 @@ from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.pairs import log_steps_ratio, paired, paired_seeds
 from bnrepro.evidence.statistics import Above, Values
-from bnrepro.evidence.steps import best, steps_to
+from bnrepro.evidence.steps import Curve, best, steps_to
 
 __all__ = ["log_steps_ratio"]
 
 PLAIN = "inception"  # the arm whose best accuracy is the target of all
+AT_PAPERS_RATE = "_paper_rate"  # ends the names of arms at the paper's own rates
+AT_OWN_RATE = "_own_rate"  # and of those at the best rate of their own search
+
+
+def plain_of(variant: str) -> str:
+    """The plain arm that an arm is compared with: at the paper's own rates the one at its own."""
+    return PLAIN + (AT_PAPERS_RATE if variant.endswith(AT_PAPERS_RATE) else "")
 
 
 def max_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
     """Best evaluated test accuracy of `arm` minus that of `against`."""
     return paired(evidence, claim, "best_test_accuracy", sub)
+
+
+def final_gain(evidence: Evidence, claim: Claim) -> Values:
+    """Last accuracy on all test images of `arm` minus that of `against`."""
+    return paired(evidence, claim, "final_test_accuracy_all", sub)
+
+
+def log_steps_ratio_to_end(evidence: Evidence, claim: Claim) -> Values:
+    """ln(steps_against / steps_arm) until test accuracy reaches where `against` ends.
+
+    The target is the mean of the last ten evaluations of `against`, each seed's; None where `arm`
+    never reaches it.
+    """
+    values: Values = []
+    for seed in paired_seeds(evidence, claim):
+        arm, against = (evidence.curve(claim[v], seed) for v in ("arm", "against"))
+        target = ending(against)
+        mine, other = steps_to(arm, target), steps_to(against, target)
+        values.append(None if mine is None or other is None else math.log(other / mine))
+    return values
+
+
+def ending(curve: Curve) -> float:
+    """The mean accuracy of the last ten evaluations; beyond reach where there is none."""
+    last = [accuracy for _, accuracy in curve[-10:]]
+    return math.fsum(last) / len(last) if last else math.inf
 
 
 def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:

@@ -1,7 +1,7 @@
 """The settings Section 4.2 does not give for a short run: the base rate and the speed of its decay.
 
-    make inception-grid                                 all three searches, then the figure
-    python -m experiments.inception_grid variant=rate   one of them: rate, fast, multiplier
+    make inception-grid                                 the searches of a scale, then the figure
+    python -m experiments.inception_grid variant=rate   one of them
 
 The rule that reads them stands in `configs/inception_grid.yaml`. Every value is a run like those of
 `experiments.inception`, `grid.jobs` of them side by side; a finished one is not run again.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from bnrepro.config.images import ImageConfig
+from bnrepro.config.rules import neutral
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment
 from bnrepro.training.search import SearchConfig, check_held_out
@@ -26,6 +27,8 @@ class InceptionGridConfig(ImageConfig):
     ONE_RECORD: ClassVar[bool] = True
 
     grid: SearchConfig = field(default_factory=SearchConfig)
+    rates: list[float] = neutral([], empty=True)  # a scale's first values of grid.axes.lr
+    bn_rates: list[float] = neutral([], empty=True)  # the same of the networks with BN
 
     def check(self, prefix: str) -> None:
         """Raise a UserError for a search of anything but one known key, for rounds without a step
@@ -35,7 +38,8 @@ class InceptionGridConfig(ImageConfig):
             named = ", ".join(self.grid.axes)
             raise UserError(f"grid.axes: {named}: give one of {', '.join(KEYS)}")
         check_held_out(self.data)
-        self.grid.check_budget(self.budget.steps / max(self.grid.axes.get("fast", [1])))
+        speed = self.budget.fast if self.optim.decay == "fast" else 1.0
+        self.grid.check_budget(self.budget.steps / max(self.grid.axes.get("fast", [speed])))
 
 
 EXPERIMENT = Experiment(

@@ -21,6 +21,8 @@ NAMES = {
     "rate": "Inception, base rate",
     "fast": "BN-x5, decay faster by",
     "multiplier": "BN-x5's network, multiple of the base rate",
+    "rate_bn_baseline": "BN-Baseline, own rate",
+    "rate_bn_x5": "BN-x5's network, own rate",
 }
 SHADES = ("#9ecae1", "#4a90c2", "#00335c", "#111111")
 DOTTED: dict[str, Any] = {"color": "#888888", "linewidth": 0.8, "linestyle": (0, (2, 3))}

@@ -16,7 +16,8 @@ from bnrepro.run.record import Record, has_result, read_summary, seed_folders
 from experiments.inception_grid.metrics import chosen_speed, kind
 
 log = logging.getLogger(__name__)
-ORDER = ("rate", "fast", "multiplier")  # what is chosen later rests on what was chosen before
+# what is chosen later rests on what was chosen before
+ORDER = ("rate", "fast", "multiplier", "rate_bn_baseline", "rate_bn_x5")
 PROVENANCE = ("commit", "dirty", "hardware", "data", "data_checksum")
 KEPT = (
     "outcome",
@@ -93,10 +94,11 @@ def _choose(evidence: Evidence, search: str, summary: Row) -> Row:
     cells = evidence.where("cells", variant=search)
     commits = list(dict.fromkeys(cell["commit"] for cell in cells))
     best = next(v for k, v in summary["winner"].items() if k != "score")
+    by_rule = {"fast": chosen_speed(evidence, search), "multiplier": None}
     return {
         "variant": search,
-        "value": {"rate": best, "fast": chosen_speed(evidence, search)}.get(kind(search)),
-        "at_edge": summary["at_edge"] if kind(search) == "rate" else None,
+        "value": by_rule.get(kind(search), best),
+        "at_edge": summary["at_edge"] if kind(search) not in by_rule else None,
         "config_hash": summary["config_hash"],
         **{k: cells[0][k] for k in PROVENANCE},
         "commit": " ".join(commits) if all(commits) else None,

@@ -1,12 +1,13 @@
 """Section 3.1: accuracy with each kind of statistics, and whether those statistics are right."""
 
 from collections.abc import Sequence
+from operator import sub
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import (
     Values,
     combine,
@@ -15,10 +16,9 @@ from bnrepro.evidence.statistics import (
     number_text,
     upper_median,
 )
-from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
-from bnrepro.plots.bands import band, band_over
-from bnrepro.plots.panels import legend_below, panels, ticks_at, ticks_within
+from bnrepro.plots.bands import band
+from bnrepro.plots.panels import legend_below, name_panels, panels, ticks_at, ticks_within
 from bnrepro.plots.style import Arm, arm
 from experiments.inference.metrics import accuracies, fixed_statistics, gap, sizes
 
@@ -100,25 +100,55 @@ def fold_table(evidence: Evidence) -> Table:
 
 
 def accuracy_figure(evidence: Evidence) -> Figure:
-    """Error at the end against m, and accuracy over training for three of the sizes."""
+    """Fixed statistics give a lower test error than the test mini-batch's own unless mini-batches
+    are large, the more so the smaller they are (a). Moving averages end on average as accurate as
+    Algorithm 2's population statistics, and at the smallest size the factor m/(m−1) costs accuracy
+    (b). Early in training with large mini-batches moving averages lag far behind (c).
+
+    Lines are means over seeds, points are seeds. In (b) and (c) 0 is Algorithm 2.
+    """
     m = sizes(evidence)
-    figure, axes = panels(2, 2, (11, 8))
-    first, *others = axes.flat
-    for name, look in STATISTICS.items():
+    figure, (axes,) = panels(1, 3, (10.5, 4))
+    for name in ("batch", "population"):
         shares = (accuracies(evidence, size, name) for size in m)
         errors = [combine(lambda v: 100 * (1 - v), each) for each in shares]
-        band(first, m, errors, look, MARKERS[name])
-    first.set(title="At the end of training", ylabel="test error, %", yscale="log")
-    size_axis(first, m)
-    ticks_within(first.yaxis, (1, 2, 3, 5, 10, 20, 30, 50, 100))
-    for axis, size in zip(others, sorted({m[0], m[len(m) // 2], m[-1]}), strict=False):
-        training_panel(axis, evidence, size)
-    for axis in others[len(m) :]:
-        axis.set_axis_off()
-    legend_below(figure, [first], fontsize=10)
-    count = len(all_seeds(evidence))
-    figure.suptitle(f"Which statistics at test time? {count} seeds, mean and 95 % interval")
+        band(axes[0], m, errors, STATISTICS[name], MARKERS[name], interval=False)
+    axes[0].set(ylabel="test error, %", yscale="log")
+    ticks_within(axes[0].yaxis, (1, 2, 3, 5, 10, 20, 30, 50, 100))
+    for name in ("moving", "population_biased"):
+        gaps = [points(gap(evidence, size, name, "population")) for size in m]
+        band(axes[1], m, gaps, STATISTICS[name], MARKERS[name], interval=False)
+    axes[1].set_ylabel("test accuracy, points")
+    for axis in axes[:2]:
+        size_axis(axis, m)
+    lag_panel(axes[2], evidence, sorted({m[0], m[len(m) // 2], m[-1]}))
+    for axis in axes[1:]:
+        axis.axhline(0, color="black", linewidth=0.8)
+    titles = ("at the end of training", "gap to Algorithm 2, at the end")
+    name_panels(axes, (*titles, "moving averages over training"))
+    legend_below(figure, axes[:2])
     return figure
+
+
+def points(values: Values) -> Values:
+    """Differences of shares in percentage points."""
+    return combine(lambda v: 100 * v, values)
+
+
+def lag_panel(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
+    """Accuracy with moving averages minus that with Algorithm 2, for some sizes of mini-batch."""
+    for size, dash in zip(m, ((0, (1, 1)), (0, (6, 2)), "-"), strict=False):
+        at = grouped(evidence.where("accuracy", m=size), "examples")
+        kinds = ("moving", "population")
+        each = [
+            points(combine(sub, *([r["accuracy"] for r in rows if r["statistics"] == kind]
+                                  for kind in kinds)))
+            for rows in at.values()
+        ]  # fmt: skip
+        look = Arm(f"m = {size}", STATISTICS["moving"].colour, dash)
+        band(axis, [examples / 1000 for examples in at], each, look, interval=False)
+    axis.set(xlabel="examples seen, thousands", ylabel="test accuracy, points")
+    axis.legend(fontsize=9, loc="lower right")
 
 
 def size_axis(axis: Axes, m: Sequence[int]) -> None:
@@ -128,49 +158,36 @@ def size_axis(axis: Axes, m: Sequence[int]) -> None:
     axis.set_xlabel("mini-batch size m in training")
 
 
-def percent(row: Row) -> float:
-    """Accuracy in per cent."""
-    return 100 * row["accuracy"]
-
-
-def training_panel(axis: Axes, evidence: Evidence, m: int) -> None:
-    """Test accuracy over training with mini-batches of m."""
-    rows = [r | {"thousands": r["examples"] / 1000} for r in evidence.where("accuracy", m=m)]
-    for name, look in STATISTICS.items():
-        found = [row for row in rows if row["statistics"] == name]
-        band_over(axis, found, "thousands", percent, look, MARKERS[name])
-    axis.set(title=f"m = {m}", xlabel="examples seen, thousands", ylabel="test accuracy, %")
-    axis.set_ylim(max(min(map(percent, rows)) - 4, 0), 100)
-
-
 def statistics_figure(evidence: Evidence) -> Figure:
-    """Is the variance right, is x̂ normalised at inference, do batch-mates matter?"""
+    """Algorithm 2's factor m/(m−1) makes the variance right in the first layer and too large in the
+    deeper ones, whose mini-batches already have one mean (a), so that their normalised values are
+    too narrow at test time (b); with fixed statistics an example's output does not depend on its
+    batch-mates at all (c).
+
+    Lines are means over seeds and units, points are seeds; (c) has the largest change over seeds
+    and images, in float64.
+    """
     m = sizes(evidence)
-    figure, ((biased, unbiased), (x_hat, mates)) = panels(2, 2, (11, 8))
-    biased.sharey(unbiased)
-    layer_panel(biased, evidence, "moments", "ratio_biased", "right")
-    biased.plot(m, [(s - 1) / s for s in m], ":", color="#777777", label="(m−1)/m")
-    biased.set_ylabel("estimate / variance over all examples")
-    biased.set_title("mean of σ²_B, without m/(m−1)")
-    layer_panel(unbiased, evidence, "moments", "ratio_unbiased", "right")
-    unbiased.set_title("mean of σ²_B times m/(m−1): Algorithm 2")
-    layer_panel(x_hat, evidence, "x_hat", "x_hat_var", "as in training")
-    x_hat.set(title="x̂ at inference, Algorithm 2", ylabel="variance over training images")
-    for axis in (biased, unbiased, x_hat):
+    figure, (axes,) = panels(1, 3, (10.5, 4))
+    layer_panel(axes[0], evidence, "moments", "ratio_unbiased")
+    axes[0].set_ylabel("Algorithm 2's variance over the true one")
+    layer_panel(axes[1], evidence, "x_hat", "x_hat_var")
+    axes[1].set(ylabel="variance over training images", ylim=(0, None))
+    for axis in axes[:2]:
         size_axis(axis, m)
-        axis.legend(fontsize=9)
-    mates_panel(mates, evidence, m)
-    count = len(all_seeds(evidence))
-    figure.suptitle(f"Population statistics: {count} seeds, means over units")
+    mates_panel(axes[2], evidence, m)
+    titles = ("population variance", "normalised values at test time", "among other batch-mates")
+    name_panels(axes, titles)
+    legend_below(figure, axes, 4, fontsize=9)
     return figure
 
 
-def layer_panel(axis: Axes, evidence: Evidence, table: str, column: str, target: str) -> None:
+def layer_panel(axis: Axes, evidence: Evidence, table: str, column: str) -> None:
     """A column over m, a line a layer; what it should be, 1, in grey."""
-    axis.axhline(1, color="#bbbbbb", linewidth=5, label=target)
+    axis.axhline(1, color="#bbbbbb", linewidth=5, label="right")
     for layer in unique(evidence.where(table), "layer"):
         values = by_size(evidence, table, column, layer=layer)
-        band(axis, sizes(evidence), values, LAYERS.get(layer) or arm(layer))
+        band(axis, sizes(evidence), values, LAYERS.get(layer) or arm(layer), interval=False)
 
 
 def by_size(evidence: Evidence, table: str, column: str, **values: Any) -> list[Values]:
@@ -185,11 +202,9 @@ def mates_panel(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
         found = by_size(evidence, "company", "difference", statistics=name)
         shown = [combine(lambda v: max(v, FOOT), values) for values in found]
         band(axis, m, shown, STATISTICS[name], MARKERS[name], interval=False)
-    axis.set(title="The same example among other batch-mates")
-    axis.set(ylabel="largest change of a logit, float64", yscale="log", ylim=(FOOT / 3, 1e3))
+    axis.set(ylabel="largest change of an output", yscale="log", ylim=(FOOT / 3, 1e3))
     size_axis(axis, m)
     ticks_at(axis.yaxis, [FOOT, 1e-12, 1e-8, 1e-4, 1], ["0", "1e−12", "1e−8", "1e−4", "1"])
-    axis.legend(fontsize=9, loc="center right")
 
 
 FIGURES = {"accuracy": accuracy_figure, "statistics": statistics_figure}

@@ -10,19 +10,21 @@ from matplotlib.figure import Figure
 from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import known, largest, mean, mean_text, number_text, t_interval
 from bnrepro.experiment import Table
-from bnrepro.plots.curves import lines, mark_diverged, seed_lines
-from bnrepro.plots.panels import legend_below, panels, steps_from_0
+from bnrepro.plots.bands import band
+from bnrepro.plots.curves import lines, seed_lines
+from bnrepro.plots.panels import legend_below, name_panels, panels, steps_from_0
 from bnrepro.plots.style import arm, nonlinearity
 from experiments.jacobian import metrics
 
-MARKERS = {"random": "x", "baseline": "s", "bn": "o"}
+NETWORKS = ("random", "baseline", "bn")
 FLOOR = 1e-3  # singular values below are drawn here: those of a rank-deficient Jacobian are 0
 SHARE = "singular values within [½, 2], %"
-PREMISES = {
-    "correlation": "mean |correlation| of two units' x",
-    "kurtosis": "mean |excess kurtosis| of x",
-    "nonlinearity": "‖J − mean J‖ / ‖mean J‖",
+PREMISES = {  # of the argument: what would be 0, and how it is measured
+    "correlation": ("uncorrelated?", "mean |correlation| of two units"),
+    "kurtosis": ("Gaussian?", "mean |excess kurtosis|"),
+    "nonlinearity": ("linear?", "‖J − mean J‖ / ‖mean J‖"),
 }
+PALE = {"baseline": "#e8a33d", "bn": "#4d9de0"}  # the colours with ReLU
 
 
 def shown_width(evidence: Evidence) -> int:
@@ -32,20 +34,24 @@ def shown_width(evidence: Evidence) -> int:
 
 
 def values_figure(evidence: Evidence) -> Figure:
-    """A row an activation: the spectrum before and after training, its share over steps, widths."""
+    """Training moves the singular values of a layer's Jacobian away from 1, with BN less than
+    without (a, b), and with BN too they end farther from 1 than those of a random Gaussian matrix
+    of the same size; with ReLU the two networks hardly differ (c).
+
+    Every line is a seed, a mean over images and layers. (a) has the singular values at the end from
+    the smallest to the largest, (b) and (c) the share of them that is close to 1, our reading being
+    within ½ and 2.
+    """
     activations = unique(evidence.network, "activation")
-    width, steps = shown_width(evidence), metrics.measured_steps(evidence)
-    figure, grid = panels(len(activations), 4, (15.5, 3.7 * len(activations)))
-    for axes, activation in zip(grid, activations, strict=True):
-        name = nonlinearity(activation)
-        for axis, step in zip(axes[:2], (steps[0], steps[-1]), strict=True):
-            spectrum_panel(axis, evidence, activation=activation, width=width, step=step)
-            axis.set_title(f"{name}, width {width}, {moment(step)}")
-        share_panel(axes[2], evidence, activation=activation, width=width)
-        axes[2].set_title(f"{name}, width {width}: over training")
-        width_panel(axes[3], evidence, activation=activation, step=steps[-1])
-        axes[3].set_title(f"{name}, {moment(steps[-1])}: by width")
-    legend_below(figure, grid.flat)
+    width, last = shown_width(evidence), metrics.measured_steps(evidence)[-1]
+    figure, (axes,) = panels(1, 1 + len(activations), (3.5 * (1 + len(activations)), 3.9))
+    spectrum_panel(axes[0], evidence, activation=activations[0], width=width, step=last)
+    for axis, activation in zip(axes[1:], activations, strict=True):
+        share_panel(axis, evidence, activation=activation, width=width)
+    names = [nonlinearity(activation) for activation in activations]
+    titles = [f"{names[0]}, width {width}, {moment(last)}"]
+    name_panels(axes, titles + [f"{name}, width {width}" for name in names])
+    legend_below(figure, axes)
     return figure
 
 
@@ -58,7 +64,7 @@ def spectrum_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
     """Quantiles of the singular values, a line a seed; the band is what counts as close to 1."""
     axis.axhspan(*metrics.NEAR, color="#e3e8d4", zorder=0, label="close to 1: within [½, 2]")
     axis.axhline(1, color="black", linewidth=0.7)
-    for name in MARKERS:
+    for name in NETWORKS:
         seeds = grouped(metrics.arm_rows(evidence, name, **cell), "seed").values()
         values = [[mean(row[f"q{q}"] for row in rows) for q in metrics.QUANTILES] for rows in seeds]
         heights = [[v if v is None else max(v, FLOOR) for v in each] for each in values]
@@ -67,84 +73,51 @@ def spectrum_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
     axis.set(xlabel="singular values up to this rank, %", ylabel="singular value of J")
 
 
-def share_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
-    """The share within [½, 2] over training; level lines are random matrices."""
-    step_panel(axis, evidence, "share", 100, **cell)
-    random_levels(axis, evidence, "share", cell["width"], 100)
-    axis.set(ylabel=SHARE, ylim=(0, 100))
-
-
-def random_levels(
-    axis: Axes, evidence: Evidence, column: str, width: int, factor: float = 1
-) -> None:
-    """A level line a seed: what random matrices have."""
-    label, colour, dash = arm("random")
-    for level in known(metrics.layer_means(evidence, column, arm="random", width=width)):
-        axis.axhline(factor * level, color=colour, linestyle=dash, linewidth=1.3, label=label)
-
-
-def step_panel(axis: Axes, evidence: Evidence, column: str, factor: float = 1, **cell: Any) -> None:
-    """A column over training, a line a seed, on an axis that has room for step 0."""
+def share_panel(axis: Axes, evidence: Evidence, activation: str, width: int) -> None:
+    """The share within [½, 2] over training, a line a seed; level lines are random matrices."""
     for name in ("baseline", "bn"):
-        networks = grouped(metrics.arm_rows(evidence, name, **cell), "seed", "step").items()
+        found = metrics.arm_rows(evidence, name, width, activation=activation)
         rows = [
-            {"seed": seed, "step": step, column: mean(row[column] for row in layers)}
-            for (seed, step), layers in networks
+            {"seed": seed, "step": step, "share": mean(row["share"] for row in layers)}
+            for (seed, step), layers in grouped(found, "seed", "step").items()
         ]
-        cross = column != "condition"  # which a finite network may lack
-        seed_lines(axis, rows, column, arm(name), factor, cross, marker=".")
+        seed_lines(axis, rows, "share", arm(name), 100, marker=".")
     steps_from_0(axis, metrics.measured_steps(evidence), ",", linscale=0.5)
-    axis.set_xlabel("training step")
-
-
-def width_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
-    """The share within [½, 2] at one step against the width, a point a seed."""
-    widths = sorted(unique(evidence.network, "width"))
-    for offset, (name, marker) in enumerate(MARKERS.items(), start=-1):
-        look = arm(name)
-        for place, width in enumerate(widths):
-            values = metrics.layer_means(evidence, "share", arm=name, width=width, **cell)
-            heights, x = [100 * v for v in known(values)], place + 0.2 * offset
-            style: dict[str, Any] = {"fillstyle": "none", "markersize": 6}
-            axis.plot([x] * len(heights), heights, marker, color=look.colour, **style)
-            lost = [x] if None in values else []
-            mark_diverged(axis, lost, look.colour, f"{look.label}: diverged")
-    axis.set_xticks(range(len(widths)), [str(w) for w in widths])
-    axis.set(xlim=(-0.5, len(widths) - 0.5), ylim=(0, 100), xlabel="units a layer", ylabel=SHARE)
+    label, colour, dash = arm("random")
+    for level in known(metrics.layer_means(evidence, "share", arm="random", width=width)):
+        axis.axhline(100 * level, color=colour, linestyle=dash, linewidth=1.3, label=label)
+    axis.set(xlabel="training step", ylabel=SHARE, ylim=(0, 100))
 
 
 def premises_figure(evidence: Evidence) -> Figure:
-    """What the argument assumes, over training: uncorrelated, Gaussian, linear; and J's condition.
+    """The argument for singular values near 1 assumes that a layer's inputs are uncorrelated (a)
+    and Gaussian (b) and that the layer is linear (c), each of which would put its curves at 0; none
+    is at 0, and training moves most of them away from it, with BN as without.
 
-    Where J has no full rank, as with ReLU for every example, its mean over the probe is shown.
+    Every line is a mean over seeds and layers, every point a seed.
     """
-    activations = unique(evidence.network, "activation")
-    figure, grid = panels(len(activations), len(PREMISES) + 1, (15.5, 3.5 * len(activations)))
-    for axes, activation in zip(grid, activations, strict=True):
-        cell = {"activation": activation, "width": shown_width(evidence)}
-        for axis, (column, name) in zip(axes, PREMISES.items(), strict=False):
-            step_panel(axis, evidence, column, **cell)
-            axis.set_ylabel(name)
-            axis.set_ylim(bottom=0)
-        axes[0].set_title(f"{nonlinearity(activation)}, width {cell['width']}", loc="left")
-        condition_panel(axes[-1], evidence, **cell)
-    legend_below(figure, grid[:, ::-1].flat, 3)
-    title = "The argument assumes 0 in the first three columns; it concludes 0 in the last"
-    figure.suptitle(title)
+    figure, (axes,) = panels(1, len(PREMISES), (10.5, 3.9))
+    width = shown_width(evidence)
+    for axis, column in zip(axes, PREMISES, strict=True):
+        for activation in unique(evidence.network, "activation"):
+            premise_lines(axis, evidence, column, activation, width)
+        steps_from_0(axis, metrics.measured_steps(evidence), ",", linscale=0.5)
+        axis.set(xlabel="training step", ylabel=PREMISES[column][1], ylim=(0, None))
+    name_panels(axes, (title for title, _ in PREMISES.values()))
+    legend_below(figure, axes)
     return figure
 
 
-def condition_panel(axis: Axes, evidence: Evidence, **cell: Any) -> None:
-    """The condition number over training; level lines are random matrices."""
-    rows = evidence.where("network", matrix="example", **cell)
-    singular = all(row["condition"] is None for row in rows)
-    random_levels(axis, evidence, "condition", cell["width"])
-    matrix = "mean" if singular else "example"
-    step_panel(axis, evidence, "condition", matrix=matrix, **cell)
-    axis.set_ylabel("log₁₀ condition number of " + ("mean J" if singular else "J"))
-    axis.set_ylim(bottom=0)
-    if singular:
-        axis.set_title("each J alone is singular; gaps: so is the mean", fontsize=9)
+def premise_lines(axis: Axes, evidence: Evidence, column: str, activation: str, width: int) -> None:
+    """Both arms with one activation: the means as lines, every seed a point."""
+    steps = metrics.measured_steps(evidence)
+    for name in ("baseline", "bn"):
+        cell = {"arm": name, "activation": activation, "width": width}
+        each = [metrics.layer_means(evidence, column, step=step, **cell) for step in steps]
+        look = arm(name)._replace(label=f"{nonlinearity(activation)}, {arm(name).label}")
+        pale = activation == "relu"
+        look = look._replace(colour=PALE[name]) if pale else look
+        band(axis, steps, each, look, "^" if pale else "o", interval=False)
 
 
 FIGURES = {"singular-values": values_figure, "premises": premises_figure}
@@ -227,7 +200,7 @@ def answer(evidence: Evidence) -> str:
     shares = {
         name: mean_text(metrics.layer_means(evidence, "share", arm=name, **cell), 1, 100, " %",
                         lost="an unknown share (diverged)")
-        for name in MARKERS
+        for name in NETWORKS
     }  # fmt: skip
     claim = {**cell, "at": "last", "arm": "bn"}
     words = [

@@ -1,20 +1,21 @@
 """Section 3.2: what BN meets on Wu + b and on u, what its place does; feature maps."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from statistics import fmean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
-from bnrepro.evidence.statistics import each_text, mean_text, t_interval
+from bnrepro.evidence.statistics import each_text, known, mean_text, t_interval, upper_median
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
-from bnrepro.plots.bands import band, band_over
+from bnrepro.plots.bands import band
 from bnrepro.plots.panels import (
     legend_below,
     log_axes,
+    name_panels,
     panels,
     steps_from_0,
     ticks_at,
@@ -22,17 +23,25 @@ from bnrepro.plots.panels import (
 )
 from bnrepro.plots.style import ARMS, Arm, nonlinearity
 from experiments.placement import metrics
+from experiments.placement.convolution_figures import (
+    COMMUTING,
+    convolution_figure,
+    convolution_table,
+    shift_table,
+)
 
 PLACES = {
     "none": ARMS["baseline"],
     "preactivation": Arm("BN(Wu), before g", ARMS["bn"].colour, "-"),
-    "input": ARMS["bn_input"],
+    "hidden_input": ARMS["bn_input"],
     "after": ARMS["bn_after"],
+    "image": Arm("W BN(u), the image too", ARMS["bn_activation"].colour, (0, (1, 1))),
 }
-MARKERS = dict(zip(PLACES, "^oDs", strict=True))
+SHOWN = ("none", "preactivation", "hidden_input", "after")  # in figures; the table has all
+MARKERS = dict(zip(PLACES, "^oDsv", strict=True))
 WHAT = {
-    "u": Arm("u, the layer's input", "#d1603d", (0, (4, 2))),
-    "x": Arm("Wu + b, the nonlinearity's input", "#1b3a5b", "-"),
+    "u": Arm("u", "#d1603d", (0, (4, 2))),
+    "x": Arm("Wu + b", "#1b3a5b", "-"),
 }
 SHAPES = {
     "gaussian_distance": "Kolmogorov distance to a Gaussian",
@@ -41,20 +50,6 @@ SHAPES = {
     "zeros": "share of zeros",
     "shape_change": "change of shape since the point before",
 }
-KINDS = {
-    "none": ARMS["baseline"],
-    "map": Arm("BN per feature map", ARMS["bn"].colour, "-"),
-    "activation": ARMS["bn_activation"],
-}
-SHIFTS = {
-    "alike": ("one shift,\nγ, β alike", "training, one shift for all, γ and β alike"),
-    "own": ("own\nshifts", "training, a shift of its own for each image"),
-    "learned": ("one shift,\nγ, β learned", "training, one shift for all, γ and β learned"),
-    "inference": ("inference", "inference"),
-    "padded": ("zero\npadding", "training, zeros for padding, own shifts within a margin"),
-}
-COMMUTING: dict[str, Callable[..., float]] = {"map": max, "activation": min}  # over seeds
-FOOT = 1e-18  # where a change of exactly zero is drawn
 
 
 def judged(evidence: Evidence) -> str:
@@ -64,23 +59,42 @@ def judged(evidence: Evidence) -> str:
 
 
 def shape_figure(evidence: Evidence) -> Figure:
-    """Rows: activations; columns: densities, then measures of shape over training; no BN."""
+    """Without BN, what a nonlinearity is given, Wu + b, is closer to a Gaussian than the layer's
+    input u: slightly so with sigmoids, by far with ReLU, whose u is half zeros.
+
+    Densities at the end of training, of units that are shifted and scaled to mean 0 and variance 1;
+    all units of the judged layers, one seed. (c) is the largest difference of the two distribution
+    functions: lines are means over seeds, points are seeds, grey is a Gaussian sample.
+    """
     activations = unique(evidence.accuracy, "activation")
-    figure, grid = panels(len(activations), 1 + len(SHAPES), (20, 3.6 * len(activations)))
-    for axes, activation in zip(grid, activations, strict=True):
-        density_panel(axes[0], evidence, activation)
-        for axis, column in zip(axes[1:], SHAPES, strict=True):
-            shape_panel(axis, evidence, activation, column)
-    for axis, name in zip(grid[0, 1:], SHAPES.values(), strict=True):
-        axis.set_title(name, fontsize=10)
-    grid[0, 0].set_title("standardised values at the end", fontsize=10)
-    for axis in grid[-1, 1:]:
-        axis.set_xlabel("training steps")
-    legend_below(figure, grid[:, 1:].flat, 3)
-    figure.suptitle(
-        f"Without BN: the two places where it could go, {judged(evidence)}, "
-        f"{len(all_seeds(evidence))} seeds"
-    )
+    figure, (axes,) = panels(1, len(activations) + 1, (3.5 * (len(activations) + 1), 3.9))
+    for axis, activation in zip(axes, activations, strict=False):
+        density_panel(axis, evidence, activation)
+    for activation in activations:
+        shape_lines(axes[-1], evidence, activation, "gaussian_distance")
+    if sample := metrics.gaussian_values(evidence, "gaussian_distance"):
+        axes[-1].axhline(t_interval(sample).mean, color="#aaaaaa", linewidth=4)
+    axes[-1].set_ylabel(SHAPES["gaussian_distance"])
+    names = [f"{nonlinearity(activation)}, {judged(evidence)}" for activation in activations]
+    name_panels(axes, [*names, "distance to a Gaussian"])
+    legend_below(figure, axes, 5, fontsize=9)
+    return figure
+
+
+def change_figure(evidence: Evidence) -> Figure:
+    """With ReLU the shape of u's distribution changes more in training than that of Wu + b, as
+    Section 3.2 expects; with sigmoids Wu + b changes more at first and u at the end.
+
+    Change of the distribution since the step before on the axis, mean and variance apart, without
+    BN: lines are means over seeds, units and the judged layers, points are seeds.
+    """
+    activations = unique(evidence.accuracy, "activation")
+    figure, (axes,) = panels(1, len(activations), (4.5 * len(activations), 3.7))
+    for axis, activation in zip(axes, activations, strict=True):
+        shape_lines(axis, evidence, activation, "shape_change")
+        axis.set(ylabel="Wasserstein distance", ylim=(0, None))
+    name_panels(axes, (f"{nonlinearity(a)}, {judged(evidence)}" for a in activations))
+    legend_below(figure, axes)
     return figure
 
 
@@ -89,115 +103,100 @@ def density_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     rows = evidence.where("density", activation=activation, arm="none")
     places = sorted(unique(rows, "z"))
     normal = [math.exp(-z * z / 2) / math.sqrt(2 * math.pi) for z in places]
-    axis.plot(places, normal, color="#aaaaaa", linewidth=4)
-    for what, look in WHAT.items():
+    axis.plot(places, normal, color="#aaaaaa", linewidth=4, label="Gaussian")
+    for what in WHAT:
         found = [row for row in rows if row["what"] == what and row["layer"] in metrics.JUDGED]
         heights = {z: fmean(r["density"] for r in each) for z, each in grouped(found, "z").items()}
-        axis.plot(list(heights), list(heights.values()), linewidth=1.8, **look.line)
-    axis.set(ylabel=f"{nonlinearity(activation)} network\ndensity", xlabel="standard deviations")
+        axis.plot(
+            list(heights), list(heights.values()), linewidth=1.8, **look(what, activation).line
+        )
+    axis.set(ylabel="density at the end", xlabel="standard deviations")
 
 
-def shape_panel(axis: Axes, evidence: Evidence, activation: str, column: str) -> None:
-    """A measure of the shapes of u and Wu + b over training, beside a Gaussian sample's."""
-    if sample := metrics.gaussian_values(evidence, column):
-        level, text = t_interval(sample).mean, "a Gaussian (a sample as large)"
-        axis.axhline(level, color="#aaaaaa", linewidth=4, label=text)
+def look(what: str, activation: str) -> Arm:
+    """How u or Wu + b of a network is drawn: pale with ReLU."""
+    label, colour, dash = WHAT[what]
+    pale = {"u": "#e8a33d", "x": "#4d9de0"}
+    name = f"{nonlinearity(activation)}: {label}"
+    return Arm(name, pale[what] if activation == "relu" else colour, dash)
+
+
+def shape_lines(axis: Axes, evidence: Evidence, activation: str, column: str) -> None:
+    """A measure of the shapes of u and Wu + b over training."""
     steps = metrics.stops(evidence)
-    compared = steps[1:] if column == "shape_change" else steps  # with the shape before
-    for what, look in WHAT.items():
+    shown = steps[1:] if column == "shape_change" else steps  # with the shape before
+    for what in WHAT:
         at = grouped(metrics.shapes(evidence, what, activation), "step")
         seeds = all_seeds(evidence)
-        shown = [step for step in at if step in compared]
         values = [[metrics.shape_mean(at[t], column, seed) for seed in seeds] for t in shown]
-        band(axis, shown, values, look, "o" if what == "x" else "s")
-    steps_from_0(axis, steps)
-    bottom = min(0, axis.get_ylim()[0])
-    axis.set_ylim(*((-0.02, 1) if column == "zeros" else (bottom, None)))
+        band(axis, shown, values, look(what, activation), "o" if what == "x" else "s", False)
+    steps_from_0(axis, shown)
+    axis.set_xlabel("training steps")
 
 
 def accuracy_figure(evidence: Evidence) -> Figure:
-    """Each arm at its best rate over training; at the end at every rate; convolutions."""
+    """BN before the nonlinearity trains at rates at which every other place of it fails (a, b). At
+    each place's own best rate it is not the most accurate with sigmoids, where BN on the hidden
+    layers' inputs ends higher, and with ReLU the places end alike (c).
+
+    Points are seeds, crosses seeds whose loss left the finite numbers, lines medians, bars means. A
+    point in (c) is a seed's accuracy with BN before the nonlinearity minus that of another network.
+    """
     activations = unique(evidence.accuracy, "activation")
-    size = (5 * len(activations) + 4, 8)
-    figure, axes = panels(2, len(activations) + 1, size)
-    for column, activation in enumerate(activations):
-        curve_panel(axes[0, column], evidence, activation)
-        rate_panel(axes[1, column], evidence, activation)
-    kind_panel(axes[0, -1], evidence)
-    shift_panel(axes[1, -1], evidence)
-    legend_below(figure, axes[0, :-1])
-    count = len(all_seeds(evidence))
-    figure.suptitle(f"The place of BN: {count} seeds, mean and 95 % interval")
+    figure, (axes,) = panels(1, len(activations) + 1, (3.5 * (len(activations) + 1), 4))
+    for axis, activation in zip(axes, activations, strict=False):
+        rate_panel(axis, evidence, activation)
+    gain_panel(axes[-1], evidence, activations)
+    names = [f"{nonlinearity(activation)}, at the end" for activation in activations]
+    name_panels(axes, [*names, "each at its best rate"])
+    legend_below(figure, axes[:-1])
     return figure
 
 
-def curve_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
-    """Test accuracy over training, each arm at its best rate."""
-    for arm, look in PLACES.items():
-        lr = metrics.best_rate(evidence, activation, arm)
-        rows = evidence.where("accuracy", activation=activation, arm=arm, lr=lr)
-        band_over(axis, rows, "step", percent, look, MARKERS[arm])
-    steps_from_0(axis, metrics.stops(evidence))
-    axis.set_title(f"{nonlinearity(activation)}: each at its own best rate")
-    axis.set(xlabel="training steps", ylabel="test accuracy, %", ylim=(0, 100))
-
-
-def percent(row: Row) -> float | None:
-    """Accuracy in per cent; None where the network diverged."""
-    accuracy = metrics.finite_accuracy(row)
-    return None if accuracy is None else 100 * accuracy
-
-
 def rate_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
-    """Test error at the end at every rate."""
-    errors, rates = [], unique(evidence.accuracy, "lr")
-    for arm, look in PLACES.items():
-        rows = metrics.last_rows(evidence, activation, arm)
-        band_over(axis, rows, "lr", lambda row: 100 * (1 - row["accuracy"]), look, MARKERS[arm])
-        errors += [100 * (1 - row["accuracy"]) for row in rows]
+    """Test error at the end at every rate: the seeds, and their median."""
+    rates = sorted(unique(evidence.accuracy, "lr"))
+    for arm in SHOWN:
+        at = grouped(metrics.last_rows(evidence, activation, arm), "lr")
+        place, shown = PLACES[arm], [lr for lr in rates if at.get(lr)]
+        medians = [upper_median([error(row) for row in at[lr]]) for lr in shown]
+        axis.plot(shown, medians, linewidth=1.8, label=place.label, **place.line)
+        for row in (row for lr in shown for row in at[lr]):
+            marker = "x" if metrics.finite_accuracy(row) is None else MARKERS[arm]
+            axis.plot(row["lr"], error(row), marker, color=place.colour, ms=4, alpha=0.6)
     log_axes(axis)
-    axis.set_title(f"{nonlinearity(activation)}: at the end")
-    axis.set(xlabel="learning rate", ylabel="test error, %")
-    axis.set_ylim(max(min(errors), 0.5) / 1.2, max(errors) * 1.2)
-    ticks_at(axis.xaxis, sorted(rates))
+    axis.set(xlabel="learning rate", ylabel="test error, %", ylim=(None, 100))
+    ticks_at(axis.xaxis, rates)
     ticks_within(axis.yaxis, (1, 2, 3, 5, 7, 10, 20, 50, 90))
 
 
-def kind_panel(axis: Axes, evidence: Evidence) -> None:
-    """Test accuracy of the convolutional network with each kind of BN."""
-    for place, (kind, look) in enumerate(KINDS.items()):
-        found = [100 * row["accuracy"] for row in evidence.where("conv_accuracy", kind=kind)]
-        interval = t_interval(found)
-        low, high = interval.bounds()
-        axis.plot([place - 0.12] * len(found), found, "o", color="#777777", ms=4)
-        error = [[interval.mean - low], [high - interval.mean]]
-        axis.errorbar(place, interval.mean, error, fmt="D", color=look.colour, capsize=4)
-    names = (look.label for look in KINDS.values())
-    labels = [name.replace(" per ", "\nper ").replace(" BN", "\nBN") for name in names]
-    axis.set_xticks(range(len(KINDS)), labels)
-    axis.set(title="Convolutional network", ylabel="test accuracy, %", xlim=(-0.5, 2.5))
+def error(row: Row) -> float:
+    """Test error in per cent."""
+    return 100 * (1 - row["accuracy"])
 
 
-def shift_panel(axis: Axes, evidence: Evidence) -> None:
-    """How far BN of a convolution is from commuting with shifts."""
-    for kind, marker in zip(COMMUTING, "os", strict=True):
-        values = [max(changed(evidence, kind, setting), FOOT) for setting in SHIFTS]
-        label, colour, _ = KINDS[kind]
-        axis.plot(range(len(SHIFTS)), values, marker, color=colour, ms=8, label=label)
-    axis.set(title="Convolution and BN of shifted images", yscale="log", ylim=(FOOT / 5, 1e5))
-    axis.set(ylabel="relative change against a shifted output")
-    ticks_at(axis.yaxis, [FOOT, 1e-15, 1e-10, 1e-5, 1], ["0", "1e−15", "1e−10", "1e−5", "1"])
-    axis.set_xticks(range(len(SHIFTS)), [short for short, _ in SHIFTS.values()], fontsize=8)
-    axis.legend(loc="center left")
+def gain_panel(axis: Axes, evidence: Evidence, activations: Sequence[str]) -> None:
+    """BN before the nonlinearity minus BN at the other places, each at its own best rate."""
+    others = [arm for arm in SHOWN if arm != "preactivation"]
+    for group, activation in enumerate(activations):
+        for i, arm in enumerate(others):
+            claim = {"activation": activation, "arm": "preactivation", "against": arm}
+            gains = [100 * v for v in known(metrics.accuracy_gain(evidence, claim))]
+            x, colour = group + 0.25 * (i - (len(others) - 1) / 2), PLACES[arm].colour
+            axis.plot([x] * len(gains), gains, MARKERS[arm], color=colour, ms=5, fillstyle="none")
+            if gains:
+                axis.hlines(fmean(gains), x - 0.1, x + 0.1, color=colour, linewidth=2)
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.set_xticks(range(len(activations)), [nonlinearity(a) for a in activations])
+    axis.set(xlim=(-0.5, len(activations) - 0.5), ylabel="accuracy gain of BN before g, points")
 
 
-def changed(evidence: Evidence, kind: str, setting: str) -> float:
-    """The change under shifts that tells most: the largest of what should be small."""
-    rows = evidence.where("shift", kind=kind, setting=setting)
-    return COMMUTING[kind](row["change"] for row in rows)
-
-
-FIGURES = {"shapes": shape_figure, "accuracy": accuracy_figure}
+FIGURES = {
+    "shapes": shape_figure,
+    "changes": change_figure,
+    "accuracy": accuracy_figure,
+    "convolution": convolution_figure,
+}
 
 
 def tables(evidence: Evidence) -> list[Table]:
@@ -237,7 +236,8 @@ def accuracy_table(evidence: Evidence) -> Table:
     for activation in unique(evidence.accuracy, "activation"):
         for arm, look in PLACES.items():
             at = grouped(metrics.last_rows(evidence, activation, arm), "lr")
-            each = [mean_text([r["accuracy"] for r in at.get(lr, [])], 2, 100) for lr in rates]
+            found = ([row["accuracy"] for row in at.get(lr, [])] for lr in rates)
+            each = [mean_text(values, 2, 100, limits=(0, 1)) for values in found]
             best = metrics.best_accuracy(evidence, activation, arm)
             shown = (
                 f"{mean_text(best, 2, 100)} (lr {metrics.best_rate(evidence, activation, arm):g})"
@@ -246,32 +246,6 @@ def accuracy_table(evidence: Evidence) -> Table:
                 [f"{nonlinearity(activation)}, {look.label}", *each, shown, each_text(best, 2, 100)]
             )
     return rows
-
-
-def convolution_table(evidence: Evidence) -> Table:
-    """The small convolutional network: learned numbers of BN and accuracy."""
-    rows = [["convolutional network", "γ and β learned", "test accuracy, %", "by seed"]]
-    first = all_seeds(evidence)[0]
-    for kind, look in KINDS.items():
-        found = [row["accuracy"] for row in evidence.where("conv_accuracy", kind=kind)]
-        numbers = sum(row["numbers"] for row in evidence.where("pairs", kind=kind, seed=first))
-        rows.append(
-            [look.label, f"{numbers:,}", mean_text(found, 2, 100), each_text(found, 2, 100)]
-        )
-    return rows
-
-
-def shift_table(evidence: Evidence) -> Table:
-    """Relative change when BN and convolution meet a shift; and b's gradient."""
-    rows = [["does BN of a convolution commute with shifts?", "per feature map", "per activation"]]
-    for setting, (_, label) in SHIFTS.items():
-        changes = [f"{changed(evidence, kind, setting):.1e}" for kind in COMMUTING]
-        rows.append([label, *changes])
-    bias = []
-    for kind in COMMUTING:
-        found = [row["gradient"] for row in evidence.bias if row["kind"] in (kind, "dense")]
-        bias.append(f"{max(found):.1e}")
-    return [*rows, ["gradient of b ahead of BN, relative", *bias]]
 
 
 def answer(evidence: Evidence) -> str:

@@ -1,11 +1,13 @@
 """Section 3.2: networks with BN at different places, and the distributions that BN would meet.
 
-A hidden layer has the input u and computes z = g(Wu + b). The arms, each with three BN layers:
+A hidden layer has the input u and computes z = g(Wu + b). The arms, of three hidden layers:
 
     none            z = g(Wu + b)
     preactivation   z = g(BN(Wu)), the paper's
-    input           z = g(W BN(u) + b), the image included
-    after           z = BN(g(Wu + b))
+    hidden_input    z = g(W BN(u) + b) where u is another nonlinearity's output: not in the first
+    after           z = BN(g(Wu + b)): BN on those u, and on the classifier's
+    image           z = g(W BN(u) + b) in every hidden layer; the first one's u is the binary image,
+                    some of whose pixels are the same in all images that statistics are taken of
 
 Every arm starts from the same weights and sees the same mini-batches. Rows have a `part`:
 `accuracy` (a network and stop), `shape` (a network, stop and layer), `density` (a bin, first seed,
@@ -31,12 +33,14 @@ from bnrepro.training.slot_rows import by_slot, sweep_trainer
 from bnrepro.training.slots import SlotTrainer
 from experiments.placement import PlacementConfig
 from experiments.placement.convolution import KINDS, conv_rows, exact_rows
+from experiments.placement.transforms import HiddenInput
 
 ARMS: dict[str, Callable[[float], Transform]] = {  # what normalises, made with ε
     "none": lambda eps: Transform(),
     "preactivation": BatchTransform,
-    "input": partial(BatchTransform, place="input"),
+    "hidden_input": HiddenInput,
     "after": partial(BatchTransform, place="after"),
+    "image": partial(BatchTransform, place="input"),
 }
 LAST = 100  # steps over which a training loss is averaged
 

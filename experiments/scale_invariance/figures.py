@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import exponential, known, largest, number_text, t_interval
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import seed_lines
-from bnrepro.plots.panels import log_axes, panels
+from bnrepro.plots.panels import legend_below, log_axes, name_panels, panels
 from bnrepro.plots.style import Arm, Dash, arm
 from experiments.scale_invariance.metrics import (
     ERRORS,
+    growths,
     largest_errors,
     log_growth,
     normalized_rows,
@@ -32,11 +34,7 @@ EPS_LOOKS: tuple[tuple[str, Dash], ...] = (
     ("#3d82b8", (0, (7, 1, 1, 1))),
     ("#8fbfe0", (0, (3, 1))),
 )
-RATE_COLOURS = {  # from the highest rate down
-    "baseline": ("#7a1f00", "#d2622a", "#f0b48c"),
-    "bn": ("#00335c", "#3d82b8", "#8fbfe0"),
-}
-DASHES: tuple[Dash, ...] = ("-", (0, (5, 2)), (0, (1, 1)))
+ARMS = ("baseline", "bn")
 CROSSES: dict[str, Any] = {"marker": "x", "markersize": 4, "linestyle": "none"}
 FLOOR = 1e-17  # where an error of exactly 0 is drawn
 COLUMNS = {
@@ -50,21 +48,28 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def layer_figure(evidence: Evidence) -> Figure:
-    """Jacobian and weight gradient over |a|, with and without BN, and the errors of both laws."""
-    figure, (axes,) = panels(1, 3, (13.5, 4.4))
+    """With BN the scale of a layer's weights changes nothing that flows to the layer below (a),
+    and larger weights get smaller gradients in proportion (b); the three equations of Section 3.3
+    hold to rounding without the small constant ε, and with it as far as the weights are not tiny
+    (c).
+
+    Lines are means over seeds at positive factors; crosses in (a, b) are negative factors, crosses
+    in (c) the comparison with BN at ε/a², which holds for every ε and sign.
+    """
+    figure, (axes,) = panels(1, 3, (10.5, 4))
     flow, pull, error = axes
     norm_panel(flow, evidence, "flow")
     norm_panel(pull, evidence, "pull")
     error_panel(error, evidence)
-    flow.set(title="(a) flow to the layer below, ‖∂z/∂u‖", ylabel="relative to a = 1")
-    pull.set(title="(b) gradient of the weights, ‖∂z/∂(aW)‖", ylabel="relative to a = 1")
-    error.set(title="(c) error of the equations, largest of the three", ylabel="relative error")
+    flow.set_ylabel("‖∂z/∂u‖, relative to a = 1")
+    pull.set_ylabel("‖∂z/∂(aW)‖, relative to a = 1")
+    error.set_ylabel("relative error, largest of three")
+    name_panels(axes, ("flow to the layer below", "gradient of the weights", "error of the laws"))
     for axis in axes:
         axis.set_xlabel("|a|, the factor on the weights")
-    figure.suptitle(
-        "z = sigmoid(BN((aW)u)) or sigmoid((aW)u), float64, mean over "
-        f"{len(all_seeds(evidence))} seeds; lines a > 0, crosses a < 0"
-    )
+        axis.xaxis.set_major_locator(LogLocator(numticks=5))
+        axis.xaxis.set_minor_locator(NullLocator())
+    legend_below(figure, axes, 3, fontsize=9)
     return figure
 
 
@@ -80,12 +85,11 @@ def norm_panel(axis: Axes, evidence: Evidence, column: str) -> None:
         axis.plot(sizes, inverse, color="#999999", linewidth=5, alpha=0.4, label="1/|a|")
     log_axes(axis)
     axis.set_ylim(bottom=1e-5)
-    axis.legend(fontsize=8.5, handlelength=3)
 
 
 def error_panel(axis: Axes, evidence: Evidence) -> None:
     """The equations of ε = 0 (lines) and their form with ε/a² (crosses, at rounding)."""
-    text: str | None = "against BN with ε/a², every ε"
+    text: str | None = "(c) against BN with ε/a²"
     for eps, look in eps_looks(evidence):
         every = normalized_rows(evidence, eps=eps)
         rows = [r for r in every if abs(r["a"]) != 1] or every  # errors at 1 are 0
@@ -96,7 +100,6 @@ def error_panel(axis: Axes, evidence: Evidence) -> None:
         axis.plot(*points, color=look.colour, label=text, **CROSSES)
         text = None
     log_axes(axis)
-    axis.legend(fontsize=8.5, handlelength=3, loc="center right")
 
 
 def epsilons(evidence: Evidence) -> list[float]:
@@ -126,33 +129,48 @@ def means_by_size(rows: Sequence[Row], column: str) -> tuple[list[float], list[f
 
 
 def training_figure(evidence: Evidence) -> Figure:
-    """Weights, effective steps and the probe over training: a row an arm, a shade a rate."""
-    figure, grid = panels(2, len(COLUMNS), (16, 6.2), sharex=True, sharey="col")
-    for axes, name in zip(grid, RATE_COLOURS, strict=True):
-        for axis, column in zip(axes, COLUMNS, strict=True):
-            training_panel(axis, evidence, name, column)
-        axes[0].set_ylabel(arm(name).label, fontsize=12)
-        axes[0].legend(fontsize=8.5, handlelength=3, loc="lower left")
-        axes[-1].axhline(1 / probe_scale(evidence), color="black", linewidth=0.8, zorder=1)
-    for axis, title in zip(grid[0], COLUMNS.values(), strict=True):
-        axis.set_title(title, fontsize=10.5)
-    for axis in grid[1]:
+    """In training, too, a network with BN answers scaled weights with a gradient scaled by the
+    inverse, at every rate, which the plain network does not (a); at the highest rate its weights
+    grow early and then more slowly (b), over the second half of the run less than the plain
+    network's in every seed (c).
+
+    All hidden layers are taken together; a line is a seed, in (a) of every learning rate.
+    """
+    figure, (axes,) = panels(1, 3, (10.5, 3.8))
+    a, lr = probe_scale(evidence), rates(evidence)[-1]
+    for name in ARMS:
+        every = evidence.where("training", arm=name)
+        for i, rate in enumerate(rates(evidence)):
+            look = arm(name) if i == 0 else arm(name)._replace(label="_")
+            rows = [row for row in every if row["lr"] == rate]
+            seed_lines(axes[0], rows, "gradient_ratio", look, linewidth=1)
+        at_rate = [row for row in every if row["lr"] == lr]
+        seed_lines(axes[1], at_rate, "weight", arm(name))
+    axes[0].axhline(1 / a, color="black", linewidth=0.8, zorder=1, label="1/a, the law")
+    axes[0].set_ylabel(f"‖∂ℓ/∂W‖ at {a:g}W over that at W")
+    axes[1].set_ylabel("‖W‖")
+    log_axes(axes[0])
+    axes[1].set(xscale="log", ylim=(0, None))
+    for axis in axes[:2]:
         axis.set_xlabel("training step")
-    grid[0, -1].set_title(f"gradient at {probe_scale(evidence):g}W / at W", fontsize=10.5)
-    figure.suptitle(
-        f"All hidden layers together, {len(all_seeds(evidence))} seeds, each a line; "
-        "black: 1/a, the gradient's factor by Section 3.3"
-    )
+    growth_panel(axes[2], evidence)
+    titles = (f"gradient at {a:g} times the weights", f"hidden weights, rate {lr:g}")
+    name_panels(axes, (*titles, "growth over the second half"))
+    legend_below(figure, axes, 6)
     return figure
 
 
-def training_panel(axis: Axes, evidence: Evidence, name: str, column: str) -> None:
-    """A column over training: a shade a rate, a line a seed."""
-    looks = cycle(zip(RATE_COLOURS[name], DASHES, strict=True))
-    for lr, look in zip(reversed(rates(evidence)), looks, strict=False):
-        rows = evidence.where("training", arm=name, lr=lr)
-        seed_lines(axis, rows, column, Arm(f"rate {lr:g}", *look), linewidth=1.2)
-    log_axes(axis)
+def growth_panel(axis: Axes, evidence: Evidence) -> None:
+    """By how much ‖W‖ grows over the second half at the highest rate; a line joins a seed's two."""
+    each = [growths(evidence, name) for name in ARMS]
+    for pair in zip(*each, strict=True):
+        ends = [math.nan if v is None else math.exp(v) for v in pair]
+        axis.plot(range(2), ends, color="#999999", linewidth=1)
+        for place, (name, end) in enumerate(zip(ARMS, ends, strict=True)):
+            axis.plot(place, end, "o", color=arm(name).colour)
+    axis.set_xticks(range(2), [arm(name).label for name in ARMS])
+    axis.axhline(1, color="black", linewidth=0.8)
+    axis.set(xlim=(-0.4, 1.4), ylabel="‖W‖ at the end over halfway")
 
 
 def rates(evidence: Evidence) -> list[float]:
@@ -181,7 +199,7 @@ def layer_table(evidence: Evidence) -> Table:
 def training_table(evidence: Evidence) -> Table:
     """Ends of the runs: means over seeds (geometric for norms)."""
     rows = [["end of training", *COLUMNS.values(), "cos(W, ∂ℓ/∂W), largest"]]
-    for name in RATE_COLOURS:
+    for name in ARMS:
         for lr in rates(evidence):
             every = evidence.where("training", arm=name, lr=lr)
             last = [each[-1] for each in grouped(every, "seed").values()]

@@ -56,12 +56,14 @@ def log_growth(evidence: Evidence, claim: Claim) -> Values:
     Growth is over the second half of the run at the highest rate; both arms have the same initial
     weights and the same data.
     """
+    return combine(sub, *(growths(evidence, claim[name]) for name in ("arm", "against")))
+
+
+def growths(evidence: Evidence, arm: str) -> Values:
+    """ln of the growth of ‖W‖ over the second half of the run at the highest rate, by seed."""
     lr = max(row["lr"] for row in evidence.training)
-    arms = (evidence.where("training", arm=claim[name], lr=lr) for name in ("arm", "against"))
-    by_seed = (grouped(rows, "seed").values() for rows in arms)
-    return combine(
-        sub, *([second_half_growth(rows, "weight") for rows in each] for each in by_seed)
-    )
+    by_seed = grouped(evidence.where("training", arm=arm, lr=lr), "seed").values()
+    return [second_half_growth(rows, "weight") for rows in by_seed]
 
 
 def largest_errors(evidence: Evidence, column: str) -> Values:

@@ -30,9 +30,8 @@ class Regime:
     momentum: float = setting(0.9, not_negative)
     warm_start: int = setting(0, not_negative)  # updates of one replica before the others join
     recipe: str = choice("clean", "paper", default="clean")  # of the plain network
-    budgets: list[int] = setting(
-        [], rising=True, empty=True
-    )  # of BN's cells; none: the shared ones
+    steps: int | None = setting(None)  # T of its plain cells; null: the shared one
+    budgets: list[int] = setting([], rising=True, empty=True)  # of BN's cells; none: the shared
 
 
 @dataclass

@@ -45,7 +45,8 @@ def cells(cfg: SpeedupConfig) -> list[Cell]:
     result = []
     for seed in seed_list(cfg.seeds):
         for i, regime in enumerate(cfg.regimes):
-            result += [Cell(seed, i, "plain", k, cfg.budget.steps) for k in regime.plain]
+            steps = regime.steps or cfg.budget.steps
+            result += [Cell(seed, i, "plain", k, steps) for k in regime.plain]
             budgets = regime.budgets or cfg.budgets
             result += [Cell(seed, i, "bn", k, b) for k in regime.bn for b in budgets]
     return result

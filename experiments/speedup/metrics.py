@@ -63,9 +63,12 @@ def best_place(evidence: Evidence, regime: str, arm: str, budget: int) -> int:
 
 
 def base_place(evidence: Evidence, regime: str) -> int:
-    """The paper's protocol: two places below the lowest at which a seed does not train."""
+    """The paper's protocol: two places below the lowest, above the plain network's best, at which a
+    seed of it does not train."""
     tried = places(evidence, regime, "plain")
-    lost = [place for place in tried if not trains(evidence, regime, "plain", place)]
+    (total,) = budgets(evidence, regime, "plain")
+    best = best_place(evidence, regime, "plain", total)
+    lost = [k for k in tried if k > best and not trains(evidence, regime, "plain", k)]
     return min(lost, default=tried[-1] + 1) - 2
 
 
@@ -97,11 +100,38 @@ def plain_cells(evidence: Evidence, regime: str, place: int) -> list[Row]:
 
 
 def log_tuned_speedup(evidence: Evidence, claim: Claim) -> Values:
-    """ln S of the plain network at its best rate against BN at its best rate for each budget."""
-    regime = regime_of(claim)
+    """ln S of the plain network at its best rate against BN at its best rate for each budget.
+
+    `against`: the regime of BN's cells, where it is not the plain network's.
+    """
+    regime, other = regime_of(claim), str(claim.get("against", claim["regime"]))
+    if not ended(evidence, regime, "plain"):
+        return []
+    return _tuned(evidence, regime, other)
+
+
+def _tuned(evidence: Evidence, regime: str, other: str) -> Values:
     (total,) = budgets(evidence, regime, "plain")
     place = best_place(evidence, regime, "plain", total)
-    return [log_speedup(evidence, row, regime) for row in plain_cells(evidence, regime, place)]
+    return [log_speedup(evidence, row, other) for row in plain_cells(evidence, regime, place)]
+
+
+def log_tuned_growth(evidence: Evidence, claim: Claim) -> Values:
+    """ln S in a regime minus ln S in the one that it stands `against`, both arms at their best.
+
+    Where the first is a lower bound, so is the difference; where the second is, it is not known.
+    """
+    pairs = zip(*(_tuned(evidence, r, r) for r in (regime_of(claim), str(claim["against"]))),
+                strict=True)  # fmt: skip
+    return [_difference(high, low) for high, low in pairs]
+
+
+def _difference(high: float | None, low: float | None) -> float | None:
+    if high is None or low is None:
+        return None
+    if isinstance(low, Above):
+        return Above(-math.inf)
+    return Above(high - low) if isinstance(high, Above) else high - low
 
 
 def log_protocol_speedup(evidence: Evidence, claim: Claim) -> Values:

@@ -1,6 +1,6 @@
 """Section 2: full whitening against BN, centring, and nothing; small mini-batches; cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +11,7 @@ from bnrepro.evidence.statistics import mean_text, upper_median
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import mark_diverged
-from bnrepro.plots.panels import legend_below, panels, ticks_at
+from bnrepro.plots.panels import legend_below, name_panels, panels, ticks_at, ticks_within
 from bnrepro.plots.style import Arm, arm
 from experiments.whitening import metrics
 
@@ -32,8 +32,13 @@ def errors(rows: Sequence[Row]) -> np.ndarray:
 
 
 def convergence_figure(evidence: Evidence) -> Figure:
-    """Test error against steps and against seconds, and the rates each arm was tuned over."""
-    figure, (axes,) = panels(1, 3, (15, 4.6))
+    """Full whitening and BN are both far ahead of no normalisation at first; per step whitening
+    gains nothing over BN (a), and per second it falls behind (b), each at the learning rate that
+    was best for it on held-out images (c).
+
+    Thin lines are seeds, thick ones their means; (c) is the tuning, on one other seed.
+    """
+    figure, (axes,) = panels(1, 3, (10.5, 4))
     rows = grouped(metrics.main_rows(evidence, "training"), "arm")
     for name in rows:
         look = ARMS[name]._replace(label=f"{ARMS[name].label} (rate {rows[name][0]['lr']:g})")
@@ -42,18 +47,17 @@ def convergence_figure(evidence: Evidence) -> Figure:
         tuning = metrics.main_rows(evidence, "tuning", arm=name)
         rates = [row["lr"] for row in tuning]
         axes[2].plot(rates, errors(tuning), marker=MARKERS[name], **look.line)
-    count, batch = len(metrics.seeds(evidence)), metrics.main_batch(evidence)
-    axes[0].set(title=f"(a) per step of {batch} examples, {count} seeds", xlabel="training step")
-    axes[1].set(title="(b) per second: the same curves", xlabel="seconds of training, one network")
-    other = unique(evidence.tuning, "seed")
-    seed = "one other seed" if not {*other} & {*metrics.seeds(evidence)} else f"seed {other[0]}"
-    axes[2].set(title=f"(c) the tuning: {seed}, held-out images", xlabel="learning rate")
-    for axis in axes:
-        axis.set(xscale="log", yscale="log", ylabel="test error, %")
+    batch, (other, *_) = metrics.main_batch(evidence), unique(evidence.tuning, "seed")
+    seed = "one other seed" if other not in metrics.seeds(evidence) else f"seed {other}"
+    titles = (f"per step of {batch} examples", "per second, one network", f"tuning: {seed}")
+    name_panels(axes, titles)
+    labels = ("training step", "seconds of training", "learning rate")
+    for axis, name in zip(axes, labels, strict=True):
+        axis.set(xscale="log", yscale="log", xlabel=name, ylabel="test error, %")
         axis.xaxis.minorticks_off()
         ticks_at(axis.yaxis, (5, 10, 20, 50, 100))
     axes[2].set_ylabel("held-out error at the last step, %")
-    legend_below(figure, axes)
+    legend_below(figure, axes, 2)
     return figure
 
 
@@ -71,61 +75,77 @@ def error_panel(axis: Axes, rows: Sequence[Row], unit: float, look: Arm) -> None
 
 
 def small_batch_figure(evidence: Evidence) -> Figure:
-    """Each size of mini-batch a panel: the end of every network, whitening by its ridge."""
+    """At every size of mini-batch BN ends with a lower test error than full whitening; where there
+    are fewer examples than units (a), whitening depends on the ridge, the number that is added to
+    the covariance's diagonal.
+
+    Points are seeds, bars their means; each network at its own best learning rate.
+    """
     sizes = metrics.batches(evidence)
-    figure, (axes,) = panels(1, len(sizes), (4.9 * len(sizes), 4.2))
-    for axis, batch in zip(axes, sizes, strict=True):
-        rows = metrics.last_rows(evidence, batch)
-        end_panel(axis, rows)
-        axis.set_title(f"mini-batches of {batch} examples, step {rows[0]['step']:,}")
-    axes[0].set_ylabel("test error, %")
-    figure.suptitle(
-        "Every seed, each arm at its own best rate; the ridge is added to the covariance's diagonal"
-    )
+    cells = [grouped(metrics.last_rows(evidence, batch), "arm", "ridge") for batch in sizes]
+    ratios = {"width_ratios": [len(each) + 0.5 for each in cells]}
+    figure, (axes,) = panels(1, len(sizes), (10.5, 4), sharey=True, gridspec_kw=ratios)
+    for axis, each in zip(axes, cells, strict=True):
+        end_panel(axis, each)
+    axes[0].set(ylabel="test error, %", yscale="log")
+    axes[0].margins(y=0.15)
+    ticks_within(axes[0].yaxis, (1, 2, 3, 5, 10, 20, 30, 50, 90))
+    name_panels(axes, (f"{batch} examples" for batch in sizes))
+    legend_below(figure, axes)
     return figure
 
 
-def end_panel(axis: Axes, rows: Sequence[Row]) -> None:
+def end_panel(axis: Axes, cells: Mapping[tuple[str, float], Sequence[Row]]) -> None:
     """Draw every network's error at the end, and each cell's mean."""
-    cells = grouped(rows, "arm", "ridge")
     for x, ((name, _), found) in enumerate(cells.items()):
-        ends, colour = errors(found), ARMS[name].colour
+        ends, look = errors(found), ARMS[name]
         middle = float(np.mean(ends))
-        spread = np.linspace(-0.15, 0.15, len(ends)) if len(ends) > 1 else np.zeros(1)
-        axis.plot(x + spread, ends, MARKERS[name], color=colour, fillstyle="none")
+        spread = np.linspace(-0.2, 0.2, len(ends)) if len(ends) > 1 else np.zeros(1)
+        style = {"color": look.colour, "label": look.label}
+        axis.plot(x + spread, ends, MARKERS[name], fillstyle="none", **style)
         if np.isnan(middle):
-            axis.annotate("diverged", (x, 0), (0, 4), textcoords="offset points", ha="center")
+            place = (x, 0.03)
+            axis.annotate("diverged", place, xycoords=axis.get_xaxis_transform(), ha="center")
         else:
-            axis.hlines(middle, x - 0.3, x + 0.3, color=colour, linewidth=2)
-            axis.annotate(f"{middle:.1f}", (x + 0.32, middle), va="center")
+            axis.hlines(middle, x - 0.35, x + 0.35, color=look.colour, linewidth=2)
+            above = (0, 3 + 72 * 0.12)
+            text = f"{middle:.1f}"
+            axis.annotate(text, (x, ends.max()), above, textcoords="offset points", ha="center")
     axis.set_xticks(range(len(cells)), [cell_label(*cell) for cell in cells], fontsize=8)
-    axis.set_xlim(-0.5, len(cells) - 0.2)
-    axis.set_ylim(bottom=0)
+    axis.set_xlim(-0.6, len(cells) - 0.4)
 
 
 def cell_label(name: str, ridge: float) -> str:
-    """Arm and ridge, in two lines."""
-    words = {"baseline": "no normal-\nisation", "centre": "centring\nalone", "bn": "BN"}
-    return words.get(name, f"whitening\nridge {ridge:g}")
+    """The ridge, or what there is in its place."""
+    words = {"baseline": "none", "centre": "centring", "bn": "BN"}
+    return words.get(name, f"ridge\n{ridge:g}")
 
 
 def cost_figure(evidence: Evidence) -> Figure:
-    """Seconds of forward and backward together against the width, and whitening over BN."""
-    figure, (axes,) = panels(1, 2, (11.5, 4.4))
+    """The time of full whitening grows faster than the square of the layer's width, that of BN less
+    than in proportion (a), so that whitening takes hundreds of times as long in layers of a
+    thousand units (b).
+
+    Forward and backward pass of the transform alone, on one mini-batch; lines are fitted powers of
+    the width.
+    """
+    figure, (axes,) = panels(1, 2, (10.5, 4))
     for name in ("whiten", "bn", "centre"):
         cost_panel(axes[0], evidence, name)
-    axes[0].set(title="forward and backward of the transform, one layer", ylabel="milliseconds")
-    axes[0].legend()
+    axes[0].set_ylabel("milliseconds")
+    axes[0].legend(fontsize=9)
     ratios = cost_ratios(evidence)
     axes[1].plot(list(ratios), list(ratios.values()), "o-", color="black")
     for place in ratios.items():
         text = f"{place[1]:,.0f}"
-        axes[1].annotate(text, place, (0, 7), textcoords="offset points", ha="right")
-    axes[1].set(title="full whitening over BN", ylabel="ratio of times")
+        axes[1].annotate(text, place, (-4, 7), textcoords="offset points", ha="right")
+    axes[1].set_ylabel("full whitening over BN, times")
     for axis in axes:
         axis.set_xscale("log", base=2)
         axis.set(yscale="log", xlabel="units d of the layer")
         axis.set_xticks(list(ratios), [f"{width:,}" for width in ratios])
+    axes[1].set_xlim(left=min(ratios) / 1.7)
+    name_panels(axes, ("time of the transform, one layer", "ratio of times"))
     return figure
 
 

@@ -22,10 +22,16 @@ CURVES = {  # accuracy at steps 100, 200, 400
 def made_up() -> Evidence:
     finite = {"seed": 0, "chance_accuracy": 0.12, "non_finite_parameters": 0.0}
     runs = [
-        {"variant": variant, **finite, "best_test_accuracy": max(accuracies)}
+        {
+            "variant": variant,
+            **finite,
+            "best_test_accuracy": max(accuracies),
+            "final_test_accuracy_all": accuracies[-1] - 0.2 * max(accuracies),
+        }
         for variant, accuracies in CURVES.items()
     ]
-    lost = {"best_test_accuracy": None, "non_finite_parameters": 0.75}
+    lost = {"best_test_accuracy": None, "final_test_accuracy_all": None}
+    lost |= {"non_finite_parameters": 0.75}
     runs.append({"variant": "inception_x5", **finite, **lost})
     curves = [
         {"variant": variant, "seed": 0, "step": step, "test_accuracy": accuracy}
@@ -47,6 +53,12 @@ def made_up() -> Evidence:
         ("log_steps_ratio_to_plain", "bn_x5_sigmoid", "inception_sigmoid", Above(-math.inf)),
         ("log_steps_ratio", "bn_x5", "inception_x5", None),  # no target
         ("max_accuracy_gain", "bn_x30", "bn_x5", 0.05),
+        ("log_steps_ratio_to_end", "bn_x5", "inception", math.log(4)),  # to (0.3 + 0.5 + 0.8) / 3
+        ("log_steps_ratio_to_end", "inception_sigmoid", "inception", None),
+        ("log_steps_ratio_to_end", "bn_x5", "inception_x5", None),  # no target
+        ("final_gain", "bn_x30", "bn_x5", 0.04),
+        ("final_gain", "bn_x5", "bn_x30", -0.04),
+        ("final_gain", "bn_x5", "inception_x5", None),
         ("above_chance", "bn_x5", None, 0.78),
         ("above_chance", "inception_sigmoid", None, -0.01),
         ("above_chance", "inception_x5", None, -1.0),
@@ -63,7 +75,7 @@ def test_a_metric_is_what_its_words_say(name, arm, against, value):
 
 def test_every_claim_names_a_metric_and_arms_that_exist():
     claims = read_claims("inception")
-    assert len(claims) == 15
+    assert len(claims) == 39
     for claim in claims:
         assert callable(metric(claim))
         assert {claim["arm"], claim.get("against", "inception")} <= set(variants("inception"))

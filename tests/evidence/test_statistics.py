@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from bnrepro.evidence.drift import at_rank, unit_drift, units_by_drift
-from bnrepro.evidence.statistics import exponential, t_interval
+from bnrepro.evidence.statistics import exponential, mean_text, t_interval
 from bnrepro.evidence.steps import speed_up, steps_to
 
 
@@ -17,6 +17,12 @@ def test_the_interval_is_students():
     interval = t_interval(values)
     assert (interval.mean, interval.n) == (pytest.approx(4.2), 5)
     assert (interval.low, interval.high) == pytest.approx(expected)
+
+
+def test_an_interval_is_clipped_to_what_the_values_can_be():
+    assert mean_text([0.1, 0.9], 0, 100) == "50 [-458, 558]"
+    assert mean_text([0.1, 0.9], 0, 100, limits=(0, 1)) == "50 [0, 100]"
+    assert mean_text([0.5], 0, 100, limits=(0, 1)) == "50"
 
 
 def test_one_value_has_no_interval_and_none_is_an_error():

@@ -120,6 +120,24 @@ def test_a_criterion_on_every_value_fails_with_one():
     assert judge(every, bad, "paper").verdict == "fails"
 
 
+@pytest.mark.parametrize(
+    ("gains", "word"),
+    [
+        ([0.5, 0.01, 0.02, 0.01, 0.02], "holds"),  # whose t-interval holds 0
+        ([-0.5, -0.01, -0.02, -0.01, -0.02], "fails"),
+        ([0.5, -0.01, 0.4, 0.5, 0.4], "inconclusive"),
+        ([0.1] * 4, "inconclusive"),  # four seeds agree by chance in 1 of 16
+    ],
+)
+def test_a_sign_test_counts_seeds(gains, word):
+    signs = claim("final_accuracy_gain", over="sign", n=len(gains))
+    verdict = judge(signs, made_up(gains), "paper")
+    assert verdict.verdict == word
+    agreeing = sum(gain > 0 for gain in gains)
+    assert measured(verdict).endswith(f" percentage points; {agreeing} of {len(gains)} seeds")
+    assert judge({**signs, "n": 6}, made_up(gains), "paper").verdict == "inconclusive"
+
+
 def with_criterion(evidence: Evidence, fixed: dict) -> Evidence:
     """The evidence of runs that recorded the claim's criterion."""
     row = {"claim": fixed["id"], "hash": criterion_hash(fixed)}
@@ -168,7 +186,7 @@ def test_every_claim_is_whole_and_its_metric_exists():
         keys = {"section", "claim", "paper", "experiment", "metric", "criterion", "n", "kind"}
         assert keys | {"not_shown"} <= set(c)
         assert set(c["criterion"]) == {"over", "op", "value"}
-        assert c["criterion"]["over"] in ("interval", "every")
+        assert c["criterion"]["over"] in ("interval", "sign", "every")
         assert c["kind"] in ("exact", "statistical", "interpretation")
         assert c["metric"].startswith("log_") == c.get("unit", "").startswith("times")
         assert callable(metric(c))

@@ -112,7 +112,12 @@ def shown(stem: str, evidence: Evidence) -> str:
         figure.draw_without_rendering()
         texts += [figure.get_suptitle(), figure.get_supylabel()]
         for axis in figure.axes:
-            texts += [axis.get_title(), axis.get_ylabel(), *(t.get_text() for t in axis.texts)]
+            texts += [
+                axis.get_title(),
+                axis.get_title("left"),
+                axis.get_ylabel(),
+                *(t.get_text() for t in axis.texts),
+            ]
         keys = [axis for axis in figure.axes if axis.get_legend()]
         keys += [figure] if figure.legends else []
         texts += [text for part in keys for text in legend(part)]

@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from bnrepro.config import compose, variants
+from bnrepro.config.compose import arms_at
 from bnrepro.data import open_images, synthetic
+from bnrepro.evidence.evidence import load
 from bnrepro.run.record import read_rows
 from bnrepro.training.images import ImageTrainer, learning_rate, sgd, total_steps
 from experiments.inception.__main__ import main
+from experiments.inception.tables import tables
 from scripts import render
 from tests.data.pictures import class_folders
 from tests.drawing import call, drawn, evidence_of, legend, line, tables_of
@@ -26,6 +29,23 @@ PAIRS = [
     ("inception", "inception_sigmoid", {"model.activation"}),
     ("bn_x5", "bn_x30", {"optim.multiplier"}),
     ("bn_x5", "bn_x5_sigmoid", {"model.activation"}),
+    (
+        "inception",
+        "inception_recipe",
+        {
+            "model.dropout",  # (2) of Section 4.2.1
+            "optim.weight_decay_divisor",  # (3)
+            "model.lrn",  # (5)
+            "pictures.shuffle",  # (6)
+            "pictures.photometric",  # (7)
+        },
+    ),
+    ("inception", "inception_paper_rate", {"optim.lr"}),
+    ("bn_baseline", "bn_baseline_paper_rate", {"optim.lr"}),
+    ("bn_x5", "bn_x5_paper_rate", {"optim.lr"}),
+    ("bn_x30", "bn_x30_paper_rate", {"optim.lr"}),
+    ("bn_baseline", "bn_baseline_own_rate", {"optim.lr"}),
+    ("bn_x5", "bn_x5_own_rate", {"optim.lr", "optim.multiplier"}),
     (
         "bn_baseline",
         "bn_x5",
@@ -78,13 +98,31 @@ def test_the_arms_differ_exactly_as_the_paper_lists(one, other, keys):
     assert differences(*arms) - {"variant"} == keys
 
 
-def test_the_seven_arms_and_their_rates():
-    assert len(ARMS) == 7
-    rates = {v: learning_rate(c, 0) / c.optim.lr for v, c in ARMS.items()}
+def test_the_arms_of_a_laptop_and_their_rates():
+    arms = {v: ARMS[v] for v in arms_at("inception", ["scale=small"])}
+    rates = {v: learning_rate(c, 0) / c.optim.lr for v, c in arms.items()}
     assert rates == pytest.approx(
         {"inception": 1, "bn_baseline": 1, "bn_x5": 5, "bn_x30": 30, "bn_x5_sigmoid": 5,
-         "inception_x5": 5, "inception_sigmoid": 1}
+         "inception_x5": 5, "inception_sigmoid": 1, "inception_recipe": 1}
     )  # fmt: skip
+
+
+def test_three_protocols_choose_the_rates_of_the_asynchronous_arms():
+    names = arms_at("inception", ["scale=asynchronous"])
+    arms = {v: compose("inception", ["scale=asynchronous", f"variant={v}"]) for v in names}
+    assert set(names) == set(ARMS)
+    rates = {v: learning_rate(c, 0) for v, c in arms.items()}
+    base, own = arms["inception"].optim.lr, arms["inception"].own_rates
+    expected = {"inception": base, "bn_x30": 30 * base, "bn_x30_paper_rate": 0.045,
+                "bn_x5_paper_rate": 0.0075, "bn_x5_own_rate": own["bn_x5"],
+                "bn_baseline_own_rate": own["bn_baseline"]}  # fmt: skip
+    assert {v: rates[v] for v in expected} == pytest.approx(expected)
+    small = asdict(compose("inception", ["scale=small"]))
+    assert differences(small, asdict(arms["inception"])) <= {
+        "scale", "without", "optim.replicas", "optim.lr", "budget.fast", "eval.grid",
+        "own_rates.bn_baseline", "own_rates.bn_x5", "own_rates",
+    }  # fmt: skip
+    assert {c.optim.replicas for c in arms.values()} == {16}
 
 
 def test_the_rate_decays_to_its_end_share_and_faster_from_x5_on():
@@ -194,26 +232,36 @@ def both(tmp_path_factory) -> list[str]:
     return arguments
 
 
-def test_figure_2_draws_every_arm_and_each_bn_arm_beside_inception(both):
+def test_figure_2_draws_every_arm_over_steps(both):
     evidence = evidence_of("inception", both)
     figure = drawn("inception", evidence)["figure-2"]
-    everything, *close_ups = figure.axes
-    assert legend(figure) == ["Inception", "BN-x5"]
-    assert line(everything, "Inception")[0] == [2, 4, 8, 12]
-    assert line(everything, "BN-x5")[0] == [2, 4, 6]  # its rate falls twice as fast
-    assert [axis.get_title() for axis in close_ups] == [
-        f"{name} beside Inception" for name in ("BN-Baseline", "BN-x5", "BN-x30", "BN-x5-Sigmoid")
-    ]
+    curves, _ = figure.axes
+    assert legend(curves) == ["Inception", "BN-x5"]
+    assert line(curves, "Inception")[0] == [2, 4, 8, 12]
+    assert line(curves, "BN-x5")[0] == [2, 4, 6]  # its rate falls twice as fast
     final = evidence.run("bn_x5", 0)["final_test_accuracy"]
-    assert line(close_ups[1], "BN-x5")[1][-1] == pytest.approx(final)
+    assert line(curves, "BN-x5")[1][-1] == pytest.approx(final)
+    assert figure.get_suptitle() == "synthetic: synchronous SGD"
 
 
-def test_the_figure_of_inputs_has_a_panel_a_layer_and_arm(both):
-    axes = drawn("inception", evidence_of("inception", both))["inputs"].axes
-    layers = ("conv1", "3a", "4a", "5b")
-    assert [axis.get_title() for axis in axes] == [
-        f"{arm}, {layer}" for layer in layers for arm in ("Inception", "BN-x5")
+def test_figure_2_shows_the_ratios_of_the_table_beside_the_papers():
+    evidence = load("inception", "small")
+    _, times = drawn("inception", evidence)["figure-2"].axes
+    rows = [text.get_text() for text in times.get_yticklabels()][::-1]
+    assert rows == ["BN-Baseline", "BN-x5", "BN-x30", "BN-x5-Sigmoid"]
+    shown = [text.get_text() for text in times.texts]
+    in_steps = {row[0]: row[3] for row in tables(evidence)[0][1:]}
+    assert [in_steps[name].split()[0] for name in rows] == [
+        text.replace(": 3 of 3", "") for text in shown
     ]
+    diamonds = [each.get_xdata() for each in times.get_lines() if each.get_marker() == "D"]
+    assert [float(x) for places in diamonds for x in places] == [2.3, 14, 11.5]
+
+
+def test_the_figure_of_inputs_has_a_panel_an_arm(both):
+    axes = drawn("inception", evidence_of("inception", both))["inputs"].axes
+    assert [axis.get_title() for axis in axes] == ["Inception", "BN-x5"]
+    assert len({axis.get_ylim() for axis in axes}) == 1
     for axis in axes:
         percentiles = [line(axis, f"{p}th percentile")[1] for p in (15, 50, 85)]
         assert all(a <= b <= c for a, b, c in zip(*percentiles, strict=True))
@@ -227,7 +275,8 @@ def test_figure_3_has_a_row_an_arm_beside_the_papers_numbers(both, run):
     assert [row[-2:] for row in arms[1:]] == [["31.0·10⁶", "72.2 %"], ["2.1·10⁶", "73.0 %"]]
     evidence = evidence_of("inception", both)
     best = evidence.run("bn_x5", 0)["best_test_accuracy"]
-    assert arms[2][4].startswith(f"{100 * best:.2f}: ")
+    assert arms[2][6].startswith(f"{100 * best:.2f}: ")
+    assert arms[2][1] == "0.1 multiple of the tuned"
     assert [row[1] for row in speed[1:]] == ["bn_x5 : inception"] * 4
 
 
@@ -237,7 +286,7 @@ def test_a_plain_network_that_diverges_at_once_leaves_a_table(run, tmp_path):
         assert run(main, arguments) == 0
     assert run(render.main, ["inception", *SMOKE, "optim.lr=1e30", f"results={tmp_path}"]) == 0
     (table,) = tmp_path.rglob("table.md")
-    assert [row[6].startswith("non-finite at step") for row in tables_of(table)[0][1:]] == [
+    assert [row[8].startswith("non-finite at step") for row in tables_of(table)[0][1:]] == [
         True
     ] * 2
 

@@ -30,7 +30,7 @@ def test_arms_of_inception_at_other_rates_lose_their_papers_names():
 
 def test_the_layers_that_are_judged_are_named():
     two = kept(committed("placement"), lambda row: row.get("layer") != "hidden3")
-    assert "go, hidden layer 2, 2 seeds" in shown("placement", two)
+    assert "sigmoid, hidden layer 2\n" in shown("placement", two)
 
 
 def test_an_answer_counts_the_decades_and_names_the_factor_that_were_measured():
@@ -44,10 +44,10 @@ def test_an_answer_counts_the_decades_and_names_the_factor_that_were_measured():
 
 def test_the_tuning_seed_is_another_only_where_it_is():
     evidence = kept(committed("whitening"), lambda row: True)
-    assert "the tuning: one other seed" in shown("whitening", evidence)
+    assert "tuning: one other seed" in shown("whitening", evidence)
     for row in evidence.tuning:
         row["seed"] = 1
-    assert "the tuning: seed 1" in shown("whitening", evidence)
+    assert "tuning: seed 1" in shown("whitening", evidence)
 
 
 def test_layers_of_any_number_have_their_statistics():

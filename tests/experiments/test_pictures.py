@@ -25,7 +25,7 @@ DIVERGED = {  # what is said of the arm that diverged alone
     "bias_growth": "sigmoid network: centring, scaling outside, each step | 2 of 2",
     "whitening": "full whitening (rate 3): diverged",
     "inference": "\n2 | 2 of 2 diverged | 2 of 2 diverged",
-    "placement": "without BN: diverged",
+    "placement": "2 of 2 diverged (lr 0.1)",
     "jacobian": "with BN: diverged",
     "scale_invariance": "with BN, rate 5 | 2 not finite",
 }
@@ -39,7 +39,7 @@ def test_an_arm_that_diverged_is_marked_in_the_figures_or_the_table(stem):
 
 def test_a_cross_stands_where_a_seed_diverges_and_its_line_ends_there():
     later = lost("jacobian", {"arm": "bn", "seed": 1}, after=300)
-    axis = drawn("jacobian", later)["singular-values"].axes[2]
+    axis = drawn("jacobian", later)["singular-values"].axes[1]
     *lines, cross = [line for line in axis.get_lines() if line.get_color() == arm("bn").colour]
     assert (cross.get_label(), list(cross.get_xdata())) == ("with BN: diverged", [1000])
     ends = [np.isfinite(line.get_ydata()).tolist() for line in lines]

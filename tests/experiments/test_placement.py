@@ -24,7 +24,8 @@ from experiments.placement.convolution import (
     random_layer,
     shift_error,
 )
-from experiments.placement.figures import SHIFTS
+from experiments.placement.convolution_figures import SHIFTS
+from experiments.placement.figures import FIGURES
 from experiments.placement.measure import ARMS, LAST, dense_rows, new_trainer
 from experiments.placement.metrics import best_rate
 from scripts import render
@@ -54,11 +55,11 @@ def reference(net, arm, g, slot):
             linear.bias = nn.Parameter(bias[slot, 0].clone())
         if name == "output":
             return nn.Sequential(*layers, linear)
-        if arm == "none":
+        if arm == "none" or (arm == "hidden_input" and name == "hidden1"):
             layers += [linear, g]
         elif arm == "preactivation":
             layers += [linear, nn.BatchNorm1d(weight.shape[1]), g]
-        elif arm == "input":
+        elif arm == "image" or (arm == "hidden_input" and name != "hidden1"):
             layers += [nn.BatchNorm1d(weight.shape[0]), linear, g]
         else:
             layers += [linear, g, nn.BatchNorm1d(weight.shape[1])]
@@ -83,13 +84,19 @@ def test_a_step_of_every_arm_is_pytorchs(cfg, data, arm, activation):
         assert torch.allclose(after[i], model(x), atol=2e-4)
 
 
-def test_arms_share_weights_and_each_has_three_bn_layers(cfg, data):
-    nets = {arm: new_trainer(cfg, data, CPU, "relu", arm).net for arm in ARMS}
-    for arm, net in nets.items():
-        assert torch.equal(net.params["hidden2.weight"], nets["none"].params["hidden2.weight"])
-        assert sum(key.endswith("gamma") for key in net.params) == (0 if arm == "none" else 3)
-        biases = {key for key in net.params if key.endswith("bias")}
-        assert ("hidden1.bias" in biases) == (arm != "preactivation")
+def test_arms_share_weights_and_bn_stands_where_they_say(cfg, data):
+    trainers = {arm: new_trainer(cfg, data, CPU, "relu", arm) for arm in ARMS}
+    first = {arm: trainer.net.params["hidden2.weight"].clone() for arm, trainer in trainers.items()}
+    for arm, trainer in trainers.items():
+        assert torch.equal(first[arm], first["none"])
+        next(trainer.run([1]))
+        found = {key.split(".")[0] for key in trainer.grads if key.endswith("gamma")}
+        hidden = {"hidden1", "hidden2", "hidden3"}
+        absent = {"none": hidden, "hidden_input": {"hidden1"}}
+        assert found == hidden - absent.get(arm, set())
+        assert ("hidden1.bias" in trainer.grads) == (arm != "preactivation")
+        trainer.net.freeze(trainer.x[:100])
+        assert {key.split(".")[0] for key in trainer.net.population} == found
 
 
 def test_training_losses_are_means_over_the_latest_steps_and_stop_0_is_untrained(cfg, data):
@@ -184,5 +191,6 @@ def test_smoke_run_and_figures(run, tmp_path):
         assert None not in values
     assert run(render.main, ["placement", *arguments]) == 0
     figures = tmp_path / "placement/smoke/figures"
-    names = {"accuracy.png", "accuracy.svg", "shapes.png", "shapes.svg", "table.md"}
-    assert {path.name for path in figures.iterdir()} == names
+    drawn = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
+    assert {"shapes.png", "accuracy.png"} <= drawn
+    assert {path.name for path in figures.iterdir()} == drawn | {"table.md"}

@@ -28,6 +28,7 @@ from experiments.scale_invariance.measure import (
     normalized_layer,
     probe,
 )
+from tests.drawing import legend
 from tests.experiments.killed import run_and_die
 
 CPU = torch.device("cpu")
@@ -167,7 +168,8 @@ def test_figures_and_tables_show_every_epsilon_and_rate():
     layer, runs = figures.tables(evidence)
     assert len(layer) == 1 + 6
     assert len(runs) == 1 + 2 * 4
-    panel = figures.layer_figure(evidence).axes[0]
-    assert len(panel.get_legend().get_texts()) == 6
-    panel = figures.training_figure(evidence).axes[0]
-    assert len(panel.get_legend().get_texts()) == 4
+    drawn = figures.layer_figure(evidence)
+    assert len(legend(drawn)) == 6 + 2  # the law, and the comparison with ε/a²
+    gradients, weights, _ = figures.training_figure(evidence).axes
+    assert len(gradients.get_lines()) == 2 * 4 + 1
+    assert len(weights.get_lines()) == 2  # of the highest rate

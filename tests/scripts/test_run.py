@@ -9,6 +9,7 @@ import pytest
 from bnrepro import entry
 from bnrepro.cli import guard
 from bnrepro.config import variants
+from bnrepro.config.compose import arms_at
 from bnrepro.errors import UserError
 from scripts import run as script
 
@@ -50,7 +51,7 @@ def test_arms_side_by_side_share_the_cores_and_report_in_lines(run, started, mon
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     run(script.main, ["inception", "scale=smoke"])
     assert started[0] == [
-        "experiments.inception", "-m", f"variant={','.join(variants('inception'))}",
+        "experiments.inception", "-m", f"variant={','.join(arms_at('inception'))}",
         "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "threads=3", "scale=smoke", "lines",
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from bnrepro.data import synthetic
 from bnrepro.errors import UserError
 from bnrepro.models.mlp import Slot
 from bnrepro.models.transforms import BatchTransform, Transform
+from bnrepro.seeding import stream
 from bnrepro.training.slots import SlotTrainer
 
 DATA = synthetic(200, 80)
@@ -107,7 +108,8 @@ def test_population_statistics_are_those_of_what_is_normalised():
     train(t, 4)
     t.estimate_population()
     p = t.net.params
-    batches = t.x.split(20)
+    batches = t.x[torch.randperm(len(t.x), generator=stream(0, "population"))].split(20)
+    assert not torch.equal(batches[0], t.x[:20])  # not the data's own order
     y = [torch.sigmoid(x @ p["hidden1.weight"][0] + p["hidden1.bias"][0]) for x in batches]
     mean = torch.stack([v.mean(0) for v in y]).mean(0)
     var = torch.stack([v.var(0, correction=1) for v in y]).mean(0)

@@ -1,0 +1,158 @@
+"""Figure 3 as a table beside the paper's, the ratios to shares of the target, and the answer."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.statistics import each_text, mean_text
+from bnrepro.evidence.steps import Curve, SpeedUp, best, speed_up, steps_to
+from bnrepro.experiment import Table
+from bnrepro.plots.speed import speed, speed_rows
+from bnrepro.plots.style import label
+from experiments.inception.metrics import AT_OWN_RATE, AT_PAPERS_RATE, PLAIN, ending, plain_of
+
+
+class Printed(NamedTuple):
+    """A line of the paper's Figure 3."""
+
+    steps: str
+    accuracy: str
+
+
+PAPER = {
+    "inception": Printed("31.0·10⁶", "72.2 %"),
+    "bn_baseline": Printed("13.3·10⁶", "72.7 %"),
+    "bn_x5": Printed("2.1·10⁶", "73.0 %"),
+    "bn_x30": Printed("2.7·10⁶", "74.8 %"),
+    "bn_x5_sigmoid": Printed("never", "69.8 %"),
+    "inception_x5": Printed("–", "diverges"),
+    "inception_sigmoid": Printed("–", "chance"),
+}
+TIMES = {"bn_baseline": "2.3", "bn_x5": "14", "bn_x30": "11.5"}  # as fast as Inception, the paper's
+PROTOCOLS = {  # how an arm's rate is chosen, by the end of its name
+    AT_PAPERS_RATE: "the paper's own",
+    AT_OWN_RATE: "its own best",
+    "": "multiple of the tuned",
+}
+
+
+def ordered(evidence: Evidence) -> list[str]:
+    """The arms: the paper's first, each with its protocols together, then all others."""
+    found = evidence.variants
+    papers = [arm + end for arm in PAPER for end in ("", AT_PAPERS_RATE, AT_OWN_RATE)]
+    return [arm for arm in papers if arm in found] + [arm for arm in found if arm not in papers]
+
+
+def end_of(variant: str) -> str:
+    """What the arm's name says of its rate."""
+    return next(end for end in PROTOCOLS if variant.endswith(end))
+
+
+def base_of(variant: str) -> str:
+    """The arm without what its name says of its rate."""
+    return variant.removesuffix(end_of(variant))
+
+
+def regime(evidence: Evidence) -> str:
+    """How the networks were updated; evidence from before there were replicas had one."""
+    replicas = {run.get("replicas") or 1 for run in evidence.runs}
+    if replicas <= {1}:
+        return "synchronous SGD"
+    counts = " and ".join(map(str, sorted(replicas)))
+    return f"asynchronous SGD, {counts} replicas"
+
+
+def paired_curves(evidence: Evidence, variant: str) -> tuple[list[Curve], list[Curve]]:
+    """The curves of the arm and of its plain arm, seed by seed."""
+    plain = plain_of(variant)
+    seeds = sorted(set(evidence.seeds(variant)) & set(evidence.seeds(plain)))
+    mine, against = ([evidence.curve(v, seed) for seed in seeds] for v in (variant, plain))
+    return mine, against
+
+
+def speed_of(evidence: Evidence, variant: str) -> SpeedUp:
+    """How many times as fast as its plain arm an arm is, to that arm's best."""
+    mine, against = paired_curves(evidence, variant)
+    return speed_up(against, mine)
+
+
+def tables(evidence: Evidence) -> list[Table]:
+    """Figure 3 beside the paper's, and the ratios to shares of the target."""
+    return [figure_3(evidence), speed_rows(evidence, [(v, plain_of(v)) for v in racing(evidence)])]
+
+
+def racing(evidence: Evidence) -> list[str]:
+    """The arms whose speed is compared with Inception's: all but it and the paper's controls."""
+    controls = [arm for arm, printed in PAPER.items() if printed.steps == "–"]
+    return [v for v in ordered(evidence) if base_of(v) not in (PLAIN, *controls)]
+
+
+def figure_3(evidence: Evidence) -> Table:
+    """One row an arm, beside the paper's: header first. A control shows how it ended."""
+    header = ["arm", "rate", "steps to Inception's best", "times as fast, in steps", "in seconds",
+              "to where Inception ends", "max. accuracy", "at the end, all images",
+              "outcome by seed", "paper: steps", "paper: max."]  # fmt: skip
+    return [header, *(arm_row(evidence, variant) for variant in ordered(evidence))]
+
+
+def arm_row(evidence: Evidence, variant: str) -> list[str]:
+    """An arm's line of Figure 3."""
+    runs = evidence.where("runs", variant=variant)
+    columns = ("best_test_accuracy", "final_test_accuracy_all")
+    alike = len(unique(runs, "outcome")) == 1
+    accuracies = [accuracy_text([run[column] for run in runs], alike) for column in columns]
+    outcomes = ", ".join(
+        str(run["outcome"])
+        if (step := run["first_non_finite_step"]) is None
+        else f"non-finite at step {step:,}"
+        for run in runs
+    )
+    printed = PAPER.get(base_of(variant), Printed("–", "–"))
+    speeds = speed_texts(evidence, variant)
+    name, rate = label(evidence, variant), rate_text(evidence, variant)
+    return [name, rate, *speeds, *accuracies, outcomes, *printed]
+
+
+def rate_text(evidence: Evidence, variant: str) -> str:
+    """The arm's rate, as far as its evidence says it, and how it was chosen."""
+    runs = evidence.where("runs", variant=variant)
+    rates = sorted({run["lr"] * run["multiplier"] for run in runs if run.get("multiplier")})
+    return f"{', '.join(f'{rate:g}' for rate in rates)} {PROTOCOLS[end_of(variant)]}".strip()
+
+
+def accuracy_text(values: Sequence[float | None], alike: bool) -> str:
+    """Every seed's accuracy; their interval where all seeds ended in the same way."""
+    each = each_text(values, 2, 100, lost="–")
+    return f"{each}: {mean_text(values, 2, 100)} %" if alike and None not in values else f"{each} %"
+
+
+def speed_texts(evidence: Evidence, variant: str) -> list[str]:
+    """Steps to each seed's own target, and the ratios in steps, in seconds and to the plain arm's
+    end."""
+    mine, plain = paired_curves(evidence, variant)
+    if not any(plain):
+        return ["–"] * 4
+    if not all(mine):
+        return ["never", *["–"] * 3]
+    reached = map(steps_to, mine, map(best, plain))
+    shown = [
+        f"> {curve[-1][0]:,.0f}" if step is None else f"{step:,.0f}"
+        for step, curve in zip(reached, mine, strict=True)
+    ]
+    against = plain_of(variant)
+    ratios = [speed(evidence, variant, against, 1, axis) for axis in ("step", "wall_s")]
+    return [", ".join(shown), *ratios, speed_up(plain, mine, goal=ending).text()]
+
+
+def answer(evidence: Evidence) -> str:
+    """What came out, in one sentence."""
+    if missing := {PLAIN, *TIMES} - set(evidence.variants):
+        return f"Not compared: {', '.join(sorted(missing))} not finished."
+    parts = [
+        f"{label(evidence, v)} {speed(evidence, v, PLAIN)} (the paper: {times})"
+        for v, times in TIMES.items()
+    ]
+    how = "" if regime(evidence) == "synchronous SGD" else f"With {regime(evidence)}: times"
+    return (
+        f"{how or 'Times'} as fast as Inception, in steps to its best accuracy: {', '.join(parts)}."
+    )
