@@ -25,7 +25,6 @@ from bnrepro.experiment import Experiment, discover, stems
 from bnrepro.explain import explain
 from bnrepro.run import ranks
 
-
 _failed: list[int] = []  # the statuses of a sweep's failed jobs
 
 
