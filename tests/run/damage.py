@@ -53,8 +53,9 @@ LINES: dict[str, Callable[[bytes], bytes | None]] = {
 def resummarised(folder: Path, **changes: Any) -> dict[str, Any]:
     """Change a run's summary, whole as if the run had left it so; a value of None takes a key."""
     path = folder / "summary.json"
-    summary = json.loads(path.read_text("utf-8")) | {"digest": None} | changes
-    summary = {key: value for key, value in summary.items() if value is not None}
+    changes = {"digest": None} | changes
+    summary = json.loads(path.read_text("utf-8")) | changes
+    summary = {k: v for k, v in summary.items() if v is not None or k not in changes}
     path.write_text(json.dumps(summary), "utf-8")
     return summary
 
