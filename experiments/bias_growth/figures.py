@@ -70,8 +70,10 @@ def exact_figure(evidence: Evidence) -> Figure:
 
 
 def blow_up_figure(evidence: Evidence) -> Figure:
-    """Training blows up (dark, with the number of seeds) at learning rates at which BN, the same
-    network with the gradient through its statistics, trains on.
+    """When the gradient step takes the normalisation's statistics for constant, training blows up
+    (dark, with the number of seeds) at learning rates at which BN, the same network with the
+    gradient through its statistics, trains on. Scaling outside the step does not blow up at more
+    rates than centring outside it.
 
     A light cell has the median training loss at the end. Blown up: the loss is not finite or above
     twice that of guessing. Below the two lines the statistics are constants of the gradient step,

@@ -19,7 +19,7 @@ from bnrepro.evidence.statistics import (
 from bnrepro.experiment import Table
 from bnrepro.plots.bands import band
 from bnrepro.plots.panels import legend_below, name_panels, panels, ticks_at, ticks_within
-from bnrepro.plots.style import Arm, arm
+from bnrepro.plots.style import Arm, Dash, arm
 from experiments.inference.metrics import accuracies, fixed_statistics, gap, sizes
 
 STATISTICS = {
@@ -34,6 +34,7 @@ LAYERS = {
     "hidden3": Arm("hidden layer 3", "#c9752b", (0, (2, 1))),
 }
 MARKERS = dict(zip(STATISTICS, "osD^", strict=True))
+LAGS: tuple[Dash, ...] = ((0, (1, 1)), (0, (6, 2)), "-")
 FOOT = 1e-17  # where a change of exactly zero is drawn
 
 
@@ -137,7 +138,7 @@ def points(values: Values) -> Values:
 
 def lag_panel(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
     """Accuracy with moving averages minus that with Algorithm 2, for some sizes of mini-batch."""
-    for size, dash in zip(m, ((0, (1, 1)), (0, (6, 2)), "-"), strict=False):
+    for size, dash in zip(m, LAGS, strict=False):
         at = grouped(evidence.where("accuracy", m=size), "examples")
         kinds = ("moving", "population")
         each = [

@@ -34,9 +34,9 @@ def shown_width(evidence: Evidence) -> int:
 
 
 def values_figure(evidence: Evidence) -> Figure:
-    """Training moves the singular values of a layer's Jacobian away from 1, with BN less than
-    without (a, b), and with BN too they end farther from 1 than those of a random Gaussian matrix
-    of the same size; with ReLU the two networks hardly differ (c).
+    """Training a sigmoid network moves the singular values of its layers' Jacobians away from 1,
+    with BN less than without (a, b); with BN too they end farther from 1 than those of a random
+    Gaussian matrix of the same size. With ReLU the two networks hardly differ (c).
 
     Every line is a seed, a mean over images and layers. (a) has the singular values at the end from
     the smallest to the largest, (b) and (c) the share of them that is close to 1, our reading being

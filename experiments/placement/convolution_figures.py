@@ -31,7 +31,7 @@ FOOT = 1e-18  # where a change of exactly zero is drawn
 def convolution_figure(evidence: Evidence) -> Figure:
     """With one scale and shift a feature map, BN of a convolution commutes with shifts of the image
     to rounding; with its own for each activation it does not (b), needs many times the learned
-    numbers, and in a small network is the less accurate in every seed (a).
+    numbers, and in a small network is the less accurate of the two in every seed (a).
 
     Points are seeds, joined by lines, bars their means in (a); (b) has the seed that tells most.
     """

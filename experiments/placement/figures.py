@@ -135,9 +135,9 @@ def shape_lines(axis: Axes, evidence: Evidence, activation: str, column: str) ->
 
 
 def accuracy_figure(evidence: Evidence) -> Figure:
-    """BN before the nonlinearity trains at rates at which every other place of it fails (a, b). At
-    each place's own best rate it is not the most accurate with sigmoids, where BN on the hidden
-    layers' inputs ends higher, and with ReLU the places end alike (c).
+    """BN before the nonlinearity trains at high rates at which BN at the other places fails in some
+    or all seeds (a, b). At each network's own best rate it is not the most accurate with sigmoids,
+    where BN on the hidden layers' inputs ends higher, and with ReLU all places end alike (c).
 
     Points are seeds, crosses seeds whose loss left the finite numbers, lines medians, bars means. A
     point in (c) is a seed's accuracy with BN before the nonlinearity minus that of another network.

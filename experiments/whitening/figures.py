@@ -1,6 +1,7 @@
 """Section 2: full whitening against BN, centring, and nothing; small mini-batches; cost."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -76,8 +77,8 @@ def error_panel(axis: Axes, rows: Sequence[Row], unit: float, look: Arm) -> None
 
 def small_batch_figure(evidence: Evidence) -> Figure:
     """At every size of mini-batch BN ends with a lower test error than full whitening; where there
-    are fewer examples than units (a), whitening depends on the ridge, the number that is added to
-    the covariance's diagonal.
+    are fewer examples than units (a), whitening depends most on the ridge, the number that is added
+    to the covariance's diagonal.
 
     Points are seeds, bars their means; each network at its own best learning rate.
     """
@@ -101,7 +102,7 @@ def end_panel(axis: Axes, cells: Mapping[tuple[str, float], Sequence[Row]]) -> N
         ends, look = errors(found), ARMS[name]
         middle = float(np.mean(ends))
         spread = np.linspace(-0.2, 0.2, len(ends)) if len(ends) > 1 else np.zeros(1)
-        style = {"color": look.colour, "label": look.label}
+        style: dict[str, Any] = {"color": look.colour, "label": look.label}
         axis.plot(x + spread, ends, MARKERS[name], fillstyle="none", **style)
         if np.isnan(middle):
             place = (x, 0.03)

@@ -156,6 +156,30 @@ def test_diverged_networks_count_as_blown_up():
     assert math.isclose(metrics.LIMIT, 4.605, abs_tol=1e-3)
 
 
+def test_what_scaling_is_counted_against_decides():
+    losses = {  # by rate: BN, centring through the mean; scaling and centring outside the step
+        1.0: (0.3, 9.0, 0.3, 9.0),
+        2.0: (0.3, 0.3, 9.0, 0.3),
+        3.0: (0.3, 0.3, 9.0, 9.0),
+        4.0: (9.0, 0.3, 9.0, 0.3),
+    }
+    arms = [
+        ("scale", "through"),
+        ("centre", "through"),
+        ("scale", "outside"),
+        ("centre", "outside"),
+    ]
+    cell = {"activation": "relu", "every": 1, "seed": 0, "step": 5}
+    evidence = Evidence(training=[
+        cell | {"lr": lr, "transform": t, "gradient": g, "loss": loss}
+        for lr, each in losses.items() for (t, g), loss in zip(arms, each, strict=True)
+    ])  # fmt: skip
+    assert metrics.extra_blown_up_cells(evidence, {}) == [2.0 - 2.0]  # rates 1, 2, 3
+    assert metrics.extra_cells_both_bounded(evidence, {}) == [2.0 - 1.0]  # rates 2, 3
+    share = metrics.extra_share_than_inside(evidence, {})
+    assert share == pytest.approx([2 / 3 - 1 / 3])  # of the rates 1, 2, 3 and of 2, 3, 4
+
+
 def test_command_records_judges_and_draws(run, tmp_path):
     arguments = ["scale=smoke", f"results={tmp_path}"]
     assert run(main, arguments) == 0
