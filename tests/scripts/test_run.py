@@ -87,7 +87,7 @@ def one(tmp_path, monkeypatch):
     def call(program: str, run) -> int:
         (tmp_path / "experiment.py").write_text(f"import os, signal, time\n{program}\n", "utf-8")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        monkeypatch.setattr(script, "GRACE", 0.5)
+        monkeypatch.setattr(script, "GRACE", 0.5 if program == ALONE else 60)
         return run(lambda: guard(lambda: script.execute("experiment")), [])
 
     return call
