@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import multiprocessing
 import os
 import sys
 import traceback
@@ -24,6 +25,8 @@ from bnrepro.experiment import Experiment, discover, stems
 from bnrepro.explain import explain
 from bnrepro.run import ranks
 
+_failed: list[int] = []  # the statuses of a sweep's failed jobs
+
 
 def command(experiment: Experiment) -> Callable[[], None]:
     """The command line of an experiment: Hydra composes its config, `measure.run` does the work.
@@ -36,6 +39,7 @@ def command(experiment: Experiment) -> Callable[[], None]:
 
     def main() -> None:
         with errors_in_one_line():
+            _failed.clear()
             sys.argv[1:] = check_arguments(experiment.stem, sys.argv[1:])
             ranks.check_environment()
             logging.basicConfig(format="%(message)s")
@@ -43,12 +47,16 @@ def command(experiment: Experiment) -> Callable[[], None]:
             logging.getLogger().setLevel(logging.INFO if ranks.leads() else logging.WARNING)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed
             register()
+            if any(word.startswith(("hydra/launcher=", "launcher=")) for word in sys.argv[1:]):
+                entry.ready()  # other processes import PyTorch
             application = hydra.main(
                 version_base=HYDRA_VERSION,
                 config_path=str(ROOT / "configs"),
                 config_name=experiment.stem,
             )
             application(job)()
+            if _failed:  # and has said why
+                raise SystemExit(_failed[0])
 
     return main
 
@@ -75,7 +83,7 @@ def _start(experiment: Experiment, node: DictConfig) -> None:
     check_choices(experiment, cfg)
     validate(cfg)
     check_claims(experiment)
-    if not _is_sweep() and not HydraConfig.get().launcher._target_.endswith("BasicLauncher"):
+    if not (_is_sweep() or _launches_here()):
         raise UserError("launcher=… starts the jobs of -m: python -m experiments.… -m … launcher=…")
     if ranks.world() > 1 and not experiment.data_parallel:
         able = ", ".join(stem for stem, other in discover().items() if other.data_parallel)
@@ -103,8 +111,9 @@ def check_choices(experiment: Experiment, cfg: Any) -> None:
 def run_job(work: Callable[[], object]) -> None:
     """Run one job of Hydra's, which turns exceptions into results.
 
-    The other jobs of a sweep go on, and at the end the command raises the first job's error. One of
-    several data-parallel processes that fails ends at once, for the launcher to end the others.
+    The other jobs of a sweep go on, and at the end the command has the first failed job's status.
+    One of several data-parallel processes that fails ends at once, for the launcher to end the
+    others.
     """
     if not _is_sweep() and ranks.world() == 1:
         with errors_in_one_line():
@@ -112,17 +121,30 @@ def run_job(work: Callable[[], object]) -> None:
         return
     try:
         work()
+    except KeyboardInterrupt:
+        if multiprocessing.parent_process() is None:
+            raise
+        os._exit(130)  # joblib would keep it as a result, and its worker for the next job
     except Exception as error:
         # now: the end may be hours away, and of the other jobs' errors Hydra keeps none
         if (line := explain(error)) is None:
             traceback.print_exc()
         else:
             print(f"error: {line}", file=sys.stderr)
+        status = 1 if line is None else 2
         if ranks.world() > 1:
-            raise SystemExit(1 if line is None else 2) from None
-        if line is None:
+            raise SystemExit(status) from None
+        if _launches_here():
+            _failed.append(status)
+        elif line is None:
             raise
-        raise UserError(line) from None
+        else:
+            raise UserError(line) from None
+
+
+def _launches_here() -> bool:
+    """Whether the jobs of a sweep run in the process of the command, one after the other."""
+    return HydraConfig.get().launcher._target_.endswith("BasicLauncher")
 
 
 def _is_sweep() -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bnrepro.cli import guard
+from bnrepro.cli import guard, no_arguments
 from bnrepro.dashboard.data import Runs
 from bnrepro.dashboard.page import build
 from bnrepro.errors import UserError
@@ -45,6 +45,7 @@ ACTIONS = {
 
 def main() -> None:
     """Make the load and the page, measure, print."""
+    no_arguments()
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder)
         write_load(results)

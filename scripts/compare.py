@@ -108,7 +108,7 @@ def settings_table(folders: Mapping[str, Path]) -> Table:
 
 def first_settings(folder: Path) -> dict[str, Any]:
     """The settings of a folder's first seed."""
-    config = read_config(next(iter(seed_folders(folder).values())))
+    config = read_config(next(iter(seed_folders(folder).values())), experiment=str)
     return settings(config, find(config["experiment"]).config)
 
 

@@ -7,12 +7,17 @@ Where the experiment has many arms, several run side by side, the cores shared o
 """
 
 import os
+import signal
 import subprocess
 import sys
 
+from bnrepro import entry
 from bnrepro.cli import arguments, guard
 from bnrepro.config.compose import arms_at, compose, split_arms, validate
+from bnrepro.errors import UserError
 from bnrepro.experiment import find
+
+GRACE = 5  # seconds for a process to end after a terminal's Ctrl-C
 
 
 def main() -> None:
@@ -56,9 +61,30 @@ def measure(stem: str, overrides: list[str]) -> None:
 def execute(module: str, *arguments: str, lines: bool = False) -> None:
     """Run a module as a process; `lines` instead of bars where several report progress at once."""
     environment = os.environ | ({"TTY_COMPATIBLE": "0"} if lines else {})
-    done = subprocess.run([sys.executable, "-m", module, *arguments], env=environment)
-    if done.returncode:
-        raise SystemExit(done.returncode)
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment)
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        if ended_by_interrupt(process):
+            raise SystemExit(130) from None  # it has said so
+        raise
+    if status < 0:
+        raise UserError(f"{module}: ended by {signal.Signals(-status).name}; {entry.AGAIN}")
+    if status:
+        raise SystemExit(status)
+
+
+def ended_by_interrupt(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether a process ends as interrupted, once it had the time to leave its record.
+
+    A terminal's Ctrl-C reaches it directly; an interrupt of this process alone is passed on.
+    """
+    for patience in (GRACE, None):
+        try:
+            return process.wait(patience) == 130
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.send_signal(signal.SIGINT)
+    return False
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """`launcher=` by submitit's local executor: an arm a job, two data-parallel processes each."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import hydra
 import pytest
@@ -41,3 +44,27 @@ def test_every_launcher_composes(name):
     with hydra.initialize_config_dir(str(ROOT / "configs"), version_base=HYDRA_VERSION):
         cfg = hydra.compose("inception", [f"launcher={name}"], return_hydra_config=True)
     assert name.split("_")[0] in cfg.hydra.launcher._target_.lower()
+
+
+def test_ctrl_c_on_jobs_side_by_side_is_one_line_and_ends_all_processes(tmp_path):
+    command = [
+        *(sys.executable, "-m", "experiments.mnist", "-m", "variant=bn,baseline", "scale=smoke"),
+        *("duration.steps=1000000", "wandb.mode=disabled", "hydra/launcher=joblib"),
+        *("hydra.launcher.n_jobs=2", f"results={tmp_path}"),
+    ]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        encoding="utf-8", start_new_session=True,
+    )  # fmt: skip
+    end = time.monotonic() + 120
+    while len(list(tmp_path.rglob("metrics.jsonl"))) < 4:  # two arms, two seeds
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)  # every process holds the pipe
+    assert process.returncode == 130
+    assert said.count("interrupted: ") == 1
+    assert "Traceback" not in said
+    statuses = [json.loads(p.read_text())["status"] for p in tmp_path.rglob("summary.json")]
+    assert statuses == 4 * ["interrupted"]

@@ -102,6 +102,7 @@ class ImageConfig(RunConfig):
     sync_bn: bool = False  # BN over the mini-batches of all processes, not over each one's
     precision: str = choice("float32", "bf16", default="float32")  # of convolutions and products
     compile: bool = neutral(False)  # updates through torch.compile
+    tensorboard: bool = neutral(False)  # event files beside the rows
     cuda_graphs: bool = neutral(False)  # updates replayed as one CUDA graph; on one GPU alone
 
     def check(self, prefix: str) -> None:

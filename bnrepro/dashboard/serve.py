@@ -175,13 +175,14 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, results: Path, port: int) -> None:
-        """Raises a UserError where the port is taken."""
+        """Raises a UserError for a port that is taken or that there is not."""
         self.follower = Follower(results)
         handler = type("BoundHandler", (Handler,), {"follower": self.follower})
         try:
             super().__init__(("127.0.0.1", port), handler)
-        except OSError as error:
-            raise UserError(f"--port {port}: {error.strerror}; choose another one, or 0") from error
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or "ports are 0 to 65535"
+            raise UserError(f"--port {port}: {reason}; choose another one, or 0") from error
         threading.Thread(target=self.follower.follow, daemon=True).start()
 
     def server_close(self) -> None:

@@ -17,6 +17,7 @@ from bnrepro.data.dataset import Dataset, ImageSet
 from bnrepro.data.folders import FolderSet
 from bnrepro.data.memory import MemorySource
 from bnrepro.data.order import Order
+from bnrepro.errors import UserError
 
 
 class Pictures(Protocol):
@@ -69,7 +70,9 @@ def open_source(
     """The images of a data set, shuffled and distorted as configured.
 
     `batch` counts the examples of this `part` of every mini-batch, of `parts` that processes share.
+    Raises a UserError for a shift that leaves nothing of an image.
     """
+    check_shift(data, pictures.shift)
     augmentation = Augmentation(pictures.shift, pictures.mirror, pictures.photometric)
     size = pictures.examples or len(data.train_labels)
     order = Order(pictures.shuffle, seed, size, batch, pictures.shards, part, parts)
@@ -79,3 +82,14 @@ def open_source(
         return StreamSource(data, order, augmentation, device)
     assert isinstance(data, Dataset)
     return MemorySource(data, order, augmentation, device)
+
+
+def check_shift(data: ImageSet, shift: int) -> None:
+    """Raise a UserError for a shift of a whole image, of streamed ones too, which are cropped."""
+    assert isinstance(data, Dataset | FolderSet)
+    side = data.train_images.shape[-1] if isinstance(data, Dataset) else data.size
+    if shift >= side:
+        raise UserError(
+            f"pictures.shift={shift}: the images of {data.name} have {side} pixels a side; nothing "
+            "of them would be left"
+        )

@@ -23,6 +23,7 @@ from bnrepro.run.record import (
     read_config,
     read_json,
     read_summary,
+    require,
     seed_folders,
 )
 
@@ -35,6 +36,14 @@ TRAINED = {  # what figures need of the summary of a trained network
     "best": dict,
     "final": (dict, type(None)),
     "first_non_finite_step": (*NUMBER, type(None)),
+}
+META = {  # what evidence needs of meta.json
+    "data": dict,
+    "versions": dict,
+    "hardware": str,
+    "threads": int,
+    "commit": (str, type(None)),
+    "dirty": (bool, type(None)),
 }
 
 
@@ -91,8 +100,10 @@ def common_criteria(folders: Sequence[Path]) -> list[Row]:
 
 
 def provenance(folder: Path) -> Row:
-    """Where a record's numbers come from."""
-    meta, summary = Record(folder).read_meta(), read_summary(folder) or {}
+    """Where a record's numbers come from. Raises a UserError where it does not say all of it."""
+    summary, meta = read_summary(folder) or {}, Record(folder).read_meta(**META)
+    require(folder / "meta.json", meta["data"], name=str, checksum=str)
+    require(folder / "meta.json", meta["versions"], torch=str)
     return {
         "data": meta["data"]["name"],
         "data_checksum": meta["data"]["checksum"],
@@ -106,9 +117,12 @@ def provenance(folder: Path) -> Row:
 
 
 def run_row(folder: Path) -> Row:
-    """How a finished run was made and how it ended, from its summary, meta data and config."""
-    summary, meta = read_summary(folder) or {}, Record(folder).read_meta()
-    cfg = read_config(folder)
+    """How a finished run was made and how it ended, from its summary, meta data and config.
+
+    Raises a UserError for a record that lacks some of it, as those of earlier versions may.
+    """
+    summary, meta = read_summary(folder) or {}, Record(folder).read_meta(group=list)
+    cfg = read_config(folder, optim=dict, model=dict)
     final, best = summary["final"] or {}, summary["best"]
     return {
         **{k: summary[k] for k in ("status", "outcome", "first_non_finite_step", "steps")},

@@ -8,7 +8,6 @@ seeds that agree: n of n do so by chance with a probability of 2⁻ⁿ (`statist
 import math
 from collections.abc import Sequence
 
-
 LEVEL = 0.05
 
 

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, Protocol
 from omegaconf import OmegaConf
 
 from bnrepro.errors import UserError
+from bnrepro.run.tensorboard import Both, TensorBoardSink
 
 log = logging.getLogger(__name__)
 
@@ -152,12 +153,20 @@ def check(settings: Any) -> None:
         raise UserError(f"wandb.mode=online: {problem}; or choose wandb.mode=offline")
 
 
-def open_mirrors(cfg: Any, seeds: Sequence[int], arm: str) -> list[Sink]:
-    """A sink for every seed: its W&B run in the best mode that works, or one that does nothing."""
+def open_mirrors(
+    cfg: Any, seeds: Sequence[int], folder: Path, resumed_at: float = 0
+) -> Sequence[Sink]:
+    """A sink for every seed of an arm: its W&B run in the best mode that works, or one that does
+    nothing; with `tensorboard=true` event files in the run's folder too."""
     uploader = _started_uploader(cfg.wandb)
-    if uploader is None:
-        return [NullSink() for _ in seeds]
-    return [uploader.sink(_describe(cfg, seed, arm)) for seed in seeds]
+    sinks = [
+        uploader.sink(_describe(cfg, seed, folder.name)) if uploader else NullSink()
+        for seed in seeds
+    ]
+    if not (cfg.tensorboard and _is_rank_zero()):
+        return sinks
+    events = [TensorBoardSink(folder / f"seed-{seed}", resumed_at) for seed in seeds]
+    return [Both(*pair) for pair in zip(sinks, events, strict=True)]
 
 
 @atexit.register

@@ -4,7 +4,7 @@
     meta.json       command, commit, versions, device, data set, the group it was trained in
     metrics.jsonl   one object a logged step, written at once; the source of every figure
     summary.json    status, outcome, final and best metrics, config_hash, hashes of the criteria,
-                    the number of rows and the digests of the other three files
+                    the number of rows, the digests of the other three files and its own
 
 The folder's path is a pure function of config and seed. One process at a time may hold it. A
 finished record is whole while its files have the digests in its summary. The rows of an unfinished
@@ -94,9 +94,13 @@ class Record:
             report(self.folder, self.metrics, consequence)
         return kept
 
-    def read_meta(self) -> dict[str, Any]:
-        """meta.json; empty where there is none."""
-        return read_json(self.folder / "meta.json") or {}
+    def read_meta(self, **needed: Any) -> dict[str, Any]:
+        """meta.json; empty where there is none. `needed` are keys, with their types.
+
+        Raises a UserError for a damaged file, or one that lacks a key.
+        """
+        path = self.folder / "meta.json"
+        return require(path, read_json(path) or {}, **needed)
 
     def has_rows(self) -> bool:
         """Whether anything was recorded."""
@@ -112,7 +116,13 @@ class Record:
             mark = self.mark()
             digests = self._digests | {"metrics.jsonl": mark["sha256"]}
             summary = {**summary, "rows": mark["rows"], "sha256": digests}
-        write_atomically(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+        signed = {**summary, "digest": _digest(summary)}
+        write_atomically(self.folder / "summary.json", json.dumps(signed, indent=1) + "\n")
+
+
+def _digest(summary: Mapping[str, Any]) -> str:
+    """Of all that a summary says; the same once it was read back."""
+    return hashlib.sha256(json.dumps(summary).encode()).hexdigest()
 
 
 def to_line(row: Mapping[str, Any]) -> str:
@@ -145,8 +155,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
         raise UserError(_damaged(path, str(error))) from error
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.yaml of a run. Raises a UserError where it is damaged."""
+def read_config(folder: Path, **needed: Any) -> dict[str, Any]:
+    """config.yaml of a run. `needed` are keys, with their types.
+
+    Raises a UserError for a damaged file, or one that lacks a key.
+    """
     path = folder / "config.yaml"
     try:
         config = yaml.safe_load((read_bytes(path) or b"").decode())
@@ -154,7 +167,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise UserError(_damaged(path, str(error).splitlines()[0])) from error
     if not isinstance(config, dict):
         raise UserError(_damaged(path, "no mapping"))
-    return config
+    return require(path, config, **needed)
 
 
 def read_summary(folder: Path, **needed: Any) -> dict[str, Any] | None:
@@ -166,11 +179,18 @@ def read_summary(folder: Path, **needed: Any) -> dict[str, Any] | None:
     path = folder / "summary.json"
     if (summary := read_json(path)) is None:
         return None
+    if summary.pop("digest", None) not in (None, _digest(summary)):
+        raise UserError(_damaged(path, "not as its run left it"))
     summary.setdefault("sha256", {})  # records of before have none
-    for key, kind in {"status": str, "config_hash": str, "sha256": dict, **needed}.items():
-        if key not in summary or not isinstance(summary[key], kind):
-            raise UserError(_damaged(path, f"no valid {key}"))
-    return summary
+    return require(path, summary, status=str, config_hash=str, sha256=dict, **needed)
+
+
+def require(path: Path, content: dict[str, Any], **needed: Any) -> dict[str, Any]:
+    """What a file of a run holds. Raises a UserError for a key that lacks or is of another type."""
+    for key, kind in needed.items():
+        if key not in content or not isinstance(content[key], kind):
+            raise UserError(f"{path}: damaged (no valid {key}); replace the run with force=true")
+    return content
 
 
 def _parse(data: bytes) -> dict[str, Any]:

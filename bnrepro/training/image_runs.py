@@ -28,6 +28,7 @@ from bnrepro.run.loop import (
 from bnrepro.run.mirror import check, open_mirrors
 from bnrepro.run.progress import Bar
 from bnrepro.run.record import Record, forced, is_finished
+from bnrepro.run.tensorboard import check_tensorboard
 from bnrepro.training.acceleration import enough_memory
 from bnrepro.training.image_rows import measure
 from bnrepro.training.images import ImageTrainer, in_updates, total_steps, updates_of_grid
@@ -40,6 +41,7 @@ def train_arm(cfg: ImageConfig, keep: Keep | None = None) -> None:
     """Train the seeds of an arm that are not finished, one after the other."""
     device = set_up_torch(cfg)
     check(cfg.wandb)
+    check_tensorboard(cfg.tensorboard)
     cfg.processes = processes.join(device, cfg.processes)
     data = open_images(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
@@ -94,7 +96,7 @@ def record_run(
     """
     (record,) = recording.records
     probed = set(updates_of_grid(cfg, cfg.eval.probe_grid))
-    sinks = open_mirrors(cfg, [trainer.seed], record.folder.parent.name)
+    sinks = open_mirrors(cfg, [trainer.seed], record.folder.parent, trainer.paper_step)
 
     def rows(loss: Tensor) -> list[dict[str, Any]]:
         return [measure(trainer, loss, trainer.step in probed)]

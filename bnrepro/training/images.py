@@ -132,11 +132,6 @@ class ImageTrainer:
 
     def __init__(self, cfg: ImageConfig, seed: int, data: ImageSet, device: torch.device) -> None:
         check_size(cfg, data)
-        if isinstance(data, Dataset) and cfg.pictures.shift >= data.train_images.shape[-1]:
-            raise UserError(
-                f"pictures.shift={cfg.pictures.shift}: the images of {data.name} have "
-                f"{data.train_images.shape[-1]} pixels a side; nothing of them would be left"
-            )
         self.cfg, self.seed, self.device = cfg, seed, device
         self.key = derived(seed, cfg.draws)  # of all that is random
         self.labels = data.train_labels

@@ -10,7 +10,7 @@ numbers, stands in the README, inserted from the committed record.
 
 from dataclasses import dataclass, field
 
-from bnrepro.config.rules import setting
+from bnrepro.config.rules import neutral, setting
 from bnrepro.config.schema import (
     DurationConfig,
     EvalConfig,
@@ -35,6 +35,7 @@ class MnistConfig(RunConfig):
     duration: DurationConfig = field(default_factory=DurationConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
     checkpoint_every: int = setting(neutral=True)  # steps
+    tensorboard: bool = neutral(False)  # event files beside the rows
 
     def networks(self) -> int:
         """How many train together."""

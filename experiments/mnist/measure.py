@@ -27,6 +27,7 @@ from bnrepro.run.loop import (
 from bnrepro.run.mirror import check, open_mirrors
 from bnrepro.run.progress import Bar
 from bnrepro.run.record import Record, forced, is_finished
+from bnrepro.run.tensorboard import check_tensorboard
 from bnrepro.run.values import finite
 from bnrepro.training.slot_rows import measure
 from bnrepro.training.slots import SlotTrainer
@@ -39,6 +40,7 @@ def run(cfg: MnistConfig) -> None:
     """Train the seeds that are not finished, all at once."""
     device = set_up_torch(cfg)
     check(cfg.wandb)
+    check_tensorboard(cfg.tensorboard)
     data = open_dataset(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
     log.info("%s: data %s from %s", folder, data.name, data.source)
@@ -100,7 +102,7 @@ def train(
         return measure(trainer, losses, probe_x if trainer.step in probed else None)
 
     records, folder = recording.distinct, recording.checkpoint.parent
-    sinks = open_mirrors(cfg, seeds, folder.name)
+    sinks = open_mirrors(cfg, seeds, folder, trainer.step)
     bar = Bar(str(folder), recording.stops[-1], trainer.step)
     with marking(records, recording.identity), bar:
         record_training(trainer, recording, rows, bar, sinks)

@@ -143,7 +143,7 @@ def test_a_page_holds_all_evidence_and_refers_to_no_other_file():
 
 
 def test_the_papers_values_are_those_of_figure_3():
-    from experiments.inception.figures import PAPER
+    from experiments.inception.tables import PAPER
 
     values = {each["arm"]: each for each in paper_values("inception")}
     for arm, printed in PAPER.items():

@@ -1,6 +1,6 @@
 """Streamed images: what a step shows depends on seed and step alone; broken files are survived."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +45,13 @@ def steps(source: ImageSource, numbers) -> list[tuple[torch.Tensor, torch.Tensor
 def same(one, other) -> bool:
     pairs = zip(one, other, strict=True)
     return all(torch.equal(a, b) for x, y in pairs for a, b in zip(x, y, strict=True))
+
+
+def test_a_shift_of_a_whole_image_is_refused_though_crops_replace_it(shared):
+    side = streamed(shared).batch(0)[0].shape[-1]
+    streamed(shared, pictures=replace(PICTURES, shift=side - 1))
+    with pytest.raises(UserError, match=f"shift={side}: the images of .* have {side} pixels"):
+        streamed(shared, pictures=replace(PICTURES, shift=side))
 
 
 def test_batches_have_the_form_the_loop_expects(shared):

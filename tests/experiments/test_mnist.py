@@ -19,6 +19,7 @@ from experiments.mnist.metrics import saturation_change
 from scripts import render
 from tests.drawing import call, drawn, evidence_of, legend, line, tables_of
 from tests.experiments.altered import committed
+from tests.run.damage import resummarised
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
 
@@ -124,8 +125,7 @@ def test_the_record_of_another_config_is_not_overwritten(run, tmp_path, capsys):
     arguments = [*SMOKE, "variant=bn", f"results={tmp_path}", "seeds=1"]
     run(main, arguments)
     path = tmp_path / "mnist/smoke/bn/seed-0/summary.json"
-    old = json.loads(path.read_text()) | {"config_hash": "0123456789ab"}
-    path.write_text(json.dumps(old))
+    old = resummarised(path.parent, config_hash="0123456789ab")
     expect_error(run, arguments, capsys, "another config", "force=true")
     assert json.loads(path.read_text()) == old
 

@@ -17,6 +17,7 @@ from experiments.mnist_grid.measure import last_accuracies, slot
 from scripts import render, verify
 from tests.drawing import call, drawn, evidence_of, tables_of
 from tests.experiments.killed import rows_without_time
+from tests.run.damage import resummarised
 
 SMOKE = ["scale=smoke", "variant=bn"]
 PLACE = "mnist_grid/smoke/bn"
@@ -61,8 +62,7 @@ def test_a_round_that_trained_other_cells_or_is_damaged_is_trained_again(grid, r
     shutil.copytree(grid, tmp_path, dirs_exist_ok=True)
     folder = tmp_path / PLACE
     kept, other, damaged = (folder / name / "metrics.jsonl" for name in ROUNDS)
-    summary = summary_of(other.parent)
-    (other.parent / "summary.json").write_text(json.dumps({**summary, "slots": "other"}))
+    resummarised(other.parent, slots="other")
     damaged.write_text("")
     before = [path.stat().st_mtime_ns for path in (kept, other, damaged)]
     evidence = evidence_of("mnist_grid", [*SMOKE, f"results={tmp_path}"])

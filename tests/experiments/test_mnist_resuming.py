@@ -6,11 +6,13 @@ import shutil
 
 import pytest
 
+from bnrepro.cli import guard
 from bnrepro.run.record import Record, read_rows
 from experiments.mnist.__main__ import main
+from scripts import render
 from tests.drawing import evidence_of
 from tests.experiments.killed import rows_without_time, run_and_die, undisturbed_run
-from tests.run.damage import CONTENTS, damage
+from tests.run.damage import CONTENTS, damage, resummarised
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
 
@@ -65,6 +67,30 @@ def test_a_damaged_finished_run_is_left_out_of_figures_and_made_again(
     for seed in (0, 1):
         again = folder / f"seed-{seed}"
         assert rows_without_time(again) == rows_without_time(undisturbed / again.name)
+
+
+LACKING = [
+    ("meta.json", b'{"data": {"name": "x"}}', "meta.json: damaged (no valid group)"),
+    ("meta.json", None, "meta.json: damaged (no valid group)"),
+    ("meta.json", ("hardware", "hardwear"), "meta.json: damaged (no valid hardware)"),
+    ("meta.json", ("checksum", "checksome"), "meta.json: damaged (no valid checksum)"),
+    ("meta.json", ("torch", "tourch"), "meta.json: damaged (no valid torch)"),
+    ("config.yaml", ("optim:", "option:"), "config.yaml: damaged (no valid optim)"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "said"), LACKING, ids=str)
+def test_a_record_of_before_that_lacks_what_figures_need_is_one_line(
+    name, change, said, undisturbed, run, tmp_path, capsys
+):
+    arguments = ["scale=smoke", "variant=bn", f"results={tmp_path}"]
+    shutil.copytree(undisturbed, folder := tmp_path / "mnist/smoke/bn")
+    resummarised(folder / "seed-1", sha256=None)  # as of before digests were kept
+    old_new = [word.encode() for word in change] if isinstance(change, tuple) else None
+    damage(folder / "seed-1" / name, lambda data: data.replace(*old_new) if old_new else change)
+    assert run(lambda: guard(render.main), ["mnist", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: {folder}/seed-1/{said}; replace the run with force=true"
 
 
 def test_a_hundred_seeds_train_in_one_command(run, tmp_path):

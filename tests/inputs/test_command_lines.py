@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment, find
 from tests.conftest import Run
 
@@ -230,3 +231,19 @@ def test_numbers_of_a_launcher_are_allowed(command, started, monkeypatch):
         monkeypatch.setenv(name, value)
     assert command("inception")[0] == 0
     assert started
+
+
+def test_each_failed_job_of_a_sweep_is_one_line_and_the_others_go_on(run, monkeypatch, capsys):
+    done = []
+
+    def measure(cfg: Any) -> None:
+        if cfg.variant.startswith("bn"):
+            raise UserError(f"{cfg.variant}: no")
+        done.append(cfg.variant)
+
+    namespace = SimpleNamespace(run=measure)
+    monkeypatch.setattr(Experiment, "measure", property(lambda _: namespace))
+    words = ["-m", "variant=bn,baseline,bn_tuned", "scale=smoke"]
+    assert run(__import__("experiments.mnist.__main__", fromlist=["main"]).main, words) == 2
+    assert capsys.readouterr().err.splitlines() == ["error: bn: no", "error: bn_tuned: no"]
+    assert done == ["baseline"]

@@ -15,6 +15,9 @@ WRONG = [
     ("report foo", "foo: this command takes no arguments"),
     ("report --help", "--help: this command takes no arguments"),
     ("bench foo", "foo: this command takes no arguments"),
+    ("bench_dashboard foo", "foo: this command takes no arguments"),
+    ("dashboard --watch --port 99999", "--port 99999: ports are 0 to 65535; choose another one"),
+    ("dashboard --watch --port -1", "--port -1: ports are 0 to 65535; choose another one"),
     ("figures foo", "name an experiment, or none for all; experiments are architecture"),
     ("figures mnist jacobian", "jacobian: name one experiment, or none for all"),
     ("publish", "name an experiment to publish"),
@@ -42,7 +45,7 @@ WRONG = [
     ("run mnist scale=huge", "scale/huge"),
     ("run jacobian widths=[0]", "widths=[0]"),
     ("plan foo", "foo: settings are given as key=value"),
-    ("plan variant=bn_x5,bn_x5", "several values"),
+    ("plan variant=bn_x5,bn_x5", "variant=bn_x5,bn_x5: names bn_x5 twice"),
     ("compare", "name run folders"),
     ("compare /nonexistent", "no finished run in /nonexistent"),
     ("compare /tmp /tmp/", "/tmp: named twice"),
@@ -51,7 +54,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("words", "expected"), WRONG)
 def test_a_mistake_is_one_line_and_starts_nothing(run, capsys, monkeypatch, words, expected):
-    monkeypatch.setattr(script.subprocess, "run", lambda *_, **__: pytest.fail("started"))
+    monkeypatch.setattr(script.subprocess, "Popen", lambda *_, **__: pytest.fail("started"))
     name, *arguments = shlex.split(words)
     module = import_module(f"scripts.{name}")
     assert run(lambda: guard(module.main), arguments) == 2

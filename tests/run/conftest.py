@@ -28,6 +28,7 @@ class Config:
     experiment: str = "mnist"
     scale: str = "smoke"
     lr: float = 0.1
+    tensorboard: bool = False
     wandb: Wandb = field(default_factory=Wandb)
 
 

@@ -1,7 +1,9 @@
 """Ways in which a file of a run is damaged, by name: old bytes to new ones, None to remove it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def cut(data: bytes) -> bytes:
@@ -46,6 +48,16 @@ LINES: dict[str, Callable[[bytes], bytes | None]] = {
     "another run's line": lines(lambda all_lines: [all_lines[0], b'{"step":2}\n', *all_lines[2:]]),
     "two lines exchanged": lines(lambda each: [each[1], each[0], *each[2:]]),
 }
+
+
+def resummarised(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Change a run's summary, whole as if the run had left it so; a value of None takes a key."""
+    path = folder / "summary.json"
+    changes = {"digest": None} | changes
+    summary = json.loads(path.read_text("utf-8")) | changes
+    summary = {k: v for k, v in summary.items() if v is not None or k not in changes}
+    path.write_text(json.dumps(summary), "utf-8")
+    return summary
 
 
 def damage(path: Path, change: Callable[[bytes], bytes | None]) -> None:

@@ -33,6 +33,28 @@ def test_a_second_holder_gets_a_clear_error(tmp_path):
         pass
 
 
+@pytest.mark.parametrize(("first", "second"), [("real", "link"), ("link", "real")])
+def test_one_folder_by_two_names_has_one_lock(first, second, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with (
+        locked([tmp_path / first / "seed-0"]),
+        pytest.raises(UserError, match=f"{second}/seed-0: another process .*pid {os.getpid()}"),
+        locked([tmp_path / second / "seed-0"]),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_link_to_nothing_in_place_of_a_folder_is_one_line(force, tmp_path):
+    (tmp_path / "link").symlink_to("nothing")
+    with (
+        pytest.raises(UserError, match="link/seed-0: cannot be written"),
+        locked([tmp_path / "link/seed-0"], force),
+    ):
+        pass
+
+
 def test_the_holder_is_named_and_its_lock_ends_with_it(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, tmp_path], cwd=ROOT, stdout=subprocess.PIPE

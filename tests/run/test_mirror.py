@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_a_row_becomes_flat_charts_of_which_accuracy_is_the_first():
 
 
 def test_a_run_is_named_so_that_arms_and_seeds_overlay(fake_wandb, cfg):
-    open_mirrors(cfg, [0, 3], "bn_x5")
+    open_mirrors(cfg, [0, 3], Path("bn_x5"))
     runs = fake_wandb("offline")
     assert [run["name"] for run in runs] == ["bn_x5/seed-0", "bn_x5/seed-3"]
     assert {(run["group"], run["job_type"]) for run in runs} == {("mnist/smoke", "bn_x5")}
@@ -72,7 +73,7 @@ def test_a_label_within_the_limit_is_left_as_it_is(cfg):
 
 
 def test_rows_and_summaries_reach_their_runs_in_order(fake_wandb, cfg):
-    sinks = open_mirrors(cfg, [0, 1], "bn")
+    sinks = open_mirrors(cfg, [0, 1], Path("bn"))
     for step in (0, 10, 10):  # a resumed run repeats a step
         for sink in sinks:
             sink.log({"step": step, "nan": float("nan"), "inputs/a": ([1, 2], (0, 1, 2))})
@@ -112,7 +113,7 @@ def test_mode(monkeypatch, fake_wandb, cfg, mode, shell, key, expected):
     for name, value in shell.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("BROKEN", "key" if key else "")
-    (sink,) = open_mirrors(cfg, [0], "bn")
+    (sink,) = open_mirrors(cfg, [0], Path("bn"))
     if expected is None:
         assert isinstance(sink, NullSink)
         assert mirror._uploader is None
@@ -139,7 +140,7 @@ def test_only_rank_zero_writes(monkeypatch, cfg):
     monkeypatch.setenv("RANK", "1")
     cfg.wandb.mode = "online"
     check(cfg.wandb)
-    assert {type(sink) for sink in open_mirrors(cfg, [0, 1], "bn")} == {NullSink}
+    assert {type(sink) for sink in open_mirrors(cfg, [0, 1], Path("bn"))} == {NullSink}
 
 
 @pytest.mark.parametrize("mode", ["offline", "online"])
@@ -154,7 +155,7 @@ def test_an_unwritable_folder_turns_the_automatic_mode_off_with_one_warning(tmp_
     cfg.wandb.dir = str(tmp_path / "file/below")
     check(cfg.wandb)
     for _ in range(2):
-        (sink,) = open_mirrors(cfg, [0], "bn")
+        (sink,) = open_mirrors(cfg, [0], Path("bn"))
         assert isinstance(sink, NullSink)
         sink.log({"step": 0})
         sink.finish({"status": "ok"})
@@ -164,7 +165,7 @@ def test_an_unwritable_folder_turns_the_automatic_mode_off_with_one_warning(tmp_
 
 def test_the_home_folder_is_expanded(fake_wandb, cfg, tmp_path):
     cfg.wandb.dir = "~/runs"
-    open_mirrors(cfg, [0], "bn")
+    open_mirrors(cfg, [0], Path("bn"))
     (run,) = fake_wandb("offline")
     assert run["dir"] == str(tmp_path / "home/runs")
     assert (tmp_path / "home/runs/wandb").is_dir()
@@ -186,7 +187,7 @@ def test_of_the_shell_only_the_account_and_the_way_to_the_server_are_used(
     for name in ("API_KEY", "BASE_URL", "ENTITY", "MODE", *one_run):
         monkeypatch.setenv(f"WANDB_{name}", "disabled" if name == "MODE" else "x")
     cfg.wandb.mode = "offline"
-    open_mirrors(cfg, [0], "bn")
+    open_mirrors(cfg, [0], Path("bn"))
     (call,) = fake_wandb("setup")
     assert call["environment"] == {
         **dict.fromkeys(("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_ENTITY"), "x"),
@@ -198,7 +199,7 @@ def test_of_the_shell_only_the_account_and_the_way_to_the_server_are_used(
 
 def test_no_two_runs_share_an_id(fake_wandb, cfg):
     for _ in range(2):
-        open_mirrors(cfg, [0, 1], "bn")
+        open_mirrors(cfg, [0, 1], Path("bn"))
     ids = [run["id"] for run in fake_wandb("offline")]
     assert len(set(ids)) == len(ids) == 4
 
@@ -218,7 +219,7 @@ def test_no_two_runs_share_an_id(fake_wandb, cfg):
 )
 def test_whatever_fails_ends_in_one_line(monkeypatch, fake_wandb, cfg, capfd, broken, text):
     monkeypatch.setenv("BROKEN", broken)
-    for sink in open_mirrors(cfg, [0, 1], "bn"):
+    for sink in open_mirrors(cfg, [0, 1], Path("bn")):
         sink.log({"step": 0})
         sink.log({"step": 1})
         sink.finish({"status": "ok"})
@@ -229,7 +230,7 @@ def test_whatever_fails_ends_in_one_line(monkeypatch, fake_wandb, cfg, capfd, br
 
 def test_a_server_that_fails_is_asked_once(monkeypatch, fake_wandb, cfg, capfd):
     monkeypatch.setenv("BROKEN", "key online")
-    open_mirrors(cfg, [0, 1, 2], "bn")
+    open_mirrors(cfg, [0, 1, 2], Path("bn"))
     calls = fake_wandb("online", "offline")
     assert [call["call"] for call in calls] == ["online", "offline", "offline", "offline"]
     assert len({call["id"] for call in calls}) == 4
@@ -245,7 +246,7 @@ def test_whatever_hangs_holds_no_row_up_and_ends_within_the_limit(
     monkeypatch.setenv("BROKEN", f"slow-{slow}")
     monkeypatch.setattr(mirror, "EXIT_SECONDS", 1)
     begin = time.monotonic()
-    sinks = open_mirrors(cfg, range(5), "bn")
+    sinks = open_mirrors(cfg, range(5), Path("bn"))
     for step in range(100):
         for sink in sinks:
             sink.log({"step": step, "inputs/a": (list(range(500)), HISTOGRAM_EDGES)})
@@ -259,7 +260,7 @@ def test_whatever_hangs_holds_no_row_up_and_ends_within_the_limit(
 
 
 def test_the_death_of_the_second_process_is_one_warning(fake_wandb, cfg, caplog):
-    (sink,) = open_mirrors(cfg, [0], "bn")
+    (sink,) = open_mirrors(cfg, [0], Path("bn"))
     assert isinstance(sink, WandbSink)
     sink.uploader._process.kill()
     sink.uploader._process.wait()
@@ -271,9 +272,10 @@ def test_the_death_of_the_second_process_is_one_warning(fake_wandb, cfg, caplog)
 
 def test_a_killed_training_process_leaves_nothing_behind(monkeypatch, fake_wandb, cfg, tmp_path):
     code = (
-        "import os, signal, sys, time; from tests.run.conftest import Config, Wandb\n"
+        "import os, pathlib, signal, sys, time; from tests.run.conftest import Config, Wandb\n"
         "from bnrepro.run import mirror\n"
-        "(sink,) = mirror.open_mirrors(Config(wandb=Wandb(dir=sys.argv[1])), [0], 'bn')\n"
+        "cfg = Config(wandb=Wandb(dir=sys.argv[1]))\n"
+        "(sink,) = mirror.open_mirrors(cfg, [0], pathlib.Path('bn'))\n"
         "sink.log({'step': 0}); time.sleep(0.5); print(sink.uploader._process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -19,7 +19,7 @@ from bnrepro.run.record import (
     read_summary,
     seed_folders,
 )
-from tests.run.damage import CONTENTS, LINES, damage
+from tests.run.damage import CONTENTS, LINES, damage, resummarised
 
 OK = {"status": "ok", "config_hash": "h"}
 
@@ -177,18 +177,26 @@ def test_a_damaged_summary_is_one_line_and_no_result(change, finished, caplog):
 
 @pytest.mark.parametrize("missing", ["status", "config_hash", "best"])
 def test_a_summary_that_lacks_a_key_is_damaged(missing, finished):
-    path = finished / "summary.json"
-    content = json.loads(path.read_text()) | {"best": {}}
     assert has_result(finished)
     assert not has_result(finished, best=dict)
-    path.write_text(json.dumps(content))
+    resummarised(finished, best={})
     assert has_result(finished, best=dict)
-    path.write_text(json.dumps({k: v for k, v in content.items() if k != missing}))
+    resummarised(finished, **{missing: None})
     with pytest.raises(UserError, match=f"no valid {missing}"):
         read_summary(finished, best=dict)
-    path.write_text(json.dumps(content | {missing: 3}))
+    resummarised(finished, **{missing: 3})
     with pytest.raises(UserError, match=f"no valid {missing}"):
         read_summary(finished, best=dict)
+
+
+def test_every_flipped_bit_of_a_summary_is_noticed(finished):
+    path = finished / "summary.json"
+    content = path.read_bytes()
+    named = range(content.index(b'"digest'), content.index(b'"digest') + 8)  # as of an old record
+    for place in (i for i in range(len(content) - 1) if i not in named):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(UserError, match="damaged"):
+            read_summary(finished)
 
 
 def test_a_finished_run_of_before_digests_were_kept_is_finished(finished):

@@ -28,10 +28,12 @@ QUIET = {"WANDB_ERROR_REPORTING": "false"}  # nothing of the shell, no statistic
 STEPS = [0, 1, 2, 3, 4]
 JOB = """
 import sys
+from pathlib import Path
 from bnrepro.run import mirror
 from tests.run.conftest import Config, Wandb
 mirror.EXIT_SECONDS = float(sys.argv[2])
-sinks = mirror.open_mirrors(Config(wandb=Wandb(dir=sys.argv[1])), range(int(sys.argv[3])), "bn")
+cfg = Config(wandb=Wandb(dir=sys.argv[1]))
+sinks = mirror.open_mirrors(cfg, range(int(sys.argv[3])), Path("bn"))
 for step in range(5):
     for sink in sinks:
         sink.log({"step": step, "loss": 1.0})
@@ -44,7 +46,7 @@ for sink in sinks:
 
 def mirror_runs(cfg, seeds, arm):
     """What a short job does."""
-    sinks = open_mirrors(cfg, seeds, arm)
+    sinks = open_mirrors(cfg, seeds, Path(arm))
     for step in (0, 10, 10):
         for sink in sinks:
             sink.log(flatten({"step": step, **ROW}))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -67,7 +68,7 @@ def test_runs_are_uploaded_once_the_server_has_taken_the_key(monkeypatch, runs, 
 
 
 def test_the_terminal_view_shows_the_arm_and_first_of_all_the_accuracy(cfg, tmp_path):
-    sinks = open_mirrors(cfg, [0, 1], "bn_tuned")
+    sinks = open_mirrors(cfg, [0, 1], Path("bn_tuned"))
     for step in range(5):
         for sink in sinks:
             sink.log(flatten({"step": step, "epoch": 0.1, "loss": 1.0, "test_accuracy": 0.5}))

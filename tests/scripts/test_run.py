@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from bnrepro import entry
+from bnrepro.cli import guard
 from bnrepro.config import variants
 from bnrepro.config.compose import arms_at
 from bnrepro.errors import UserError
@@ -19,10 +21,10 @@ def started(monkeypatch) -> list[list[str]]:
 
     def start(command, env):
         commands.append([*command[2:], *(["lines"] if env.get("TTY_COMPATIBLE") == "0" else [])])
-        return SimpleNamespace(returncode=0)
+        return SimpleNamespace(wait=lambda: 0)
 
     monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
-    monkeypatch.setattr(script.subprocess, "run", start)
+    monkeypatch.setattr(script.subprocess, "Popen", start)
     return commands
 
 
@@ -67,13 +69,53 @@ def test_a_failing_process_ends_the_command_with_its_status(run, monkeypatch):
     real = [sys.executable, "-c", "raise SystemExit(3)"]
     calls = []
 
-    def fail(command, env, usual=script.subprocess.run):
+    def fail(command, env, usual=script.subprocess.Popen):
         calls.append(command[2])
         return usual(real, env=env)
 
-    monkeypatch.setattr(script.subprocess, "run", fail)
+    monkeypatch.setattr(script.subprocess, "Popen", fail)
     assert run(script.main, ["mnist", "scale=smoke"]) == 3
     assert calls == ["experiments.mnist"]
+
+
+BY_TERMINAL = "os.kill(os.getppid(), signal.SIGINT); print('interrupted'); raise SystemExit(130)"
+ALONE = """os.kill(os.getppid(), signal.SIGINT)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print('interrupted')
+    raise SystemExit(130)"""
+AS_IT_ENDED = "os.kill(os.getppid(), signal.SIGINT)"
+KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.fixture
+def one(tmp_path, monkeypatch):
+    """Run `scripts.run` of an experiment whose command is another program."""
+
+    def call(program: str, run) -> int:
+        (tmp_path / "experiment.py").write_text(f"import os, signal, time\n{program}\n", "utf-8")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setattr(script, "GRACE", 0.5 if program == ALONE else 60)
+        return run(lambda: guard(lambda: script.execute("experiment")), [])
+
+    return call
+
+
+@pytest.mark.parametrize("program", [BY_TERMINAL, ALONE], ids=["terminal", "this process alone"])
+def test_ctrl_c_waits_for_the_command_which_says_so_alone(program, one, run, capfd):
+    assert one(program, run) == 130
+    assert capfd.readouterr() == ("interrupted\n", "")
+
+
+def test_ctrl_c_as_the_command_ends_begins_nothing_more(one, run, capfd):
+    assert one(AS_IT_ENDED, run) == 130
+    assert capfd.readouterr().err == f"interrupted: {entry.AGAIN}\n"
+
+
+def test_a_command_that_was_killed_is_one_line(one, run, capfd):
+    assert one(KILLED, run) == 2
+    assert capfd.readouterr().err == f"error: experiment: ended by SIGKILL; {entry.AGAIN}\n"
 
 
 def test_an_unknown_experiment_is_named_with_those_that_exist(run, started):
