@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from joblib import Parallel, delayed
@@ -33,6 +33,13 @@ Row = dict[str, Any]
 MeasureCell = Callable[[Any, Dataset, Any, torch.device], Iterable[Row]]
 
 
+class Spent(NamedTuple):
+    """What a record has cost so far, interrupted processes included."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0  # of all threads and processes
+
+
 def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
     """Measure every cell in turn and record its rows; returns the record's folder.
 
@@ -48,12 +55,17 @@ def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
             log.info("%s: finished before", record.folder)
             return record.folder
         meta = describe_run(device, data.identity(), seed_list(cfg.seeds)) | {"total": len(cells)}
-        ends = begin(cfg, record, identity, meta, force)
+        ends, before = begin(cfg, record, identity, meta, force)
         done = len(ends)
         start, cpu_start = time.perf_counter(), time.process_time()
         bar = Bar(str(record.folder), len(cells), done, "cell")
+        cpu_apart = 0.0
+
+        def spent() -> Spent:
+            wall, cpu = time.perf_counter() - start, time.process_time() - cpu_start + cpu_apart
+            return Spent(before.wall_s + wall, before.cpu_s + cpu)
+
         with marking([record], identity), bar:
-            cpu_apart = 0.0
             for number, (rows, cpu) in enumerate(
                 measured(cfg, data, cells[done:], measure, device), start=done + 1
             ):
@@ -61,17 +73,14 @@ def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
                     record.log({"cell": number, **row})
                 cpu_apart += cpu
                 ends.append(record.mark())
-                save(record, identity, ends, record.meta)
+                save(record, identity, ends, record.meta, spent())
                 bar.update(number)
             record.finish(
                 {
                     "status": "ok",
                     "config_hash": identity,
                     "criteria": criteria(cfg.experiment),
-                    "wall_s": round(time.perf_counter() - start, 1),
-                    # of all threads and processes
-                    "cpu_s": round(time.process_time() - cpu_start + cpu_apart, 1),
-                    "cells_before": done,  # measured by an earlier, interrupted process
+                    **{name: round(value, 1) for name, value in spent()._asdict().items()},
                 }
             )
     log.info("%s", record.folder)
@@ -101,19 +110,25 @@ def measure_apart(
     return rows, time.process_time() - start
 
 
-def begin(cfg: Any, record: Record, identity: str, meta: dict[str, Any], force: bool) -> list[Mark]:
-    """Open the record after its last whole cell; where the rows of the cells before end."""
+def begin(
+    cfg: Any, record: Record, identity: str, meta: dict[str, Any], force: bool
+) -> tuple[list[Mark], Spent]:
+    """Open the record after its last whole cell; where the rows before end, and what they cost."""
     state = checkpoint.load(record.folder / CHECKPOINT, identity, [record], force)
     ends: list[Mark] = []
+    spent = Spent()
     if state is not None:
+        spent = Spent(*state.get("spent", ()))
         ends = state["cells"][: record.whole(state["cells"])]
         meta = continued(record.folder, state["meta"], meta) if ends else meta
-    save(record, identity, ends, meta)
+    save(record, identity, ends, meta, spent)
     record.begin(cfg, meta, ends[-1] if ends else NO_ROWS)
-    return ends
+    return ends, spent
 
 
-def save(record: Record, identity: str, ends: list[Mark], meta: Mapping[str, Any]) -> None:
-    """Write where the rows of each cell so far end, and how they were made."""
-    state = {"config_hash": identity, "meta": meta, "cells": ends}
+def save(
+    record: Record, identity: str, ends: list[Mark], meta: Mapping[str, Any], spent: Spent
+) -> None:
+    """Write where the rows of each cell so far end, how they were made and what they cost."""
+    state = {"config_hash": identity, "meta": meta, "cells": ends, "spent": list(spent)}
     checkpoint.save(record.folder / CHECKPOINT, state)

@@ -32,7 +32,7 @@ ODD = ["фото", "[1]*?", "a b", "#%=&;$HOME", "'\"", "~x", "-dash", "a\nb", o
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
 def test_paths_of_odd_characters_work(sets, place, kind, name):
     cfg = sets[kind]
     cfg.cache = str(place / name / "cache")
@@ -51,7 +51,7 @@ BAD_ROOTS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("root", BAD_ROOTS)
+@pytest.mark.parametrize("root", BAD_ROOTS, ids=range(len(BAD_ROOTS)))
 def test_a_root_that_is_no_folder_is_one_line(sets, place, kind, root):
     (place / "file").touch()
     sets[kind].root = str(place / root)

@@ -4,10 +4,12 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from bnrepro.config import compose
 from bnrepro.errors import UserError
-from bnrepro.run.cells import run_cells
+from bnrepro.run import checkpoint
+from bnrepro.run.cells import CHECKPOINT, run_cells
 from bnrepro.run.record import Record
 from tests.run.damage import CONTENTS, LINES, damage
 
@@ -51,8 +53,18 @@ def test_an_interrupted_sweep_goes_on_after_its_last_whole_cell(tmp_path, interr
     assert Record(interrupted).rows() == ROWS
     assert "metrics.jsonl" not in caplog.text
     summary = json.loads((interrupted / "summary.json").read_text())
-    assert (summary["rows"], summary["cells_before"]) == (8, 3)
+    assert summary["rows"] == 8
     assert sweep(tmp_path) == []
+
+
+def test_the_time_of_interrupted_processes_counts(tmp_path, interrupted):
+    path = interrupted / CHECKPOINT
+    state = torch.load(path, weights_only=True)
+    checkpoint.save(path, state | {"spent": [1000.0, 2000.0]})
+    sweep(tmp_path)
+    summary = json.loads((interrupted / "summary.json").read_text())
+    assert 1000 <= summary["wall_s"] < 1100
+    assert 2000 <= summary["cpu_s"] < 2100
 
 
 def without(number):

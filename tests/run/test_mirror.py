@@ -54,7 +54,7 @@ def test_a_run_is_named_so_that_arms_and_seeds_overlay(fake_wandb, cfg):
     assert all(run["id"].startswith("bn_x5-seed-") for run in runs)
 
 
-@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("label", LABELS, ids=range(len(LABELS)))
 def test_every_label_fits_the_limit_and_differs_from_its_neighbours(cfg, label):
     seeds = [0, 10**9]
     runs = [mirror._describe(cfg, seed, arm) for seed in seeds for arm in (label, label + "y")]
