@@ -45,12 +45,15 @@ def documents() -> dict[str, str]:
     }
 
 
+NAMED = 3  # claims of a section that the README names
+
+
 def verdict_table(ledger: Ledger) -> str:
-    """A line a section of the paper, 4.2 with its parts: how many claims hold, and which do not.
+    """A line a section of the paper, 4.2 with its parts: how many claims hold, and which fail.
 
     Claims of no experiment, which are on ImageNet, count with the last section.
     """
-    rows = [["section", "experiments, scale", "claims", *WORDS, "fail or remain open"]]
+    rows = [["section", "experiments, scale", "claims", *WORDS, "which fail"]]
     judging = [each for each in ledger.experiments if each.verdicts]
     for section, group in groupby(judging, section_of):
         of_section = list(group)
@@ -75,30 +78,33 @@ def scale_text(judged: Judged) -> str:
 
 
 def numbers(verdicts: Sequence[Verdict]) -> list[str]:
-    """How many claims, how many of each verdict, and which were judged and do not hold."""
-    open_ones = [v.claim["id"] for v in verdicts if v.verdict in ("fails", "inconclusive")]
+    """How many claims, how many of each verdict, and the first of those that fail."""
+    failing = [f"`{v.claim['id']}`" for v in verdicts if v.verdict == "fails"]
+    more = f" and {len(failing) - NAMED} more" * (len(failing) > NAMED)
     counts = [len(verdicts), *count_words(verdicts).values()]
-    return [*map(str, counts), ", ".join(f"`{name}`" for name in open_ones) or "–"]
+    return [*map(str, counts), ", ".join(failing[:NAMED]) + more or "–"]
 
 
 def experiment_table(ledger: Ledger) -> str:
-    """A line an experiment with evidence on claims: question, command, time, figure, answer."""
+    """A line an experiment and scale with evidence on claims: question, command, figure, answer."""
     rows = [["section", "question", "command", "minutes", "figure", "answer"], ["---"] * 6]
-    first: dict[str, Judged] = {}
-    for each in ledger.experiments:
-        if each.evidence is not None and each.verdicts:
-            first.setdefault(each.experiment.stem, each)
-    rows += map(experiment_row, first.values())
+    judged = [each for each in ledger.experiments if each.evidence is not None and each.verdicts]
+    first = {each.experiment.stem: each for each in reversed(judged)}
+    rows += [experiment_row(each, each is first[each.experiment.stem]) for each in judged]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def experiment_row(judged: Judged) -> list[str]:
-    """The cells of one experiment; a GPU is named beside the minutes."""
+def experiment_row(judged: Judged, named: bool) -> list[str]:
+    """The cells of one experiment; a GPU is named beside the minutes.
+
+    `named`: this is the scale that the command takes where none is given.
+    """
     experiment, evidence = judged.experiment, judged.evidence
     assert evidence is not None
     name = next(iter(experiment.figures.FIGURES))
     link = f"[{name}](results/{experiment.stem}/{judged.scale}/{name}.png)"
-    command = f"`make {experiment.stem.replace('_', '-')}`"
+    scale = "" if named else f" SCALE={judged.scale}"
+    command = f"`make {experiment.stem.replace('_', '-')}{scale}`"
     gpus = {row["hardware"] for row in evidence.runs if "cores" not in row["hardware"]}
     time = ", ".join([minutes(evidence), *sorted(gpus)])
     answer = experiment.figures.answer(evidence)

@@ -1,7 +1,7 @@
 """Shared: one thread, no W&B account, and running a command in this process as a user would."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pytest
 import torch
@@ -9,6 +9,16 @@ import torch
 torch.set_num_threads(1)
 
 Run = Callable[[Callable[[], object], Sequence[str]], int]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep output that is no UTF-8, as of odd file names: workers send their reports as UTF-8."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 @pytest.fixture(autouse=True)
