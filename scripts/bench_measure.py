@@ -42,7 +42,7 @@ def forget_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
         return
     with contextlib.suppress(OSError):  # Linux alone
-        Path("/proc/self/clear_refs").write_text("5", "ascii")
+        Path("/proc/self/clear_refs").write_text("5", "utf-8")
 
 
 def peak_mb(device: torch.device, process: int | str = "self") -> int | None:

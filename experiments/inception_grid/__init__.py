@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from bnrepro.config.images import ImageConfig
-from bnrepro.config.rules import neutral
+from bnrepro.config.rules import neutral, positive
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment
 from bnrepro.training.search import SearchConfig, check_held_out
@@ -27,8 +27,8 @@ class InceptionGridConfig(ImageConfig):
     ONE_RECORD: ClassVar[bool] = True
 
     grid: SearchConfig = field(default_factory=SearchConfig)
-    rates: list[float] = neutral([], empty=True)  # a scale's first values of grid.axes.lr
-    bn_rates: list[float] = neutral([], empty=True)  # the same of the networks with BN
+    rates: list[float] = neutral([], positive, empty=True)  # a scale's first values of grid.axes.lr
+    bn_rates: list[float] = neutral([], positive, empty=True)  # the same of the networks with BN
 
     def check(self, prefix: str) -> None:
         """Raise a UserError for a search of anything but one known key, for rounds without a step

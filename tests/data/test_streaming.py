@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 
 @dataclass
 class Distortion:
+    examples: int | None = None
     shuffle: str = "full"
     shards: int = 2
     shift: int = 0

@@ -187,7 +187,7 @@ def test_several_processes_are_for_the_experiments_that_can(command, started, mo
     assert status == 2
     assert line == (
         "error: mnist runs in one process, 2 were started: leave torchrun out; experiments that "
-        "several processes share: inception"
+        "several processes share: ensemble, inception"
     )
     assert find("inception").data_parallel
     assert command("inception")[0] == 0
