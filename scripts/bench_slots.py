@@ -162,7 +162,7 @@ def jax_rows(python: str, device: torch.device) -> Iterator[Row]:
     """The rows that another process, perhaps of another environment, measures with JAX."""
     script = ROOT / "scripts" / "bench_jax.py"
     work = [f"{slots}:{steps(slots, device)}" for slots in JAX_SLOTS]
-    command = [python, script, device.type, *work]
+    command = [python, str(script), device.type, *work]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
     if done.returncode:
         print(f"JAX left out: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")

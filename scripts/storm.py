@@ -30,7 +30,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from bnrepro.cli import command, guard
 from bnrepro.errors import UserError
 from bnrepro.experiment import find
-from bnrepro.run.record import read_json, read_rows
+from bnrepro.run.record import read_rows, read_summary
 
 TOUCHED = ("open", "os.rename", "os.remove", "os.mkdir")  # Python's audit events for files
 TIMES = ("wall_s", "cpu_s", "seconds", "meta", "rows", "cells", "spent", "sha256")
@@ -241,7 +241,7 @@ def left(results: Path) -> dict[str, Any]:
         if path.name == "metrics.jsonl":
             found[name] = plain(read_rows(path))
         elif path.name == "summary.json":
-            found[name] = plain(read_json(path))
+            found[name] = plain(read_summary(path.parent))  # its digest, of times too, holds
         elif path.suffix == ".pt":
             found[name] = plain(torch.load(path, weights_only=True))
         elif path.suffix == ".part":

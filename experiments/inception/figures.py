@@ -15,7 +15,7 @@ from bnrepro.evidence.steps import best, steps_to
 from bnrepro.plots.curves import mean_and_interval, percentile_lines, plain_numbers
 from bnrepro.plots.panels import legend_in, panels
 from bnrepro.plots.style import arm, label, on_data
-from experiments.inception.metrics import AT_OWN_RATE, AT_PAPERS_RATE
+from experiments.inception.metrics import AT_OWN_RATE, AT_PAPERS_RATE, PLAIN
 from experiments.inception.tables import (
     PROTOCOLS,
     TIMES,
@@ -55,7 +55,8 @@ def curves_panel(axis: Axes, evidence: Evidence) -> None:
     axis.set(xscale="log", ylim=(0, 1), ylabel="test accuracy")
     plain_numbers(axis.xaxis)
     axis.set_xlabel("training step of 32 examples")
-    axis.set_title("means over seeds; ◆: where an arm matches Inception's best", fontsize=10)
+    title = f"means over seeds; ◆: where an arm matches {label(evidence, PLAIN)}'s best"
+    axis.set_title(title, fontsize=10)
     legend_in(axis, loc="upper left", fontsize=8.5, ncols=2, handlelength=3)
 
 
@@ -85,7 +86,8 @@ def times_panel(axis: Axes, evidence: Evidence) -> None:
         axis.plot([], [], MARKERS[end], color="#666666", label=text)
     axis.plot([], [], "D", color="black", mfc="none", label="the paper")
     axis.axvline(1, color="#bbbbbb", linewidth=2, zorder=0)
-    axis.set(xscale="log", xlabel="times as fast as Inception, in steps to its best accuracy")
+    against = label(evidence, PLAIN)
+    axis.set(xscale="log", xlabel=f"times as fast as {against}, in steps to its best accuracy")
     axis.set_xlim(0.4, 25)
     plain_numbers(axis.xaxis)
     axis.set_yticks(range(len(rows)), [label(evidence, v) for v in reversed(rows)])

@@ -36,12 +36,16 @@ def name_of(search: str) -> str:
 
 
 def searches(evidence: Evidence) -> Figure:
-    """(a) the plain network's rate; (b) the speed of decay; (c, d) what the multipliers do."""
-    figure, ((rate, speed), (accuracy, steps)) = panels(2, 2, (11, 7.4))
-    rate_panel(rate, evidence)
-    speed_panel(speed, evidence)
-    accuracy_panel(accuracy, evidence)
-    steps_panel(steps, evidence)
+    """How soon the network with BN matches Inception's best accuracy, by the multiple of the base
+    rate; which base rate is best for Inception; and how fast the rate of BN-x5 may fall.
+
+    A panel a search; searches that did not run have none.
+    """
+    shown = [each for each in PANELS if cells_of(evidence, each)] or ["rate"]
+    figure, (axes,) = panels(1, len(shown), (4.6 * len(shown), 4))
+    for search, axis, letter in zip(shown, axes, "abc", strict=False):
+        PANELS[search](axis, evidence)
+        axis.set_title(f"({letter}) {axis.get_title()}", fontsize=11)
     seeds = unique(evidence.cells, "seed")
     words = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     if len(seeds) == 1 and seeds[0] >= TUNING:
@@ -63,7 +67,7 @@ def rate_panel(axis: Axes, evidence: Evidence) -> None:
     for winner in known(chosen(evidence, search) for search in unique(cells, "variant")):
         axis.axvline(winner, **DOTTED)
     value_axis(axis, cells, "learning rate of Inception without BN")
-    axis.set(title="(a) the base rate; dotted: chosen", ylabel="last validation accuracy, %")
+    axis.set(title="base rate of Inception; dotted: chosen", ylabel="last validation accuracy, %")
     legend_in(axis, loc="lower left")
 
 
@@ -86,7 +90,7 @@ def speed_panel(axis: Axes, evidence: Evidence) -> None:
     target_line(axis, evidence)
     step_axis(axis)
     axis.set(xlabel="training step of 32 examples", ylabel="validation accuracy, %")
-    axis.set_title("(b) BN-x5 when its rate falls so many times faster")
+    axis.set_title("BN-x5, decay so many times faster")
     legend_in(axis, loc="lower right")
 
 
@@ -95,18 +99,6 @@ def target_line(axis: Axes, evidence: Evidence) -> None:
     if (target := plain_target(evidence)) is not None:
         line = arm("inception").line
         axis.axhline(100 * target, linewidth=1, label="Inception's best", **line)
-
-
-def accuracy_panel(axis: Axes, evidence: Evidence) -> None:
-    """The best accuracy of the network with BN by the multiple of the base rate."""
-    cells = cells_of(evidence, "multiplier")
-    if points := accuracies(cells, "best_test_accuracy"):
-        axis.plot(*zip(*points, strict=True), "o", color=arm("bn_x5").colour, label="with BN")
-    target_line(axis, evidence)
-    value_axis(axis, cells, "multiple of the base rate")
-    axis.set(title="(c) BN-x5's network at multiples of the base rate")
-    axis.set_ylabel("best validation accuracy, %")
-    legend_in(axis, loc="lower left")
 
 
 def steps_panel(axis: Axes, evidence: Evidence) -> None:
@@ -124,7 +116,7 @@ def steps_panel(axis: Axes, evidence: Evidence) -> None:
             axis.annotate("never", (value, top), (0, -14), textcoords="offset points", ha="center")
     value_axis(axis, cells, "multiple of the base rate")
     axis.set_ylabel("steps to Inception's best")
-    axis.set_title("(d) how soon it matches Inception; dotted: budget")
+    axis.set_title("BN-x5's network; dotted: its budget")
 
 
 def value_axis(axis: Axes, cells: Sequence[Row], label: str) -> None:
@@ -133,6 +125,9 @@ def value_axis(axis: Axes, cells: Sequence[Row], label: str) -> None:
     mark_diverged(axis, lost, "#b23a00", "diverged")
     axis.set(xscale="log", xlabel=label)
     ticks_at(axis.xaxis, sorted(unique(cells, "value")))
+
+
+PANELS = {"multiplier": steps_panel, "rate": rate_panel, "fast": speed_panel}
 
 
 FIGURES = {"searches": searches}

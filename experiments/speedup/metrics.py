@@ -224,7 +224,8 @@ def init_spread_gain(evidence: Evidence, claim: Claim) -> Values:
     """How much more the last accuracy varies over initialisations without BN than with it.
 
     The range over He's, Caffe's and the Gaussian initialisation with one replica, at `place`: of
-    the plain networks after T steps minus that of the networks with BN after `budget` steps.
+    the plain networks after T steps minus that of the networks with BN after `budget` steps. None
+    where BN trains with none of the three: nothing varies then.
     """
     place, budget, values = claim["place"], claim["budget"], list[float | None]()
     regimes = [r["regime"] for i in INITS for r in evidence.where("cells", init=i, replicas=1)[:1]]
@@ -233,7 +234,9 @@ def init_spread_gain(evidence: Evidence, claim: Claim) -> Values:
         for arm, steps in (("plain", budgets(evidence, regimes[0], "plain")[0]), ("bn", budget)):
             each = [accuracy(evidence, r, arm, place, steps, seed) for r in regimes]
             ranges.append(max(each) - min(each))
-        values.append(ranges[0] - ranges[1])
+        cells = [r for i in regimes for r in ended(evidence, i, "bn", place=place, budget=budget)]
+        trained = any(r["outcome"] == "trained" for r in cells if r["seed"] == seed)
+        values.append(ranges[0] - ranges[1] if trained else None)
     return values
 
 

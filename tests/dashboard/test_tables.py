@@ -24,7 +24,7 @@ KEYS = {
     ("mnist", "paper", "units"): ["variant", "mode", "layer", "rank", "step"],
     ("mnist_grid", "paper", "cells"): ["variant", "round", "lr", "init_std", "seed"],
     ("inception_grid", "small", "cells"): ["variant", "round", "value"],
-    ("placement", "small", "shape"): ["seed", "layer", "step", "activation", "arm", "what"],
+    ("placement", "small", "shape"): ["activation", "arm", "step", "layer", "what", "seed"],
     ("scale_invariance", "small", "exact"): ["seed", "eps", "a"],
     ("whitening", "small", "cost"): ["arm", "width"],
     ("bias_growth", "small", "exact"): ["seed", "transform", "gradient", "above", "step"],

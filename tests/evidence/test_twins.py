@@ -12,11 +12,18 @@ from bnrepro.evidence.tables import Row
 from bnrepro.evidence.verdicts import Verdict, judge
 from bnrepro.experiment import stems
 
-PAIRS = (("bn", "baseline"), ("bn", "plain"), ("u", "x"), ("through", "outside"))
+PAIRS = (
+    ("bn", "baseline"),
+    ("bn", "plain"),
+    ("u", "x"),
+    ("through", "outside"),
+    ("bn_tuned", "baseline"),
+)
 KEYS = {  # of a measurement, or what decides whether it counts
     "seed", "cell", "m", "step", "eps", "a", "lr", "rank", "unit", "every", "place", "budget",
     "rate", "width", "depth", "images", "group", "lag", "std", "replicas", "projection", "layers",
-    "value", "count", "init_std", "dropout", "l2", "chance", "chance_accuracy",
+    "value", "count", "init_std", "dropout", "l2", "weight_decay", "train_images",
+    "chance", "chance_accuracy",
 }  # fmt: skip
 Alter = Callable[[Row, str], object]
 

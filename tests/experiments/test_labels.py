@@ -1,6 +1,7 @@
 """Labels of figures, tables and answers say what ran, also after overrides."""
 
 from bnrepro.evidence.evidence import load
+from tests.drawing import drawn, legend
 from tests.experiments.altered import committed, kept, overridden, said, shown
 
 
@@ -24,8 +25,17 @@ def test_arms_at_different_settings_are_not_called_alike():
 
 
 def test_arms_of_inception_at_other_rates_lose_their_papers_names():
-    text = shown("inception", overridden("inception", multiplier=2))
-    assert "bn_x5 (multiplier 2) beside inception (multiplier 2)" in text
+    evidence = overridden("inception", multiplier=2)
+    curves, times = drawn("inception", evidence)["figure-2"].axes
+    arms = ["bn_x5_sigmoid", "bn_x30", "bn_x5", "bn_baseline"]
+    rows = [row.get_text() for row in times.get_yticklabels()]
+    assert rows == [f"{name} (multiplier 2)" for name in arms]
+    assert {*rows, "inception (multiplier 2)"} <= set(legend(curves))
+    assert "as fast as inception (multiplier 2)," in times.get_xlabel()
+    text = shown("inception", evidence)
+    assert "an arm matches inception (multiplier 2)'s best" in text
+    for untrue in ("BN-x5", "BN-x30", "BN-Baseline"):
+        assert untrue not in text
 
 
 def test_the_layers_that_are_judged_are_named():

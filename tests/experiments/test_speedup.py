@@ -173,7 +173,7 @@ def test_the_criteria_of_the_committed_evidence_are_unchanged():
 
 
 def test_cells_differ_in_what_their_regime_says():
-    cfg = compose("speedup", ["scale=small", "seeds=1"])
+    cfg = compose("speedup", ["scale=wide", "seeds=1"])
     names = [regime.name for regime in cfg.regimes]
     by_regime = {
         (names[c.regime], c.arm): cell_config(cfg, c) for c in cells(cfg) if c.place in (-1, 4)
@@ -202,8 +202,8 @@ def test_a_smoke_run_leaves_every_cell_and_its_figures(finished, run):
     evidence = evidence_of("speedup", finished)
     cfg = compose("speedup", finished)
     assert len(evidence.cells) == len(cells(cfg))
-    lost = evidence.where("cells", arm="plain", place=15)
-    assert [row["outcome"] for row in lost] == ["non-finite"]  # at a rate of 0.0015·5^7.5
+    lost = evidence.where("cells", arm="plain", place=19)
+    assert [row["outcome"] for row in lost] == ["non-finite"]  # at a rate of 0.0015·5^9.5
     figures = drawn("speedup", evidence)
     panels = figures["rates"].axes
     assert [axis.get_title() for axis in panels] == ["one replica", "16 replicas"]

@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from bnrepro import ROOT
-from bnrepro.evidence.ledger import Ledger, beyond, correct, judged
+from bnrepro.config.claims import read_claims
+from bnrepro.evidence.ledger import Judged, Ledger, beyond, correct, judged
+from bnrepro.evidence.verdicts import judge
+from bnrepro.experiment import find
 from bnrepro.plots.page import page
 from bnrepro.plots.report import caption, chapters, report_text, seed_text, slug
 from bnrepro.plots.summary import summary
 
-EXPERIMENTS = ("transform", "covariate_shift", "mnist")  # with evidence or without
+EXPERIMENTS = ("transform", "covariate_shift", "mnist")
+WAITING = "ensemble"  # shown as before its evidence
 
 HEADING = {  # of a verdict, how it begins
     "holds": "Holds",
@@ -25,7 +29,10 @@ HEADING = {  # of a verdict, how it begins
 
 @pytest.fixture(scope="module")
 def ledger() -> Ledger:
-    return correct(Ledger([each for stem in EXPERIMENTS for each in judged(stem)], beyond()))
+    first, *others = [each for stem in EXPERIMENTS for each in judged(stem)]
+    verdicts = [judge(claim, None, "paper") for claim in read_claims(WAITING)]
+    waiting = Judged(find(WAITING), "paper", None, verdicts)
+    return correct(Ledger([first, waiting, *others], beyond()))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +80,7 @@ def test_every_experiment_tells_what_it_does_not_show(ledger, text):
 
 
 def test_what_has_no_evidence_is_said_to_have_none(text):
-    part = text.split("`make covariate-shift`")[1].split("## ")[0]
+    part = text.split(f"`make {WAITING}`")[1].split("## ")[0]
     assert part.startswith(". Criteria are committed; no evidence is published yet.")
     assert "| --- |" not in part
 
@@ -118,10 +125,11 @@ class Reader(HTMLParser):
         self.links += [found["href"] or ""] if tag == "a" else []
 
 
-def test_the_page_asks_no_server_and_its_links_lead_somewhere(html):
+def test_the_page_asks_no_server_and_its_links_lead_somewhere(ledger, html):
     reader = Reader()
     reader.feed(html)
-    assert len(reader.sources) == 3
+    drawn = [each.experiment.figures.FIGURES for each in ledger.experiments if each.evidence]
+    assert len(reader.sources) == sum(map(len, drawn)) == 8
     assert all(source.startswith("data:image/") for source in reader.sources)
     assert not reader.tags & {"script", "link", "iframe"}
     assert "@import" not in html
