@@ -108,6 +108,7 @@ def gradient_figure(evidence: Evidence) -> Figure:
     shift as the loss sees it. A lower line changes less."""
     ratios = same_rate(evidence, "gradient", "distance")
     sentence = f"The layers below change a layer's gradient {ratios} times as much with BN"
+    sentence += "\ngeometric mean over layers and starts, to which the smallest changes count most"
     return panels(evidence, _gradient_panel, sentence)
 
 
@@ -128,8 +129,8 @@ def noise_figure(evidence: Evidence) -> Figure:
     would be the slowest."""
     drift, steps = controls(evidence)
     sentence = (
-        f"BN with noise has {drift} times the shift of the plain network, and takes {steps} times "
-        "its steps"
+        f"The weakest noise behind BN that shifts more than the plain network ({drift} times)\n"
+        f"takes {steps} times its steps; stronger noise (κ) stands beside it"
         if drift
         else "No noise moves a further than without BN"
     )

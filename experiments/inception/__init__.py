@@ -4,8 +4,9 @@ fare at rates that the plain network does not survive?
     make inception                                        every arm and seed of a scale, then figure
     python -m experiments.inception variant=bn_x5 seeds=1
 
-Seven arms: the paper's five and its two failing controls. A run that diverges is a result: the step
-is recorded and the command ends well.
+The arms: the paper's five, its two failing controls, and Inception with BN-x5's recipe. At scale
+asynchronous, with 16 replicas, they also run at the paper's own rates and at rates of their own. A
+run that diverges is a result: the step is recorded and the command ends well.
 """
 
 from bnrepro.config.images import ImageConfig

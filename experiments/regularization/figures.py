@@ -80,7 +80,7 @@ def _panel(axis: Axes, key: str, values: Sequence[float], rows: Mapping[str, lis
     """Each arm's accuracy at every value, evenly spaced, with a star at the best."""
     for arm, look in LOOKS.items():
         each = [percent(by_seed([r for r in rows[arm] if r[key] == v], accuracy)) for v in values]
-        band(axis, range(len(values)), each, look, MARKERS[arm])
+        band(axis, range(len(values)), each, look, MARKERS[arm], interval=False)
         best = values.index(best_value(rows[arm], key))
         known = [v for v in each[best] if v is not None]
         if known:
@@ -89,7 +89,7 @@ def _panel(axis: Axes, key: str, values: Sequence[float], rows: Mapping[str, lis
     shown = [
         100 * row["test_accuracy"] for each in rows.values() for row in each if row["test_accuracy"]
     ]
-    axis.set_ylim(max(min(shown), max(shown) - DEEPEST) - 1, max(shown) + 1)  # intervals may go on
+    axis.set_ylim(max(min(shown), max(shown) - DEEPEST) - 1, max(shown) + 1)
 
 
 def percent(values: Values) -> Values:
