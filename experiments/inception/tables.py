@@ -145,7 +145,7 @@ def speed_texts(evidence: Evidence, variant: str) -> list[str]:
 
 
 def answer(evidence: Evidence) -> str:
-    """What came out, in one sentence."""
+    """What came out, in one sentence; other protocols after the paper's multiples of one rate."""
     if missing := {PLAIN, *TIMES} - set(evidence.variants):
         return f"Not compared: {', '.join(sorted(missing))} not finished."
     parts = [
@@ -153,6 +153,15 @@ def answer(evidence: Evidence) -> str:
         for v, times in TIMES.items()
     ]
     how = "" if regime(evidence) == "synchronous SGD" else f"With {regime(evidence)}: times"
+    others = "".join(protocol_text(evidence, end) for end in PROTOCOLS if end)
     return (
-        f"{how or 'Times'} as fast as Inception, in steps to its best accuracy: {', '.join(parts)}."
+        f"{how or 'Times'} as fast as Inception, in steps to its best accuracy: "
+        f"{', '.join(parts)}{others}."
     )
+
+
+def protocol_text(evidence: Evidence, end: str) -> str:
+    """How fast the arms are whose rates were chosen in this way; empty where there are none."""
+    arms = [arm for arm in TIMES if arm + end in evidence.variants]
+    each = [f"{label(evidence, arm)} {speed_of(evidence, arm + end).text()}" for arm in arms]
+    return f"; at a rate that is {PROTOCOLS[end]}: {', '.join(each)}" if each else ""
