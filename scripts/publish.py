@@ -5,10 +5,12 @@
 
 Only finished runs of clean commits and unmodified named configs on the real data set are
 published, never a smoke run. Where the data lies, and how many processes shared a run, does not
-modify a config. Commit what it writes.
+modify a config. An arm that has no finished run here keeps the rows it has published before, where
+its config is still the named one. Commit what it writes.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bnrepro import ROOT
@@ -16,6 +18,7 @@ from bnrepro.cli import arguments, guard
 from bnrepro.config.identity import config_hash
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence, read, write
+from bnrepro.evidence.tables import Row
 from bnrepro.experiment import find
 from bnrepro.plots.render import render
 from bnrepro.run.arms import compose_arms
@@ -33,16 +36,36 @@ def main() -> None:
     experiment, arms = find(stem), compose_arms(stem, overrides)
     if arms.scale == "smoke":
         raise UserError("scale=smoke is for tests: it is never published")
-    evidence = experiment.gather(arms.folders, arms.seeds)
+    target = ROOT / "results" / stem / arms.scale
+    evidence = with_published(experiment.gather(arms.folders, arms.seeds), target, list(arms.cfgs))
     hashes = {v: config_hash(cfg, arms.data.checksum) for v, cfg in arms.cfgs.items()}
     for row in evidence.runs:
         check(row, hashes, arms.cfgs)
     if missing := lacking(evidence, arms.cfgs, arms.seeds):
         raise UserError(f"{stem}: no finished run of {', '.join(missing)}")
-    target = ROOT / "results" / stem / arms.scale
     write(evidence, target)
     for path in render(experiment, read(target), target):
         print(path.relative_to(ROOT))
+
+
+def with_published(evidence: Evidence, folder: Path, variants: Sequence[str]) -> Evidence:
+    """Beside what was gathered, the published rows of the arms of which nothing was."""
+    if not evidence.runs or not (folder / "runs.csv").exists():
+        return evidence
+    before, gathered = read(folder), evidence.variants
+    kept = [v for v in before.variants if v in variants and v not in gathered]
+    if not kept:
+        return evidence
+    print(f"as published before: {', '.join(kept)}")
+    tables: dict[str, list[Row]] = {}
+    for name in dict.fromkeys([*evidence.tables, *before.tables]):
+        old, new = before.tables.get(name, []), evidence.tables.get(name, [])
+        if name == "criteria":  # what was fixed before all of the runs
+            tables[name] = [row for row in old if row in new]
+            continue
+        rows = [row for row in old if row["variant"] in kept] + new
+        tables[name] = sorted(rows, key=lambda row: variants.index(row["variant"]))
+    return Evidence(**tables)
 
 
 def lacking(evidence: Evidence, cfgs: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:

@@ -9,6 +9,7 @@ from bnrepro.config import compose
 from bnrepro.errors import UserError
 from bnrepro.evidence import Evidence
 from bnrepro.evidence.evidence import read
+from bnrepro.evidence.tables import read_table, write_table
 from bnrepro.experiment import find
 from bnrepro.plots.render import table_file
 from bnrepro.run import provenance
@@ -115,3 +116,37 @@ def test_nothing_is_written_while_a_run_lacks(results, as_scale_paper, run):
     finally:
         aside.rename(summary)
     assert not as_scale_paper.exists()
+
+
+def test_an_arm_without_runs_keeps_what_it_has_published(results, as_scale_paper, run, capsys):
+    assert run(publish.main, ["mnist", f"results={results}"]) == 0
+    before = {path.name: path.read_bytes() for path in as_scale_paper.iterdir()}
+    capsys.readouterr()
+    arm = results / "mnist/smoke/bn"
+    aside = arm.rename(results / "aside")
+    try:
+        assert run(publish.main, ["mnist", f"results={results}"]) == 0
+    finally:
+        aside.rename(arm)
+    assert capsys.readouterr().out.startswith("as published before: bn\n")
+    assert {path.name: path.read_bytes() for path in as_scale_paper.iterdir()} == before
+
+
+def test_rows_of_another_config_are_not_kept(results, as_scale_paper, run):
+    assert run(publish.main, ["mnist", f"results={results}"]) == 0
+    runs = as_scale_paper / "runs.csv"
+    changed = [row | {"config_hash": "other"} for row in read_table(runs)]
+    write_table(runs, changed)
+    aside = (results / "mnist/smoke/bn").rename(results / "aside")
+    try:
+        with pytest.raises(UserError, match="bn, seed 0: made with another config"):
+            run(publish.main, ["mnist", f"results={results}"])
+    finally:
+        aside.rename(results / "mnist/smoke/bn")
+    assert read_table(runs) == changed
+
+
+def test_without_any_run_nothing_is_published_again(results, as_scale_paper, run):
+    assert run(publish.main, ["mnist", f"results={results}"]) == 0
+    with pytest.raises(UserError, match="no finished run of baseline seed 0"):
+        run(publish.main, ["mnist", f"results={results}/nowhere"])
