@@ -6,7 +6,8 @@
     python -m scripts.bench jax=PYTHON             beside the JAX of another environment
 
 Contestants take turns, so that drift of the machine's speed hits all alike; medians are recorded.
-A record is `<processor>.json`, with a figure and tables beside it. The parts:
+A record is `<processor>.json`, with a figure and tables beside it; a part that is measured again with
+the same software replaces its own rows. The parts:
 
 - `slots`: µs a seed-step of the MNIST trainer against the number of slots (bench_slots.py);
 - `bn`: what BN adds to that step, against width and mini-batch;
@@ -49,7 +50,7 @@ PARTS: Mapping[str, Rows] = {
     "readers": reader_rows,
 }
 SETTINGS = ("into", "jax")
-META = ("commit", "dirty", "python", "versions", "device", "hardware", "threads")
+META = ("python", "versions", "device", "hardware", "threads")
 FLAGS = re.compile(r"avx\w*|amx\w*|fma|sse4_2|neon|asimd\w*|sve\w*")
 
 
@@ -59,15 +60,25 @@ def main() -> None:
     device = resolve_device("auto")
     folder = Path(settings.get("into", ROOT / "results" / "bench"))
     path = folder / f"{slug(hardware(device))}.json"
-    record: dict[str, Any] = {"meta": describe(device), "rows": []}
+    record = begun(path, describe(device))
     jax = settings.get("jax") or (sys.executable if importlib.util.find_spec("jax") else None)
     for part in parts:
         start = time.perf_counter()
-        for row in PARTS[part](device, jax):
-            record["rows"].append({"part": part, **row})
-        record["meta"]["seconds"][part] = round(time.perf_counter() - start, 1)
+        rows = [{"part": part, **row} for row in PARTS[part](device, jax)]
+        seconds = round(time.perf_counter() - start, 1)
+        record["rows"] = [row for row in record["rows"] if row["part"] != part] + rows
+        record["meta"]["parts"][part] = {**state(device), "seconds": seconds}
         save(path, record)
     present(path, record)
+
+
+def begun(path: Path, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of this machine and software if there is one, else an empty one."""
+    if path.exists():
+        record = json.loads(path.read_text("utf-8"))
+        if {**record["meta"], "parts": {}} == meta:
+            return record
+    return {"meta": meta, "rows": []}
 
 
 def asked(words: list[str]) -> tuple[list[str], dict[str, str]]:
@@ -86,9 +97,14 @@ def describe(device: torch.device) -> dict[str, Any]:
     """The machine and the software."""
     known = describe_run(device, {}, [])
     meta = {key: known[key] for key in META}
-    return {**meta, "flags": flags(), "capability": torch.backends.cpu.get_cpu_capability()} | {
-        "seconds": {}
-    }
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {**meta, "flags": flags(), "capability": capability, "parts": {}}
+
+
+def state(device: torch.device) -> dict[str, Any]:
+    """The commit that a part was measured at."""
+    known = describe_run(device, {}, [])
+    return {key: known[key] for key in ("commit", "dirty")}
 
 
 def flags() -> list[str]:

@@ -13,6 +13,7 @@ from bnrepro.errors import UserError
 from bnrepro.evidence.ledger import Judged, Ledger, read_ledger
 from bnrepro.evidence.verdicts import Verdict
 from bnrepro.files import write_atomically
+from bnrepro.plots.bench import sentences
 from bnrepro.plots.claims import WORDS, as_json, count_words
 from bnrepro.plots.page import page
 from bnrepro.plots.report import minutes, report_text
@@ -37,7 +38,11 @@ def main() -> None:
 def documents() -> dict[str, str]:
     """Every committed file that this script keeps, as it should read."""
     ledger = read_ledger()
-    blocks = {"verdicts": verdict_table(ledger), "experiments": experiment_table(ledger)}
+    blocks = {
+        "verdicts": verdict_table(ledger),
+        "experiments": experiment_table(ledger),
+        "speed": sentences(ROOT / "results" / "bench"),
+    }
     return {
         REPORT: report_text(ledger),
         "results/claims.json": json.dumps(list(map(as_json, ledger.verdicts)), indent=1) + "\n",

@@ -102,15 +102,38 @@ def test_an_unknown_part_or_setting_is_named_with_those_that_exist():
 
 
 def test_the_record_says_what_it_was_measured_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "PARTS", {"bn": lambda device, jax: iter([{"width": 3}])})
-    monkeypatch.setattr(bench, "present", lambda path, record: None)
-    monkeypatch.setattr("sys.argv", ["bench", f"into={tmp_path}"])
-    bench.main()
-    (path,) = tmp_path.iterdir()
-    record = json.loads(path.read_text("utf-8"))
+    record = measured(tmp_path, monkeypatch, "bn", width=3)
     assert record["rows"] == [{"part": "bn", "width": 3}]
+    assert {"versions", "flags", "threads", "hardware"} <= set(record["meta"])
+    assert set(record["meta"]["parts"]["bn"]) == {"commit", "dirty", "seconds"}
+
+
+def test_a_part_measured_again_replaces_its_own_rows_alone(tmp_path, monkeypatch):
+    measured(tmp_path, monkeypatch, "bn", width=3)
+    measured(tmp_path, monkeypatch, "slots", slots=5)
+    record = measured(tmp_path, monkeypatch, "bn", width=4)
+    assert record["rows"] == [{"part": "slots", "slots": 5}, {"part": "bn", "width": 4}]
+    assert set(record["meta"]["parts"]) == {"bn", "slots"}
+
+
+def test_other_software_begins_a_new_record(tmp_path, monkeypatch):
+    measured(tmp_path, monkeypatch, "bn", width=3)
+    (path,) = tmp_path.iterdir()
+    path.write_text(path.read_text("utf-8").replace('"torch": "', '"torch": "0.'), "utf-8")
+    record = measured(tmp_path, monkeypatch, "slots", slots=5)
+    assert record["rows"] == [{"part": "slots", "slots": 5}]
+
+
+def measured(folder, monkeypatch, part: str, **row: int) -> dict:
+    """The record after a bench of one part that has one row."""
+    monkeypatch.setattr(bench, "PARTS", {part: lambda device, jax: iter([row])})
+    monkeypatch.setattr(bench, "present", lambda path, record: None)
+    monkeypatch.setattr("sys.argv", ["bench", f"into={folder}"])
+    bench.main()
+    (path,) = folder.iterdir()
+    record = json.loads(path.read_text("utf-8"))
     assert path.stem == bench.slug(record["meta"]["hardware"])
-    assert {"versions", "flags", "threads", "commit", "seconds"} <= set(record["meta"])
+    return record
 
 
 def made_up_record() -> dict:
@@ -138,7 +161,7 @@ def test_the_sentence_compares_with_every_peer_that_was_measured(tmp_path):
     record = made_up_record()
     (tmp_path / "machine.json").write_text(json.dumps(record), "utf-8")
     assert sentences(tmp_path) == (
-        "- Machine, 2 cores: 5 MNIST networks train 8.0 (with BN 4.0) times as fast as a plain "
+        "- Machine, 2 cores: 5 MNIST networks train 8 (with BN 4) times as fast as a plain "
         "PyTorch loop and 1.5 (with BN 0.8) times as fast as the same in JAX; BN-x5 at 0.25 of the "
         "width trains on 1,000 images a second, 2.0 times as many as a plain loop, at 25% of the "
         "speed of a large matrix product; two arms at once are done 1.5 (Inception: 1.2) times as "

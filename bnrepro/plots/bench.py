@@ -70,7 +70,7 @@ def bn_panel(axis: Axes, rows: Sequence[Row]) -> None:
         ratios = [r["with"] / r["without"] for r in chosen]
         axis.plot([r[key] for r in chosen], ratios, marker=mark, label=name)
     both = unique(rows, "width") + unique(rows, "batch")
-    grow(axis, sorted({*both} - {50, 25, 200, 400}), "width, or examples of a mini-batch", "")
+    grow(axis, sorted({*both} - {25, 50, 100, 200, 400}), "width, or examples of a mini-batch", "")
     axis.set_yscale("linear")
     axis.set_ylim(bottom=1)
     axis.set(ylabel="time with BN / without")
@@ -154,7 +154,7 @@ def mnist_fact(record: Record) -> str:
             ratios += [p["us"] / h["us"] for p, h in zip(peer, here, strict=False)]
         if len(ratios) == 2:
             told = {"eager": "a plain PyTorch loop", "JAX": "the same in JAX"}[name]
-            peers.append(f"{ratios[0]:.1f} (with BN {ratios[1]:.1f}) times as fast as {told}")
+            peers.append(f"{ratios[0]:.2g} (with BN {ratios[1]:.2g}) times as fast as {told}")
     each = f"{SEEDS} MNIST networks train "
     return each + " and ".join(peers) if peers else ""
 
