@@ -6,8 +6,8 @@
     python -m scripts.bench jax=PYTHON             beside the JAX of another environment
 
 Contestants take turns, so that drift of the machine's speed hits all alike; medians are recorded.
-A record is `<processor>.json`, with a figure and tables beside it; a part that is measured again with
-the same software replaces its own rows. The parts:
+A record is `<processor>.json`, with a figure and tables beside it; a part that is measured again
+with the same software replaces its own rows. The parts:
 
 - `slots`: µs a seed-step of the MNIST trainer against the number of slots (bench_slots.py);
 - `bn`: what BN adds to that step, against width and mini-batch;
