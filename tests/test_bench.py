@@ -164,8 +164,8 @@ def test_the_sentence_compares_with_every_peer_that_was_measured(tmp_path):
         "- Machine, 2 cores: 5 MNIST networks train 8 (with BN 4) times as fast as a plain "
         "PyTorch loop and 1.5 (with BN 0.75) times as fast as the same in JAX; BN-x5 at 0.25 of "
         "the width trains on 1,000 images a second, 2.0 times as many as a plain loop, at 25% of "
-        "the speed of a large matrix product; two arms at once are done 1.5 (Inception: 1.2) times as "
-        "soon as in turn."
+        "the speed of a large matrix product; two arms at once are done 1.5 (Inception: 1.2) times "
+        "as soon as in turn."
     )
     record["rows"] = [row for row in record["rows"] if row.get("trainer") != "JAX"]
     assert "JAX" not in sentence(record)
