@@ -46,7 +46,7 @@ def command(experiment: Experiment) -> Callable[[], None]:
             # of data-parallel processes the first one logs
             logging.getLogger().setLevel(logging.INFO if ranks.leads() else logging.WARNING)
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed
-            register()
+            register(experiment.stem)
             if any(word.startswith(("hydra/launcher=", "launcher=")) for word in sys.argv[1:]):
                 entry.ready()  # other processes import PyTorch
             application = hydra.main(

@@ -40,7 +40,7 @@ def test_a_launcher_without_a_sweep_is_refused_instead_of_training_here(run, tmp
 @pytest.mark.parametrize("name", ["slurm", "submitit_local", "joblib"])
 def test_every_launcher_composes(name):
     """Hydra checks each key of the group against the schema of the launcher."""
-    register()
+    register("inception")
     with hydra.initialize_config_dir(str(ROOT / "configs"), version_base=HYDRA_VERSION):
         cfg = hydra.compose("inception", [f"launcher={name}"], return_hydra_config=True)
     assert name.split("_")[0] in cfg.hydra.launcher._target_.lower()

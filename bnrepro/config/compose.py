@@ -5,6 +5,7 @@ and the overrides.
 """
 
 import contextlib
+import copy
 import functools
 import os
 import tempfile
@@ -22,19 +23,20 @@ from bnrepro.config.overrides import check_overrides
 from bnrepro.config.rules import twice, validate_fields
 from bnrepro.config.schema import seed_list
 from bnrepro.errors import UserError
-from bnrepro.experiment import discover
+from bnrepro.experiment import find, stems
 from bnrepro.files import expand
 
 HYDRA_VERSION = "1.3"
 ROOM = 65_536  # bytes that Hydra may need
 
 
-@functools.cache
-def register() -> None:
-    """Give Hydra the schema of every experiment, once a process."""
+def register(experiment: str) -> None:
+    """Give Hydra the schema of an experiment; of no other, for it often copies all that it has."""
     store = ConfigStore.instance()
-    for stem, experiment in discover().items():
-        store.store(name=f"{stem}_schema", node=experiment.config)
+    if not GlobalHydra.instance().is_initialized():  # the next job of a sweep needs its own
+        for stem in stems():
+            store.repo.pop(f"{stem}_schema.yaml", None)
+    store.store(name=f"{experiment}_schema", node=find(experiment).config)
     # the worker processes of a launcher have inherited the resolvers already
     OmegaConf.register_new_resolver(
         "configs", lambda name: str(ROOT / "configs" / name), replace=True
@@ -63,9 +65,15 @@ def compose(experiment: str, overrides: Sequence[str] = ()) -> Any:
 
     Overrides of Hydra's own settings are left out: they say how runs are started.
     """
-    register()
     checked = check_overrides(experiment, overrides)
-    overrides = [text for text in checked if not text.startswith(("hydra.", "hydra/"))]
+    words = tuple(text for text in checked if not text.startswith(("hydra.", "hydra/")))
+    return copy.deepcopy(_composed(experiment, words, _written()))
+
+
+@functools.lru_cache(maxsize=256)
+def _composed(experiment: str, overrides: tuple[str, ...], _: tuple[Any, ...]) -> Any:
+    """A config by Hydra, which takes a tenth of a second."""
+    register(experiment)
     inside = GlobalHydra.instance().is_initialized()
     configs = str(ROOT / "configs")
     with (
@@ -73,8 +81,18 @@ def compose(experiment: str, overrides: Sequence[str] = ()) -> Any:
         if inside
         else hydra.initialize_config_dir(configs, version_base=HYDRA_VERSION)
     ):
-        node = hydra.compose(config_name=experiment, overrides=overrides)
+        node = hydra.compose(config_name=experiment, overrides=list(overrides))
     return OmegaConf.to_object(node)
+
+
+def _written() -> tuple[Any, ...]:
+    """What tells one state of the folder of configs from another: times and sizes of its files."""
+    found = []
+    for folder, _, names in os.walk(ROOT / "configs"):
+        for name in names:
+            status = os.stat(os.path.join(folder, name))
+            found.append((folder, name, status.st_mtime_ns, status.st_size))
+    return tuple(found)
 
 
 def variants(experiment: str) -> list[str]:
