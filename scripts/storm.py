@@ -33,7 +33,7 @@ from bnrepro.experiment import find
 from bnrepro.run.record import read_rows, read_summary
 
 TOUCHED = ("open", "os.rename", "os.remove", "os.mkdir")  # Python's audit events for files
-TIMES = ("wall_s", "cpu_s", "seconds", "meta", "rows", "cells", "spent", "sha256")
+TIMES = ("wall_s", "cpu_s", "seconds", "peak_mb", "meta", "rows", "cells", "spent", "sha256")
 TORCHRUN: dict[str, Any] = {  # `--standalone`, but its processes are forked
     "rdzv_backend": "c10d",
     "rdzv_endpoint": "localhost:0",

@@ -113,6 +113,7 @@ def provenance(folder: Path) -> Row:
         "hardware": meta["hardware"],
         "threads": meta["threads"],
         "torch": meta["versions"]["torch"],
+        "peak_mb": summary.get("peak_mb"),
     }
 
 

@@ -210,7 +210,8 @@ def assumptions() -> str:
 
 def runs_table(experiments: Sequence[Judged]) -> str:
     """A row an experiment with evidence."""
-    rows = [["experiment", "scale", "data", "seeds", "machine", "PyTorch", "minutes", "commit"]]
+    rows = [["experiment", "scale", "data", "seeds", "machine", "PyTorch", "minutes",
+             "peak MB", "commit"]]  # fmt: skip
     for judged in experiments:
         if judged.evidence is not None:
             runs = judged.evidence.runs
@@ -220,10 +221,12 @@ def runs_table(experiments: Sequence[Judged]) -> str:
             machine = ", ".join(unique(runs, "hardware"))
             seeds = seed_text(all_seeds(judged.evidence))
             what = [f"`{judged.experiment.stem}`", judged.scale, judged.evidence.data, seeds]
-            rows.append([*what, machine, version, minutes(judged.evidence), commits])
+            peak = max((r["peak_mb"] for r in runs if r.get("peak_mb")), default="–")
+            rows.append([*what, machine, version, minutes(judged.evidence), str(peak), commits])
     return (
         "Every run was made from a commit without local changes. Minutes are those of all threads "
-        "for sweeps; of training without evaluation for the others. Seeds from 1,000 on are those "
+        "for sweeps; of training without evaluation for the others. Peak MB is the most memory of "
+        "one process; older records do not have it. Seeds from 1,000 on are those "
         "of tuning.\n\n" + left_table(rows)
     )
 

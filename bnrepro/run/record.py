@@ -4,7 +4,7 @@
     meta.json       command, commit, versions, device, data set, the group it was trained in
     metrics.jsonl   one object a logged step, written at once; the source of every figure
     summary.json    status, outcome, final and best metrics, config_hash, hashes of the criteria,
-                    the number of rows, the digests of the other three files and its own
+                    peak_mb, the number of rows, the digests of the other three files and its own
 
 The folder's path is a pure function of config and seed. One process at a time may hold it. A
 finished record is whole while its files have the digests in its summary. The rows of an unfinished
@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,19 @@ class Record:
             mark = self.mark()
             digests = self._digests | {"metrics.jsonl": mark["sha256"]}
             summary = {**summary, "rows": mark["rows"], "sha256": digests}
+        summary = {**summary, "peak_mb": peak_mb()}
         signed = {**summary, "digest": _digest(summary)}
         write_atomically(self.folder / "summary.json", json.dumps(signed, indent=1) + "\n")
+
+
+def peak_mb() -> int | None:
+    """The most memory that this process has held, in MB; None where the system does not say it."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
 
 def _digest(summary: Mapping[str, Any]) -> str:

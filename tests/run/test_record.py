@@ -251,3 +251,11 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_peak_of_memory_counts_in_megabytes(tmp_path):
+    block = b"x" * 400_000_000
+    record = Record(tmp_path)
+    record.finish({"status": "ok"})
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert len(block) / 1e6 < summary["peak_mb"] < 100_000
