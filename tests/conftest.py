@@ -1,5 +1,6 @@
 """Shared: one thread, no W&B account, and running a command in this process as a user would."""
 
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 
@@ -7,6 +8,8 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's background jobs
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # commands that tests start inherit it
 
 Run = Callable[[Callable[[], object], Sequence[str]], int]
 
