@@ -2,53 +2,61 @@
 
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from bnrepro import ROOT
-from bnrepro.run.record import read_rows
+import torch
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-KILLED = """
-import os, signal, torch
-from bnrepro.run.record import Record
-from experiments.{experiment}.__main__ import main
+from bnrepro.cli import command
+from bnrepro.experiment import find
+from bnrepro.run.record import Record, read_rows
+from tests.forked import forked
 
-calls = 0
-def dying(function):
-    def call(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == {count}:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*args, **kwargs)
-    return call
-
-{patch}
-main()
-"""
-PATCHES = {
-    "row": "Record.log = dying(Record.log)",
-    "summary": "Record.finish = dying(Record.finish)",
-    "checkpoint": "torch.save = dying(torch.save)",
-    "sync": "os.fsync = dying(os.fsync)",
+PLACES: dict[str, tuple[Any, str]] = {
+    "row": (Record, "log"),
+    "summary": (Record, "finish"),
+    "checkpoint": (torch, "save"),
+    "sync": (os, "fsync"),
 }
 
 
 def undisturbed_run(experiment: str, arguments: Sequence[str]) -> None:
     """Run to the end, in a process as `run_and_die` starts it."""
-    command = [sys.executable, "-m", f"experiments.{experiment}", *arguments]
-    subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True)
+    done = forked(imported(experiment), arguments)
+    assert done.returncode == 0, done.stderr
 
 
 def run_and_die(experiment: str, what: str, count: int, arguments: Sequence[str]) -> None:
     """Run until the `count`th recorded row, summary, checkpoint or synced file, then SIGKILL."""
-    program = KILLED.format(experiment=experiment, patch=PATCHES[what], count=count)
-    command = [sys.executable, "-c", program, *arguments]
-    died = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False)
+    (owner, name), main = PLACES[what], imported(experiment)
+
+    def work() -> None:
+        setattr(owner, name, dying(getattr(owner, name), count))
+        main()
+
+    died = forked(work, arguments)
     assert died.returncode == -signal.SIGKILL, died.stderr
+
+
+def imported(experiment: str) -> Callable[[], None]:
+    """The command of an experiment, with what it imports when it starts."""
+    _ = find(experiment).measure
+    return command(find(experiment))
+
+
+def dying(function: Callable[..., Any], count: int) -> Callable[..., Any]:
+    """The function, whose `count`th call kills the process instead."""
+    calls = 0
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def rows_without_time(folder: Path) -> list[dict]:

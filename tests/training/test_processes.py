@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,11 @@ from bnrepro.data.order import Order
 from bnrepro.errors import UserError
 from bnrepro.run import processes
 from bnrepro.run.record import read_rows
-from bnrepro.training.images import in_steps, in_updates, updates_of_grid
+from bnrepro.training.images import ImageTrainer, in_steps, in_updates, updates_of_grid
 from experiments.inception.__main__ import main
 from scripts import render
+from tests.experiments.killed import imported
+from tests.forked import Done, two_processes
 
 # Sigmoid and a large ε: the narrow ReLU network would blow rounding up tenfold with every update.
 SMOOTH = ["variant=bn_x5_sigmoid", "model.eps=0.1"]
@@ -27,15 +31,33 @@ PAIR = [*COMMON, "optim.batch=16", "sync_bn=true", "processes=2"]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
 
 
-def launch(module: str, results: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, *TORCHRUN, module, *PAIR, f"results={results}"],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+def together(work: Callable[[], object], results: Path) -> Done:
+    """Two processes that each do the work with the same command line."""
+    imported("inception")
+    return two_processes(work, [*PAIR, f"results={results}"])
+
+
+def dying() -> None:
+    """The command, whose second process kills itself in its seventh update."""
+    usual = ImageTrainer._train_step
+
+    def deadly(trainer: ImageTrainer) -> torch.Tensor:
+        if trainer.step == 6 and processes.rank() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return usual(trainer)
+
+    ImageTrainer._train_step = deadly  # type: ignore[method-assign]
+    main()
+
+
+def apart(*overrides: str) -> Callable[[], None]:
+    """The command, each process with an override more, by its number."""
+
+    def work() -> None:
+        sys.argv.append(overrides[int(os.environ["RANK"])])
+        main()
+
+    return work
 
 
 def rows(results: Path) -> list[dict]:
@@ -56,8 +78,16 @@ def momenta(results: Path) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory) -> Path:
+    """What torchrun itself leaves."""
     results = tmp_path_factory.mktemp("pair")
-    done = launch("experiments.inception", results)
+    done = subprocess.run(
+        [sys.executable, *TORCHRUN, "experiments.inception", *PAIR, f"results={results}"],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr
     return results
 
@@ -90,24 +120,21 @@ def test_runs_of_several_processes_are_shown_under_the_overrides_they_had(pair, 
 
 
 def test_a_killed_process_ends_all_and_the_run_resumes_bitwise(pair, tmp_path):
-    killed = launch("tests.training.dying_process", tmp_path)
+    killed = together(dying, tmp_path)
     assert killed.returncode != 0
     assert "to resume" in killed.stderr
     assert state(tmp_path)["step"] == 4
-    resumed = launch("experiments.inception", tmp_path)
+    resumed = together(main, tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert rows(tmp_path) == rows(pair)
     ours, theirs = state(tmp_path)["network"], state(pair)["network"]
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_processes_that_see_different_disks_go_on_from_the_first_one_s_checkpoint(
-    pair, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("APART", f"results={tmp_path}/0|results={tmp_path}/1")
-    killed = launch("tests.training.dying_process", tmp_path / "0")
+def test_processes_that_see_different_disks_go_on_from_the_first_one_s_checkpoint(pair, tmp_path):
+    killed = together(dying, tmp_path / "0")
     assert killed.returncode != 0
-    done = launch("tests.training.apart", tmp_path)
+    done = together(apart(f"results={tmp_path}/0", f"results={tmp_path}/1"), tmp_path)
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path) == rows(pair)
     assert not (tmp_path / "1").exists()
@@ -115,11 +142,10 @@ def test_processes_that_see_different_disks_go_on_from_the_first_one_s_checkpoin
 
 @pytest.mark.parametrize(
     ("overrides", "what"),
-    [("optim.lr=0.01|optim.lr=0.02", "config"), ("seeds=[0]|seeds=[1]", "seeds")],
+    [(["optim.lr=0.01", "optim.lr=0.02"], "config"), (["seeds=[0]", "seeds=[1]"], "seeds")],
 )
-def test_processes_with_different_commands_do_not_train(overrides, what, tmp_path, monkeypatch):
-    monkeypatch.setenv("APART", overrides)
-    done = launch("tests.training.apart", tmp_path)
+def test_processes_with_different_commands_do_not_train(overrides, what, tmp_path):
+    done = together(apart(*overrides), tmp_path)
     assert done.returncode != 0
     assert f"the processes have different {what}: start them with the same command" in done.stderr
     assert "Error:" not in done.stderr.replace("ChildFailedError:", "")

@@ -1,0 +1,83 @@
+"""Commands in forked copies of this process, which has all imports already."""
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import pytest
+import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from scripts.storm import TORCHRUN
+
+PATIENCE = 300  # seconds
+
+
+class Done(NamedTuple):
+    """How a process ended; a negative status is the signal that killed it."""
+
+    returncode: int
+    stderr: str  # and stdout
+
+
+def forked(work: Callable[[], object], arguments: Sequence[str]) -> Done:
+    """Call `work` with these arguments on the command line in a forked copy of this process."""
+    torch.optim.SGD([torch.zeros(1)])  # PyTorch's compiler comes with the first optimiser
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        pid = os.fork()
+        if pid == 0:
+            _become(work, arguments, log)
+        with _killed_at_the_end(pid):
+            status = _wait(pid)
+        return Done(os.waitstatus_to_exitcode(status), log.read_text("utf-8", "replace"))
+
+
+def two_processes(work: Callable[[], object], arguments: Sequence[str]) -> Done:
+    """The same as two data-parallel processes, under torchrun's agent."""
+    return forked(lambda: elastic_launch(LaunchConfig(1, 1, 2, **TORCHRUN), work)(), arguments)
+
+
+def _become(work: Callable[[], object], arguments: Sequence[str], log: Path) -> NoReturn:
+    status = 1
+    try:
+        os.setsid()
+        sys.stdout = sys.stderr = log.open("w", encoding="utf-8", buffering=1)
+        os.dup2(sys.stderr.fileno(), 1)
+        os.dup2(sys.stderr.fileno(), 2)
+        logging.getLogger().handlers.clear()  # pytest's
+        sys.argv = ["command", *arguments]
+        work()
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    os._exit(status)
+
+
+def _wait(pid: int) -> int:
+    end = time.monotonic() + PATIENCE
+    while (found := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > end:
+            pytest.fail(f"the process did not end within {PATIENCE} s")
+        time.sleep(0.01)
+    return found[1]
+
+
+@contextlib.contextmanager
+def _killed_at_the_end(group: int) -> Iterator[None]:
+    """Whatever of the process's group is left is killed."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
