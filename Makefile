@@ -109,8 +109,8 @@ lint: .venv/ready ## ruff and mypy
 	$(PY) -m mypy
 
 .PHONY: test
-test: lint ## lint, then all tests on all cores; no network needed
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 --dist worksteal $(PYTEST)
+test: lint ## lint, then the tests on all cores; more of the same: PYTEST="-m thorough"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile $(PYTEST)
 
 .PHONY: lock
 lock: ## pin requirements.lock anew (needs uv)

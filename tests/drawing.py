@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
@@ -12,6 +13,13 @@ from matplotlib.figure import Figure
 from bnrepro.evidence import Evidence
 from bnrepro.experiment import Table, find
 from bnrepro.run.arms import compose_arms
+
+
+def more(*cases: Any) -> list[Any]:
+    """Cases of what other cases show already: `make test PYTEST="-m thorough"` tries them."""
+    marks = pytest.mark.thorough
+    each = (case if isinstance(case, tuple) else (case,) for case in cases)
+    return [pytest.param(*values, marks=marks) for values in each]
 
 
 def call(command: Callable[[], object], arguments: Sequence[str]) -> None:

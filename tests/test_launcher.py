@@ -16,6 +16,7 @@ from bnrepro.run.record import read_rows
 from experiments.inception.__main__ import main
 
 
+@pytest.mark.thorough
 def test_submitit_runs_every_arm_as_a_job_of_two_processes(tmp_path):
     command = [
         *(sys.executable, "-m", "experiments.inception", "-m", "variant=bn_x5,bn_baseline"),

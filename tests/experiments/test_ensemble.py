@@ -287,6 +287,7 @@ def test_a_damaged_file_of_probabilities_is_made_again(run, tmp_path):
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.thorough
 def test_a_run_killed_before_its_summary_ends_with_the_same_curve_and_probabilities(run, tmp_path):
     whole, resumed = ([*SMOKE, "variant=dropout_5", f"results={tmp_path / n}"] for n in "ab")
     assert run(main, whole) == 0

@@ -154,6 +154,7 @@ def test_figures_tables_and_verdicts_stand_on_the_sweep(sweep, tmp_path):
     assert judge(claim, again, "smoke").verdict == "inconclusive"  # two seeds decide nothing
 
 
+@pytest.mark.thorough
 def test_a_killed_sweep_goes_on_after_its_last_complete_cell(tmp_path):
     arguments = [*SMOKE, "sweep.relu.lr=[0.1]", "sweep.sigmoid.lr=[0.1]"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"

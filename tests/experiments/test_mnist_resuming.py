@@ -10,7 +10,7 @@ from bnrepro.cli import guard
 from bnrepro.run.record import Record, read_rows
 from experiments.mnist.__main__ import main
 from scripts import render
-from tests.drawing import evidence_of
+from tests.drawing import evidence_of, more
 from tests.experiments.killed import rows_without_time, run_and_die, undisturbed_run
 from tests.run.damage import CONTENTS, damage, resummarised
 
@@ -25,7 +25,8 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("what", "count"), [("row", 1), ("row", 6), ("row", 11), ("checkpoint", 2), ("sync", 8)]
+    ("what", "count"),
+    [("row", 6), ("checkpoint", 2), ("sync", 8), *more(("row", 1), ("row", 11))],
 )
 def test_a_killed_run_resumes_to_the_same_curve(what, count, undisturbed, run, tmp_path):
     arguments = [*SMOKE, "variant=bn", f"results={tmp_path}"]
@@ -93,6 +94,7 @@ def test_a_record_of_before_that_lacks_what_figures_need_is_one_line(
     assert line == f"error: {folder}/seed-1/{said}; replace the run with force=true"
 
 
+@pytest.mark.thorough
 def test_a_hundred_seeds_train_in_one_command(run, tmp_path):
     arguments = [*SMOKE, "seeds=100", "duration.steps=1", f"results={tmp_path}"]
     assert run(main, arguments) == 0

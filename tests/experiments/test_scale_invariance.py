@@ -28,7 +28,7 @@ from experiments.scale_invariance.measure import (
     normalized_layer,
     probe,
 )
-from tests.drawing import legend
+from tests.drawing import legend, more
 from tests.experiments.killed import run_and_die
 
 CPU = torch.device("cpu")
@@ -117,7 +117,7 @@ def test_growth_is_that_of_the_second_half():
     assert second_half_growth([*rows, {"step": 101, "weight": None}], "weight") is None
 
 
-@pytest.mark.parametrize("rows", [1, 3, 4])
+@pytest.mark.parametrize("rows", [3, *more(1, 4)])
 def test_a_killed_sweep_goes_on_to_the_same_rows(rows, run, tmp_path):
     arguments = ["scale=smoke", f"results={tmp_path}"]
     run_and_die("scale_invariance", "row", rows, arguments)

@@ -15,6 +15,7 @@ import pytest
 from bnrepro.errors import UserError
 from bnrepro.run import mirror
 from bnrepro.run.mirror import HISTOGRAM_EDGES, check, flatten, open_mirrors
+from tests.drawing import more
 from tests.run.conftest import Wandb, wait_for_end
 from tests.run.fake_server import answer_garbage
 
@@ -194,7 +195,7 @@ def test_a_malformed_setting_is_named_without_its_value(monkeypatch, tmp_path, n
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE", "settings"])
+@pytest.mark.parametrize("name", ["settings", *more("WANDB_BASE_URL", "WANDB_IDENTITY_TOKEN_FILE")])
 def test_with_a_malformed_setting_runs_are_recorded_offline(
     monkeypatch, cfg, tmp_path, capfd, name
 ):
@@ -237,6 +238,7 @@ def test_uploads_that_hang_end_together_and_with_one_warning(start, server):
     assert len(recorded(folder)) == 5
 
 
+@pytest.mark.thorough
 def test_servers_that_refuse_hang_or_answer_garbage_leave_offline_runs_in_seconds(start):
     with (
         socket.create_server(("127.0.0.1", 0)) as hangs,

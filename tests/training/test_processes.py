@@ -78,18 +78,19 @@ def momenta(results: Path) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory) -> Path:
-    """What torchrun itself leaves."""
+    """What two undisturbed processes leave."""
     results = tmp_path_factory.mktemp("pair")
-    done = subprocess.run(
-        [sys.executable, *TORCHRUN, "experiments.inception", *PAIR, f"results={results}"],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    done = together(main, results)
     assert done.returncode == 0, done.stderr
     return results
+
+
+@pytest.mark.thorough
+def test_torchrun_starts_the_same_processes(pair, tmp_path):
+    command = [sys.executable, *TORCHRUN, "experiments.inception", *PAIR, f"results={tmp_path}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True, timeout=600)
+    assert rows(tmp_path) == rows(pair)
 
 
 def test_two_processes_with_synchronised_statistics_equal_one(pair, run, tmp_path):
@@ -131,6 +132,7 @@ def test_a_killed_process_ends_all_and_the_run_resumes_bitwise(pair, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.thorough
 def test_processes_that_see_different_disks_go_on_from_the_first_one_s_checkpoint(pair, tmp_path):
     killed = together(dying, tmp_path / "0")
     assert killed.returncode != 0
