@@ -127,8 +127,9 @@ def nonlinearity(activation: str) -> str:
 
 
 def on_data(title: str, data: str) -> str:
-    """The title of a figure of Section 4.1, naming the data set unless it is the paper's."""
-    return title if data in ("mnist", "") else f"{data}: {title}"
+    """A figure's title, naming the data set unless it is MNIST."""
+    name = {"fashion_mnist": "Fashion-MNIST"}.get(data, data)
+    return title if data in ("mnist", "") else f"{name}: {title}"
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
