@@ -102,7 +102,7 @@ def fold_table(evidence: Evidence) -> Table:
 
 def accuracy_figure(evidence: Evidence) -> Figure:
     """Fixed statistics give a lower test error than the test mini-batch's own unless mini-batches
-    are large, the more so the smaller they are (a). Moving averages end on average as accurate as
+    are large, the more so the smaller they are (a). On average moving averages end as accurate as
     Algorithm 2's population statistics, and at the smallest size the factor m/(m−1) costs accuracy
     (b). Early in training with large mini-batches moving averages lag far behind (c).
 
