@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.experiment import Table
+from bnrepro.plots.curves import plain_numbers
 from bnrepro.plots.panels import panels, ticks_at
 from bnrepro.plots.style import ARMS, RC, Dash
 
@@ -22,6 +23,7 @@ LINES: Mapping[str, Dash] = {
     "products": (0, (4, 3)),
     "eager": "-.",
 }
+NAMES = {"eager": "plain PyTorch loop", "products": "matrix products alone"}
 SEEDS = 5  # of the MNIST experiment, where its trainer is compared with others
 
 
@@ -32,7 +34,7 @@ def growth_figure(record: Record) -> Figure:
         slots_panel(axes[0], of(record, "slots"))
         bn_panel(axes[1], of(record, "bn"))
         inception_panel(axes[2], of(record, "inception"))
-        figure.suptitle(record["meta"]["hardware"])
+        figure.suptitle(f"Speed of training: {record['meta']['hardware']}")
     return figure
 
 
@@ -48,11 +50,11 @@ def slots_panel(axis: Axes, rows: Sequence[Row]) -> None:
         for trainer in unique(rows, "trainer"):
             chosen = [r for r in rows if (r["arm"], r["trainer"]) == (arm, trainer)]
             if trainer in LINES and chosen:
-                name = f"{trainer}, {ARMS[arm].label}"
+                name = f"{NAMES.get(trainer, trainer)}, {ARMS[arm].label}"
                 x, y = [r["slots"] for r in chosen], [r["us"] for r in chosen]
                 axis.plot(x, y, label=name, **look(arm, trainer))
-    grow(axis, unique(rows, "slots"), "slots trained at once", "µs a seed-step")
-    axis.set_title("(a) MNIST step: networks at once")
+    grow(axis, unique(rows, "slots"), "networks trained at once", "µs a step of one network")
+    axis.set_title("(a) MNIST: the time of a step")
 
 
 def look(arm: str, trainer: str) -> dict[str, Any]:
@@ -64,17 +66,18 @@ def look(arm: str, trainer: str) -> dict[str, Any]:
 def bn_panel(axis: Axes, rows: Sequence[Row]) -> None:
     """How many times as long a step takes with BN, against width and against mini-batch."""
     lines = {"width of the layers (60 examples)": "width", "examples (width 100)": "batch"}
-    for (name, key), mark in zip(lines.items(), "os", strict=True):
+    looks = (("o", "#6a3d9a"), ("s", "#bf812d"))  # no arm's colours
+    for (name, key), (mark, colour) in zip(lines.items(), looks, strict=True):
         other, fixed = ("batch", 60) if key == "width" else ("width", 100)
         chosen = sorted((r for r in rows if r[other] == fixed), key=lambda r: r[key])
         ratios = [r["with"] / r["without"] for r in chosen]
-        axis.plot([r[key] for r in chosen], ratios, marker=mark, label=name)
+        axis.plot([r[key] for r in chosen], ratios, marker=mark, color=colour, label=name)
     both = unique(rows, "width") + unique(rows, "batch")
     grow(axis, sorted({*both} - {25, 50, 100, 200, 400}), "width, or examples of a mini-batch", "")
     axis.set_yscale("linear")
     axis.set_ylim(bottom=1)
     axis.set(ylabel="time with BN / without")
-    axis.set_title("(b) MNIST step: what BN adds")
+    axis.set_title("(b) MNIST: what BN adds to a step")
 
 
 def inception_panel(axis: Axes, rows: Sequence[Row]) -> None:
@@ -83,9 +86,11 @@ def inception_panel(axis: Axes, rows: Sequence[Row]) -> None:
         for trainer in ("here", "eager"):
             chosen = [r for r in rows if (r["arm"], r["trainer"]) == (arm, trainer)]
             x, y = [r["width"] for r in chosen], [r["images_s"] for r in chosen]
-            name = f"{trainer}, {ARMS[arm].label}"
+            name = f"{NAMES.get(trainer, trainer)}, {ARMS[arm].label}"
             axis.plot(x, y, label=name, **look(arm, trainer))
     grow(axis, unique(rows, "width"), "width (1: the paper's)", "images a second")
+    if rows:
+        plain_numbers(axis.yaxis)
     axis.set_title("(c) Inception in training")
 
 

@@ -41,26 +41,26 @@ ARMS = {
     "scale_outside": Arm("centring and scaling outside the step", "#8c1d04", (0, (5, 2))),
     "random": Arm("random Gaussian matrix", "#8a8a8a", (0, (1, 2))),
     "bn_input": Arm("W BN(u), hidden u alone", "#4d9de0", (0, (7, 1, 1, 1))),
-    "bn_after": Arm("BN(g(Wu + b)), after g", "#8a6d00", (0, (2, 1))),
+    "bn_after": Arm("BN(g(Wu + b)), after g", "#4a2c00", (0, (2, 1))),
     "bn_activation": Arm("BN per activation", "#8c5fa8", (0, (1, 1))),
     "bn_tuned": Arm("with BN, own best setting", "#4d9de0", (0, (7, 1, 1, 1))),
     "bn_fixed": Arm("with BN, γ = 1 and β = 0", "#4d9de0", (0, (7, 1, 1, 1))),
-    "bn_noise": Arm("BN, then noise anew at every step", "#5b8c2a", (0, (1, 1))),
+    "bn_noise": Arm("BN, then noise anew at every step", "#117733", (0, (1, 1))),
     "inception": Arm("Inception", "#b23a00", (0, (5, 2))),
     "bn_baseline": Arm("BN-Baseline", "#7d7d7d", (0, (3, 1, 1, 1))),
     "bn_x5": Arm("BN-x5", "#00335c", "-"),
     "bn_x30": Arm("BN-x30", "#3f8fc4", (0, (7, 1, 1, 1))),
-    "bn_x5_sigmoid": Arm("BN-x5-Sigmoid", "#5b8c2a", (0, (1, 1))),
+    "bn_x5_sigmoid": Arm("BN-x5-Sigmoid", "#117733", (0, (1, 1))),
     "inception_x5": Arm("Inception, 5 times the rate", "#e8a33d", (0, (2, 2))),
     "inception_sigmoid": Arm("Inception with sigmoid", "#d77fa1", (0, (1, 2))),
-    "inception_recipe": Arm("Inception, BN-x5's recipe", "#8a6d00", (0, (4, 1, 1, 1))),
+    "inception_recipe": Arm("Inception, BN-x5's recipe", "#4a2c00", (0, (4, 1, 1, 1))),
     "inception_paper_rate": Arm("Inception, 0.0015", "#b23a00", (0, (1, 1))),
     "bn_baseline_paper_rate": Arm("BN-Baseline, 0.0015", "#7d7d7d", (0, (1, 1))),
     "bn_x5_paper_rate": Arm("BN-x5, 0.0075", "#00335c", (0, (1, 1))),
     "bn_x30_paper_rate": Arm("BN-x30, 0.045", "#3f8fc4", (0, (1, 1))),
     "bn_baseline_own_rate": Arm("BN-Baseline, own best rate", "#7d7d7d", (0, (7, 2))),
     "bn_x5_own_rate": Arm("BN-x5's network, own best rate", "#00335c", (0, (7, 2))),
-    "whiten": Arm("full whitening", "#5b8c2a", (0, (3, 1, 1, 1))),
+    "whiten": Arm("full whitening", "#117733", (0, (3, 1, 1, 1))),
 }
 SAYS: dict[str, dict[str, Any]] = {  # what labels say of their runs, by column of `runs`
     "baseline": {"norm": "none"},
@@ -127,8 +127,9 @@ def nonlinearity(activation: str) -> str:
 
 
 def on_data(title: str, data: str) -> str:
-    """The title of a figure of Section 4.1, naming the data set unless it is the paper's."""
-    return title if data in ("mnist", "") else f"{data}: {title}"
+    """A figure's title, naming the data set unless it is MNIST."""
+    name = {"fashion_mnist": "Fashion-MNIST"}.get(data, data)
+    return title if data in ("mnist", "") else f"{name}: {title}"
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

@@ -12,25 +12,28 @@ from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import combine, known, largest, number_text, upper_median
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
-from bnrepro.plots.curves import seed_lines
+from bnrepro.plots.curves import plain_numbers, seed_lines
 from bnrepro.plots.panels import legend_below, name_panels, panels
 from bnrepro.plots.style import Arm, arm, nonlinearity
 from experiments.bias_growth import metrics
 
 EXACT = {
     "bias": ("b, RMS over units", "b alone is trained: equal steps …"),
-    "loss": ("loss", "… and the loss stays as it is"),
+    "loss": ("loss", "… and its loss stays as it is"),
     "drive": ("largest |Σ ∂ℓ/∂x̂|", "what drives b, the sum of gradients"),
 }
-CURVES = {  # what is drawn, its name and the axis; a line that leaves the axis has diverged
-    "loss": ("training loss", (0.1, 300)),
-    "bias": ("b of the last hidden layer, RMS", (1e-3, 10)),
-    "weight": ("its weights, ‖W‖", (8, 100)),
+CURVES = {  # what is drawn, its name and the axis
+    "loss": ("training loss", (0.2, 50)),
+    "bias": ("b of the last hidden layer, RMS", (-0.05, None)),
+    "weight": ("its weights, ‖W‖", (0, None)),
 }
 OUTSIDE = ("scale_outside", "centre_outside")
 THROUGH = {"bn": "BN: gradient through the statistics", "centre": "centring, through the mean"}
-EXACT_ARMS = {name: f"{arm(name).label}, b alone" for name in OUTSIDE} | {"bn": THROUGH["bn"]}
-TRAINED_ARMS = {name: THROUGH.get(name, arm(name).label) for name in (*OUTSIDE, "centre", "bn")}
+EXACT_ARMS = {  # BN first: where losses are the same, the others' dashes are drawn over it
+    "bn": THROUGH["bn"],
+    **{name: f"{arm(name).label}, b alone" for name in OUTSIDE},
+}
+TRAINED_ARMS = {name: THROUGH.get(name, arm(name).label) for name in ("bn", *OUTSIDE, "centre")}
 ABOVE = Arm("centring outside, layer above trained too", "#555555", (0, (3, 1, 1, 1)))
 
 
@@ -71,13 +74,12 @@ def exact_figure(evidence: Evidence) -> Figure:
 
 def blow_up_figure(evidence: Evidence) -> Figure:
     """When the gradient step takes the normalisation's statistics for constant, training blows up
-    (dark, with the number of seeds) at learning rates at which BN, the same network with the
-    gradient through its statistics, trains on. Scaling outside the step does not blow up at more
-    rates than centring outside it.
+    (✗, with the number of seeds; elsewhere the median training loss at the end) at learning rates
+    at which BN, the same network with the gradient through its statistics, trains on. Scaling
+    outside the step too does not make it blow up at more rates than centring alone.
 
-    A light cell has the median training loss at the end. Blown up: the loss is not finite or above
-    twice that of guessing. Below the two lines the statistics are constants of the gradient step,
-    renewed at each step or every so many steps.
+    Blown up: the loss is not finite or above twice that of guessing. Below the two lines the
+    statistics are constants of the gradient step, renewed at each step or every so many steps.
     """
     activations = unique(evidence.training, "activation")
     size = (3.4 + 3.6 * len(activations), 3.7)
@@ -120,7 +122,7 @@ def curves_figure(evidence: Evidence) -> Figure:
 
     The first network of the map, the statistics of each mini-batch, at the lowest rate at which
     centring and scaling outside the gradient step blow up in every seed and BN in none. Every line
-    is a seed; what leaves an axis has diverged. BN's biases lie below the axis, at rounding.
+    is a seed; a line that ends has diverged. BN's biases are zero to rounding.
     """
     activation = unique(evidence.training, "activation")[0]
     lr = metrics.shown_rate(evidence, activation)
@@ -128,7 +130,9 @@ def curves_figure(evidence: Evidence) -> Figure:
     figure, (axes,) = panels(1, len(CURVES), (10.5, 3.8))
     for axis, (column, (name, limits)) in zip(axes, CURVES.items(), strict=True):
         arm_lines(axis, rows, column, TRAINED_ARMS)
-        axis.set(ylim=limits, yscale="log", ylabel=name, xlabel="training step")
+        axis.set(ylim=limits, ylabel=name, xlabel="training step")
+    axes[0].set_yscale("log")
+    plain_numbers(axes[0].yaxis)
     axes[0].axhline(metrics.LIMIT, color="black", linewidth=0.8, label="twice the loss of guessing")
     loss = f"loss, {nonlinearity(activation)} network, rate {lr:g}"
     name_panels(axes, (loss, "biases grow on …", "… and so do weights"))

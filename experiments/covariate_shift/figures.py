@@ -57,7 +57,7 @@ def panels(evidence: Evidence, draw: Panel, sentence: str) -> Figure:
 def shift_figure(evidence: Evidence) -> Figure:
     """How far the distribution of a layer's inputs moves within a number of steps, the lag, in
     units of its spread: without BN, with BN at the same rate, and with BN at its own best rate. A
-    lower line moves less."""
+    lower line moves less; the two with BN are the same where the rates are."""
     ratios = same_rate(evidence, "drift", "total", what="u")
     sentence = f"A layer's input u moves {ratios} times as far with BN, at the same rate"
     return panels(evidence, _drift_panel, sentence)
@@ -125,8 +125,9 @@ def _gradient_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 
 def noise_figure(evidence: Evidence) -> Figure:
     """Steps to a target accuracy against the drift of the nonlinearity's inputs. Noise behind BN
-    makes them drift more than without BN: if drift were what slows training, these networks (◆)
-    would be the slowest."""
+    makes them drift more than without BN: if drift were what slows training, all these networks (◆)
+    would be slower than without BN. Those with the weakest noise are faster, those with the
+    strongest slower."""
     drift, steps = controls(evidence)
     sentence = (
         f"The weakest noise behind BN that shifts more than the plain network ({drift} times)\n"

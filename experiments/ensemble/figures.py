@@ -27,18 +27,19 @@ from experiments.ensemble.tables import (
     together,
 )
 
-ONE_CROP: dict[str, Any] = {"color": "#b23a00", "linestyle": (0, (5, 2))}
-MANY: dict[str, Any] = {"color": "#00335c", "linestyle": "-"}
+ONE_CROP: dict[str, Any] = {"color": "#bf812d", "linestyle": (0, (5, 2))}
+MANY: dict[str, Any] = {"color": "#01665e", "linestyle": "-"}
 SINGLE: dict[str, Any] = {"color": "#8a8a8a", "linestyle": (0, (1, 1))}
 BARS = {  # of the gains that the third panel shows
     "144 crops for one, of a member": "144 crops",
-    "all members for one, with one crop": "all members",
+    "all members for one, with one crop": "all networks",
     "both: all members with 144 crops for one with one": "both",
 }
 
 
 def errors_figure(evidence: Evidence) -> Figure:
-    """(a) by number of networks, all subsets; (b) by number of crops; (c) what each takes off."""
+    """The more networks are averaged over, the fewer errors (a); crops of an image beyond its
+    mirror image add errors instead (b), here more than the networks take off (c)."""
     figure, ((networks, crops, taken),) = panels(1, 3, (13, 4.2))
     networks_panel(networks, evidence)
     crops_panel(crops, evidence)
@@ -48,7 +49,7 @@ def errors_figure(evidence: Evidence) -> Figure:
         axis.set_ylim(min(low), max(high))
     images = max((row["images"] for row in evidence.errors), default=0)
     count = len(unique(evidence.runs, "seed"))
-    title = f"Figure 4: means of {count} seeds, {images:,} test images"
+    title = f"ensembles and crops; means of {count} seeds, {images:,} test images"
     figure.suptitle(on_data(title, evidence.data))
     return figure
 
@@ -68,7 +69,7 @@ def networks_panel(axis: Axes, evidence: Evidence) -> None:
             axis.plot(*zip(*points, strict=True), label=crop_count(crops), **look)
             ticks_at(axis.xaxis, sizes)
     axis.set(xlabel="networks together", ylabel="top-1 error, %")
-    axis.set_title("(a) members together\n(dots: every subset; lines: their means)", fontsize=10)
+    axis.set_title("(a) networks together\n(dots: every subset; lines: their means)", fontsize=10)
     legend_in(axis)
 
 
@@ -107,13 +108,13 @@ def gains_panel(axis: Axes, evidence: Evidence) -> None:
         if (interval := gain.over_images) is not None:
             low, high = interval.bounds()
             error = [[interval.mean - low], [high - interval.mean]]
-            axis.bar(place, interval.mean, 0.6, yerr=error, capsize=4, color="#9ec4de", label=label)
-        axis.plot([place + 0.12] * len(seeds), seeds, "o", color="#00335c", ms=4)
+            axis.bar(place, interval.mean, 0.6, yerr=error, capsize=4, color="#a6cfca", label=label)
+        axis.plot([place + 0.12] * len(seeds), seeds, "o", color=MANY["color"], ms=4)
     axis.axhline(0, color="black", linewidth=0.8)
     axis.set_axisbelow(True)
     ticks_at(axis.xaxis, range(len(BARS)), BARS.values())
     axis.set(ylabel="fewer top-1 errors, percentage points")
-    title = "(c) gain over one member with one crop\n(points: seeds; 95 % interval over images)"
+    title = "(c) gain over one network with one crop\n(points: seeds; 95 % interval over images)"
     axis.set_title(title, fontsize=10)
 
 

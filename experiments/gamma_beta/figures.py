@@ -23,8 +23,8 @@ def arms(evidence: Evidence) -> list[str]:
 
 def linear_figure(evidence: Evidence) -> Figure:
     """With γ fixed at 1 and β at 0 nearly all inputs of the sigmoids stay between −2 and 2, where a
-    sigmoid is nearly linear (left), and the network ends at a higher test error at nearly all rates
-    (right). With γ and β learned the inputs leave that part in training."""
+    sigmoid is nearly linear (left), and the network ends at a higher mean test error at every rate
+    (right). With γ and β learned a growing share of the inputs leaves that part in training."""
     figure, ((left, right),) = panels(1, 2, (10, 4))
     share_panel(left, evidence)
     error_panel(right, evidence)
@@ -63,7 +63,7 @@ def error_panel(axis: Axes, evidence: Evidence) -> None:
     axis.set(xlabel="learning rate", ylabel="test error at the end, %")
     axis.set_yscale("log")
     plain_numbers(axis.yaxis)
-    axis.set_title("error; diverged: 100")
+    axis.set_title("test error; lines are means; diverged: 100")
 
 
 FIGURES = {"linear": linear_figure}

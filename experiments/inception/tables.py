@@ -32,7 +32,7 @@ TIMES = {"bn_baseline": "2.3", "bn_x5": "14", "bn_x30": "11.5"}  # as fast as In
 PROTOCOLS = {  # how an arm's rate is chosen, by the end of its name
     AT_PAPERS_RATE: "the paper's own",
     AT_OWN_RATE: "its own best",
-    "": "multiple of the tuned",
+    "": "multiple of Inception's best",
 }
 
 

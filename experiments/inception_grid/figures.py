@@ -36,10 +36,11 @@ def name_of(search: str) -> str:
 
 
 def searches(evidence: Evidence) -> Figure:
-    """How soon the network with BN matches Inception's best accuracy, by the multiple of the base
-    rate; which base rate is best for Inception; and how fast the rate of BN-x5 may fall.
+    """What was chosen on held-out images before the runs of Section 4.2. (a) The network with BN
+    matches Inception's best accuracy soonest at 1 and 2 times its base rate. (b) The base rate with
+    which Inception ends highest. (c) With a faster decay BN-x5 stops below Inception's best.
 
-    A panel a search; searches that did not run have none.
+    This is said of the small scale. A panel a search; searches that did not run have none.
     """
     shown = [each for each in PANELS if cells_of(evidence, each)] or ["rate"]
     figure, (axes,) = panels(1, len(shown), (4.6 * len(shown), 4))
@@ -49,7 +50,7 @@ def searches(evidence: Evidence) -> Figure:
     seeds = unique(evidence.cells, "seed")
     words = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     if len(seeds) == 1 and seeds[0] >= TUNING:
-        words = "one seed that is not reported"
+        words = "one seed that is used for nothing else"
     figure.suptitle(f"Searches on held-out training images, {words}")
     return figure
 
@@ -90,7 +91,7 @@ def speed_panel(axis: Axes, evidence: Evidence) -> None:
     target_line(axis, evidence)
     step_axis(axis)
     axis.set(xlabel="training step of 32 examples", ylabel="validation accuracy, %")
-    axis.set_title("BN-x5, decay so many times faster")
+    axis.set_title("BN-x5, the rate decaying so many times faster")
     legend_in(axis, loc="lower right")
 
 
@@ -112,11 +113,11 @@ def steps_panel(axis: Axes, evidence: Evidence) -> None:
         axis.set_ylim(0, 1.1 * top)
         axis.axhline(top, **DOTTED)
         for value in (value for value, step in steps if step is None):
-            axis.plot(value, top, "^", color="#b23a00")
+            axis.plot(value, top, "^", color=arm("bn_x5").colour)
             axis.annotate("never", (value, top), (0, -14), textcoords="offset points", ha="center")
     value_axis(axis, cells, "multiple of the base rate")
     axis.set_ylabel("steps to Inception's best")
-    axis.set_title("BN-x5's network; dotted: its budget")
+    axis.set_title("rate of BN-x5's network; dotted: its budget")
 
 
 def value_axis(axis: Axes, cells: Sequence[Row], label: str) -> None:

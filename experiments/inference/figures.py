@@ -102,7 +102,7 @@ def fold_table(evidence: Evidence) -> Table:
 
 def accuracy_figure(evidence: Evidence) -> Figure:
     """Fixed statistics give a lower test error than the test mini-batch's own unless mini-batches
-    are large, the more so the smaller they are (a). Moving averages end on average as accurate as
+    are large, the more so the smaller they are (a). On average moving averages end as accurate as
     Algorithm 2's population statistics, and at the smallest size the factor m/(m−1) costs accuracy
     (b). Early in training with large mini-batches moving averages lag far behind (c).
 
@@ -138,7 +138,7 @@ def points(values: Values) -> Values:
 
 def lag_panel(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
     """Accuracy with moving averages minus that with Algorithm 2, for some sizes of mini-batch."""
-    for size, dash in zip(m, LAGS, strict=False):
+    for size, dash, mark in zip(m, LAGS, "^so", strict=False):
         at = grouped(evidence.where("accuracy", m=size), "examples")
         kinds = ("moving", "population")
         each = [
@@ -147,7 +147,7 @@ def lag_panel(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
             for rows in at.values()
         ]  # fmt: skip
         look = Arm(f"m = {size}", STATISTICS["moving"].colour, dash)
-        band(axis, [examples / 1000 for examples in at], each, look, interval=False)
+        band(axis, [examples / 1000 for examples in at], each, look, mark, interval=False)
     axis.set(xlabel="examples seen, thousands", ylabel="test accuracy, points")
     axis.legend(fontsize=9, loc="lower right")
 
@@ -185,7 +185,7 @@ def statistics_figure(evidence: Evidence) -> Figure:
 
 def layer_panel(axis: Axes, evidence: Evidence, table: str, column: str) -> None:
     """A column over m, a line a layer; what it should be, 1, in grey."""
-    axis.axhline(1, color="#bbbbbb", linewidth=5, label="right")
+    axis.axhline(1, color="#bbbbbb", linewidth=5, label="the true variance")
     for layer in unique(evidence.where(table), "layer"):
         values = by_size(evidence, table, column, layer=layer)
         band(axis, sizes(evidence), values, LAYERS.get(layer) or arm(layer), interval=False)

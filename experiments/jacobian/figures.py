@@ -35,8 +35,8 @@ def shown_width(evidence: Evidence) -> int:
 
 def values_figure(evidence: Evidence) -> Figure:
     """Training a sigmoid network moves the singular values of its layers' Jacobians away from 1,
-    with BN less than without (a, b); with BN too they end farther from 1 than those of a random
-    Gaussian matrix of the same size. With ReLU the two networks hardly differ (c).
+    in the end with BN less than without (a, b); with BN too they end farther from 1 than those of a
+    random Gaussian matrix of the same size. With ReLU the two networks hardly differ (c).
 
     Every line is a seed, a mean over images and layers. (a) has the singular values at the end from
     the smallest to the largest, (b) and (c) the share of them that is close to 1, our reading being

@@ -19,7 +19,7 @@ KINDS = {
 }
 SHIFTS = {
     "alike": ("one shift,\nγ, β alike", "training, one shift for all, γ and β alike"),
-    "own": ("own\nshifts", "training, a shift of its own for each image"),
+    "own": ("each its\nown shift", "training, a shift of its own for each image"),
     "learned": ("one shift,\nγ, β learned", "training, one shift for all, γ and β learned"),
     "inference": ("inference", "inference"),
     "padded": ("zero\npadding", "training, zeros for padding, own shifts within a margin"),
@@ -29,9 +29,9 @@ FOOT = 1e-18  # where a change of exactly zero is drawn
 
 
 def convolution_figure(evidence: Evidence) -> Figure:
-    """With one scale and shift a feature map, BN of a convolution commutes with shifts of the image
-    to rounding; with its own for each activation it does not (b), needs many times the learned
-    numbers, and in a small network is the less accurate of the two in every seed (a).
+    """With one scale and shift a feature map BN is more accurate than with one an activation, in
+    every seed of a small network (a). Per feature map a shift of the image shifts the output, to
+    rounding; per activation only where all images shift alike and nothing is learned yet (b).
 
     Points are seeds, joined by lines, bars their means in (a); (b) has the seed that tells most.
     """

@@ -40,8 +40,8 @@ PLACES = {
 SHOWN = ("none", "preactivation", "hidden_input", "after")  # in figures; the table has all
 MARKERS = dict(zip(PLACES, "^oDsv", strict=True))
 WHAT = {
-    "u": Arm("u", "#d1603d", (0, (4, 2))),
-    "x": Arm("Wu + b", "#1b3a5b", "-"),
+    "u": Arm("u", "#6a3d9a", (0, (4, 2))),
+    "x": Arm("Wu + b", "#01665e", "-"),
 }
 SHAPES = {
     "gaussian_distance": "Kolmogorov distance to a Gaussian",
@@ -74,7 +74,7 @@ def shape_figure(evidence: Evidence) -> Figure:
         shape_lines(axes[-1], evidence, activation, "gaussian_distance")
     if sample := metrics.gaussian_values(evidence, "gaussian_distance"):
         axes[-1].axhline(t_interval(sample).mean, color="#aaaaaa", linewidth=4)
-    axes[-1].set_ylabel(SHAPES["gaussian_distance"])
+    axes[-1].set_ylabel("Kolmogorov distance")
     names = [f"{nonlinearity(activation)}, {judged(evidence)}" for activation in activations]
     name_panels(axes, [*names, "distance to a Gaussian"])
     legend_below(figure, axes, 5, fontsize=9)
@@ -82,17 +82,18 @@ def shape_figure(evidence: Evidence) -> Figure:
 
 
 def change_figure(evidence: Evidence) -> Figure:
-    """With ReLU the shape of u's distribution changes more in training than that of Wu + b, as
-    Section 3.2 expects; with sigmoids Wu + b changes more at first and u at the end.
+    """Change of a distribution's shape since the step before on the axis, without BN: with ReLU
+    that of u changes more in training than that of Wu + b, as Section 3.2 expects; with sigmoids
+    Wu + b changes more at first and u at the end.
 
-    Change of the distribution since the step before on the axis, mean and variance apart, without
-    BN: lines are means over seeds, units and the judged layers, points are seeds.
+    Mean and variance apart: lines are means over seeds, units and the judged layers, points are
+    seeds.
     """
     activations = unique(evidence.accuracy, "activation")
     figure, (axes,) = panels(1, len(activations), (4.5 * len(activations), 3.7))
     for axis, activation in zip(axes, activations, strict=True):
         shape_lines(axis, evidence, activation, "shape_change")
-        axis.set(ylabel="Wasserstein distance", ylim=(0, None))
+        axis.set(ylabel="change of shape (Wasserstein distance)", ylim=(0, None))
     name_panels(axes, (f"{nonlinearity(a)}, {judged(evidence)}" for a in activations))
     legend_below(figure, axes)
     return figure
@@ -116,7 +117,7 @@ def density_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
 def look(what: str, activation: str) -> Arm:
     """How u or Wu + b of a network is drawn: pale with ReLU."""
     label, colour, dash = WHAT[what]
-    pale = {"u": "#e8a33d", "x": "#4d9de0"}
+    pale = {"u": "#b79ad6", "x": "#7bc4b8"}
     name = f"{nonlinearity(activation)}: {label}"
     return Arm(name, pale[what] if activation == "relu" else colour, dash)
 

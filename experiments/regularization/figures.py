@@ -1,6 +1,7 @@
 """The figures of Section 3.4's experiment; each says in its title what to see."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -43,7 +44,8 @@ def dropout_figure(evidence: Evidence) -> Figure:
 
 def l2_figure(evidence: Evidence) -> Figure:
     """Test accuracy against the strength of L2, without Dropout, a panel a size of the training
-    set; ★ is an arm's best. Where the star of BN lies further left, less L2 suffices with it."""
+    set; ★ is an arm's best, ▼ a network below the axis. Where the star of BN lies further left,
+    less L2 suffices with it."""
 
     def choose(arm: str, images: int) -> list[Row]:
         return networks(evidence, arm, images, dropout=0)
@@ -90,6 +92,19 @@ def _panel(axis: Axes, key: str, values: Sequence[float], rows: Mapping[str, lis
         100 * row["test_accuracy"] for each in rows.values() for row in each if row["test_accuracy"]
     ]
     axis.set_ylim(max(min(shown), max(shown) - DEEPEST) - 1, max(shown) + 1)
+    _mark_below(axis, key, values, rows)
+
+
+def _mark_below(
+    axis: Axes, key: str, values: Sequence[float], rows: Mapping[str, list[Row]]
+) -> None:
+    """A triangle at the foot of the axis for every network that lies below it."""
+    for arm, each in rows.items():
+        lost = [r for r in each if 100 * (r["test_accuracy"] or 100) < axis.get_ylim()[0]]
+        places = [values.index(row[key]) for row in lost]
+        style: dict[str, Any] = {"transform": axis.get_xaxis_transform(), "clip_on": False}
+        if places:  # nothing drawn would leave no room for the axes
+            axis.plot(places, [0.01] * len(places), "v", color=LOOKS[arm].colour, **style)
 
 
 def percent(values: Values) -> Values:

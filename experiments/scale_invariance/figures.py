@@ -50,11 +50,10 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 def layer_figure(evidence: Evidence) -> Figure:
     """With BN the scale of a layer's weights changes nothing that flows to the layer below (a),
     and larger weights get smaller gradients in proportion (b); the three equations of Section 3.3
-    hold to rounding without the small constant ε, and with it as far as the weights are not tiny
-    (c).
+    hold to rounding without the small constant ε, with it the better the smaller ε is, and least
+    where weights are tiny (c). Against BN with ε/a² they hold to rounding at every ε (crosses).
 
-    Lines are means over seeds at positive factors; crosses in (a, b) are negative factors, crosses
-    in (c) the comparison with BN at ε/a², which holds for every ε and sign.
+    Lines are means over seeds at positive factors; crosses in (a, b) are negative factors.
     """
     figure, (axes,) = panels(1, 3, (10.5, 4))
     flow, pull, error = axes

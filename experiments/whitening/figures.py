@@ -91,7 +91,7 @@ def small_batch_figure(evidence: Evidence) -> Figure:
     axes[0].set(ylabel="test error, %", yscale="log")
     axes[0].margins(y=0.15)
     ticks_within(axes[0].yaxis, (1, 2, 3, 5, 10, 20, 30, 50, 90))
-    name_panels(axes, (f"{batch} examples" for batch in sizes))
+    name_panels(axes, (f"mini-batches of {batch}" for batch in sizes))
     legend_below(figure, axes)
     return figure
 
@@ -119,7 +119,7 @@ def end_panel(axis: Axes, cells: Mapping[tuple[str, float], Sequence[Row]]) -> N
 def cell_label(name: str, ridge: float) -> str:
     """The ridge, or what there is in its place."""
     words = {"baseline": "none", "centre": "centring", "bn": "BN"}
-    return words.get(name, f"ridge\n{ridge:g}")
+    return words.get(name, f"ridge\n{ridge:g}".replace("e-0", "e−"))
 
 
 def cost_figure(evidence: Evidence) -> Figure:

@@ -277,7 +277,7 @@ def test_figure_3_has_a_row_an_arm_beside_the_papers_numbers(both, run):
     evidence = evidence_of("inception", both)
     best = evidence.run("bn_x5", 0)["best_test_accuracy"]
     assert arms[2][6].startswith(f"{100 * best:.2f}: ")
-    assert arms[2][1] == "0.1 multiple of the tuned"
+    assert arms[2][1] == "0.1 multiple of Inception's best"
     assert [row[1] for row in speed[1:]] == ["bn_x5 : inception"] * 4
 
 

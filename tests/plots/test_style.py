@@ -51,3 +51,4 @@ def test_every_arm_of_the_paper_has_a_label_and_another_look(experiment):
 def test_only_mnist_goes_without_its_name():
     assert on_data("accuracy", "mnist") == "accuracy"
     assert on_data("accuracy", "mnist-5k") == "mnist-5k: accuracy"
+    assert on_data("accuracy", "fashion_mnist") == "Fashion-MNIST: accuracy"
