@@ -176,13 +176,16 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, results: Path, port: int) -> None:
         """Raises a UserError for a port that is taken or that there is not."""
-        self.follower = Follower(results)
-        handler = type("BoundHandler", (Handler,), {"follower": self.follower})
+        handler: Any = type("BoundHandler", (Handler,), {})
+        super().__init__(("127.0.0.1", port), handler, bind_and_activate=False)
         try:
-            super().__init__(("127.0.0.1", port), handler)
+            self.server_bind()
+            self.server_activate()
         except (OSError, OverflowError) as error:
+            self.socket.close()
             reason = getattr(error, "strerror", None) or "ports are 0 to 65535"
             raise UserError(f"--port {port}: {reason}; choose another one, or 0") from error
+        self.follower = handler.follower = Follower(results)
         threading.Thread(target=self.follower.follow, daemon=True).start()
 
     def server_close(self) -> None:

@@ -60,7 +60,8 @@ def map_figure(evidence: Evidence) -> Figure:
         axis.set_yticks(ticks, [str(t) for t in ticks])
         axis.minorticks_off()
         axis.set_ylim(bottom=0.7)
-        axis.legend(fontsize=9, loc="lower left", ncols=2)
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=9, loc="lower left", ncols=2)
         axis.set_title(
             "Times fewer steps with BN, by the plain network's rate, start and replicas\n"
             "(points: seeds; lines: their medians; ▲: at least)",
