@@ -47,7 +47,7 @@ compare: .venv/ready ## overlay run folders in one figure: RUNS="FOLDER FOLDER â
 
 .PHONY: smoke
 smoke: .venv/ready ## every experiment end to end in seconds, on synthetic images
-	$(MAKE) -j2 $(TARGETS) SCALE=smoke ARGS="wandb.mode=disabled $(ARGS)"
+	$(PY) -m scripts.smoke $(ARGS)
 
 .PHONY: mechanisms
 mechanisms: .venv/ready ## every experiment on Sections 1 to 3, two side by side
