@@ -1,7 +1,7 @@
 """Commands that several tests share the runs of, and what their figures and tables show."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,28 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bnrepro.config.compose import compose, variants
 from bnrepro.evidence import Evidence
 from bnrepro.experiment import Table, find
 from bnrepro.run.arms import compose_arms
+
+
+class Arms(Mapping[str, Any]):
+    """The configs of an experiment's arms by name, each composed when it is asked for."""
+
+    def __init__(self, stem: str, *overrides: str) -> None:
+        self.stem, self.overrides = stem, overrides
+
+    def __getitem__(self, variant: str) -> Any:
+        if variant not in variants(self.stem):
+            raise KeyError(variant)
+        return compose(self.stem, [*self.overrides, f"variant={variant}"])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(variants(self.stem))
+
+    def __len__(self) -> int:
+        return len(variants(self.stem))
 
 
 def more(*cases: Any) -> list[Any]:

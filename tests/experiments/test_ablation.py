@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from bnrepro.config import compose, variants
+from bnrepro.config import compose
 from bnrepro.config.claims import read_claims
 from bnrepro.data import synthetic
 from bnrepro.errors import UserError
@@ -19,11 +19,11 @@ from bnrepro.training.images import ImageTrainer, check_size
 from experiments.ablation import figures, metrics, tables
 from experiments.ablation.__main__ import main
 from experiments.ablation.changes import CHANGES, pair_of
-from tests.drawing import call, drawn, evidence_of, legend
+from tests.drawing import Arms, call, drawn, evidence_of, legend
 from tests.test_config import differences
 
 SMOKE = ["scale=smoke", "seeds=1"]
-ARMS = {v: compose("ablation", [f"variant={v}"]) for v in variants("ablation")}
+ARMS = Arms("ablation")
 PAIRS = [pair for variant in ARMS if (pair := pair_of(variant))]
 KEYS = {  # what each change is, and its value without and with it
     "rate": ("optim.multiplier", 1, 5),

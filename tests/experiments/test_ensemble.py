@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from bnrepro.config import compose, variants
+from bnrepro.config import compose
 from bnrepro.config.claims import metric, read_claims
 from bnrepro.data import open_images, synthetic
 from bnrepro.evidence.evidence import Evidence, read, write
@@ -23,7 +23,7 @@ from experiments.ensemble.__main__ import main
 from experiments.ensemble.gather import RULES, agreement, ensemble_errors, predict, single_errors
 from experiments.ensemble.metrics import members, wrong
 from experiments.ensemble.tables import gains
-from tests.drawing import call, drawn, evidence_of, legend
+from tests.drawing import Arms, call, drawn, evidence_of, legend
 from tests.experiments.killed import rows_without_time, run_and_die
 from tests.test_config import differences
 
@@ -36,7 +36,7 @@ CHANGES = {  # beside `draws`
     "weights_dropout_5": {"model.init_gain", "model.dropout"},
     "activation_dropout_10": {"model.per_activation", "model.dropout"},
 }
-ARMS = {v: compose("ensemble", [f"variant={v}"]) for v in variants("ensemble")}
+ARMS = Arms("ensemble")
 
 
 def test_there_are_six_members_and_the_single_network():

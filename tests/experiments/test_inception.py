@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bnrepro.config import compose, variants
+from bnrepro.config import compose
 from bnrepro.config.compose import arms_at
 from bnrepro.data import synthetic
 from bnrepro.evidence.evidence import load
@@ -16,12 +16,12 @@ from bnrepro.training.images import ImageTrainer, learning_rate, sgd, total_step
 from experiments.inception.__main__ import main
 from experiments.inception.tables import tables
 from scripts import render
-from tests.drawing import call, drawn, evidence_of, legend, line, more, tables_of
+from tests.drawing import Arms, call, drawn, evidence_of, legend, line, more, tables_of
 from tests.experiments.killed import rows_without_time, run_and_die
 from tests.test_config import differences
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
-ARMS = {v: compose("inception", [f"variant={v}"]) for v in variants("inception")}
+ARMS = Arms("inception")
 PAIRS = [
     ("inception", "bn_baseline", {"model.norm"}),
     ("inception", "inception_x5", {"optim.multiplier"}),
@@ -205,13 +205,11 @@ def test_every_arm_runs_end_to_end(variant, run, tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     rows = read_rows(folder / "metrics.jsonl")
     assert summary["status"] == "ok"
-    assert rows[-1]["step"] == summary["steps"] == total_steps(ARMS_SMOKE[variant])
+    cfg = Arms("inception", "scale=smoke")[variant]
+    assert rows[-1]["step"] == summary["steps"] == total_steps(cfg)
     assert 0 <= summary["final"]["test_accuracy_all"] <= 1
     probed = [r for r in rows if "percentiles" in r]
     assert set(probed[-1]["histogram"]) == {"conv1", "3a", "4a", "5b"}
-
-
-ARMS_SMOKE = {v: compose("inception", ["scale=smoke", f"variant={v}"]) for v in ARMS}
 
 
 def test_a_diverging_control_is_a_result(run, tmp_path):

@@ -16,7 +16,7 @@ from bnrepro.run.arms import compose_arms
 from experiments.inception.__main__ import main as inception
 from experiments.mnist.__main__ import main as mnist
 from scripts import render
-from tests.drawing import call, drawn, evidence_of, legend, tables_of
+from tests.drawing import call, drawn, evidence_of, legend, more, tables_of
 
 SMOKE = ["scale=smoke", "wandb.mode=disabled"]
 COMMANDS = {"mnist": mnist, "inception": inception}
@@ -27,7 +27,7 @@ OVERRIDDEN = {
 }
 
 
-@pytest.fixture(scope="module", params=["mnist", "inception"])
+@pytest.fixture(scope="module", params=["mnist", *more("inception")])
 def shown(request, tmp_path_factory) -> tuple[str, list[str], str]:
     """An experiment with two named arms and an overridden one, how to render it, its name."""
     experiment = request.param
