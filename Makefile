@@ -108,8 +108,10 @@ lint: .venv/ready ## ruff and mypy
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-.PHONY: test
-test: lint ## lint, then the tests on all cores; more of the same: PYTEST="-m thorough"
+.PHONY: test pytest
+test: .venv/ready ## lint and the tests on all cores; more of the same: PYTEST="-m thorough"
+	$(MAKE) --no-print-directory -j2 lint pytest
+pytest:
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile $(PYTEST)
 
 .PHONY: lock

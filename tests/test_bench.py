@@ -15,7 +15,7 @@ from bnrepro.models.inception_init import initialise
 from bnrepro.plots.bench import growth_figure, sentence, sentences, tables
 from bnrepro.training.images import network_spec
 from scripts import bench, bench_inception, bench_slots, plan
-from tests.drawing import line
+from tests.drawing import line, more
 
 SECONDS = (0.4, 0.3, 0.2, 0.1)  # what the contestants take, made up
 CPU = torch.device("cpu")
@@ -63,7 +63,7 @@ def test_a_python_without_jax_is_left_out_with_a_line(capsys):
     assert capsys.readouterr().out.startswith("JAX left out: ")
 
 
-@pytest.mark.parametrize("scale", ["small", "gpu"])
+@pytest.mark.parametrize("scale", ["small", *more("gpu")])
 def test_the_inception_step_s_measures_follow_from_the_times(scale, monkeypatch):
     monkeypatch.setattr(bench_inception, "STEPS", {"cpu": 1})
     monkeypatch.setattr(bench_inception, "SIDE", {"cpu": 64})

@@ -2,12 +2,15 @@
 
 import json
 
+import pytest
+
 from bnrepro.run.record import read_rows
 from experiments.jacobian.__main__ import main
 
 SHORT = ["scale=smoke", "widths=[6,7]", "stops=[0,5]", "activations=[sigmoid]", "lr=[1]"]
 
 
+@pytest.mark.thorough
 def test_cells_side_by_side_leave_the_same_record(run, tmp_path):
     rows = []
     for jobs in (1, 2):

@@ -47,6 +47,7 @@ def test_every_launcher_composes(name):
     assert name.split("_")[0] in cfg.hydra.launcher._target_.lower()
 
 
+@pytest.mark.thorough
 def test_ctrl_c_on_jobs_side_by_side_is_one_line_and_ends_all_processes(tmp_path):
     command = [
         *(sys.executable, "-m", "experiments.mnist", "-m", "variant=bn,baseline", "scale=smoke"),

@@ -13,6 +13,7 @@ def test_operations_of_the_paper_s_network_are_the_known_ones():
     assert per_image == pytest.approx(2e9, rel=0.1)
 
 
+@pytest.mark.thorough
 def test_a_plan_needs_no_data_and_names_every_arm(run, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(plan, "SECONDS", 0)
     nowhere = ["data=fashion_mnist", f"data.root={tmp_path}", f"data.cache={tmp_path}"]

@@ -122,6 +122,7 @@ def test_the_percentiles_of_a_band_keep_the_same_rows():
         assert {columns[name].argmin(), columns[name].argmax()} <= set(kept)
 
 
+@pytest.mark.thorough
 def test_a_page_that_would_be_too_large_is_thinned_until_it_fits(monkeypatch):
     sets = [each for each in committed(ROOT / "results") if each.name.startswith("mnist/")]
     whole = sum(map(len, fitting(sets)[1]))

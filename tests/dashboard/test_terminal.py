@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 
+import pytest
 from rich.console import Console
 
 from bnrepro import ROOT
@@ -74,6 +75,7 @@ def test_durations_are_hours_minutes_and_seconds():
     assert (duration(59.6), duration(3725)) == ("0:01:00", "1:02:05")
 
 
+@pytest.mark.thorough
 def test_both_commands_work_without_a_terminal(tmp_path):
     write_some(tmp_path)
 

@@ -89,6 +89,7 @@ print(ascii(load("noted", cache=cache).source))
 """
 
 
+@pytest.mark.thorough
 def test_text_and_file_names_are_utf8_whatever_the_locale(tmp_path):
     root, cache = tiny_imagenet(tmp_path / "сеть", classes=2), tmp_path / "кэш"
     for old, new in (("n0", "ñ0"), ("n1", "х1")):

@@ -11,6 +11,7 @@ from bnrepro.evidence.ledger import judged, published
 from bnrepro.evidence.tables import Row
 from bnrepro.evidence.verdicts import Verdict, judge
 from bnrepro.experiment import stems
+from tests.drawing import more
 
 PAIRS = (
     ("bn", "baseline"),
@@ -94,7 +95,9 @@ def word_on(evidence: Evidence, verdict: Verdict) -> str:
         return "–"
 
 
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize(
+    "stem", ["mnist", "jacobian", *more(*(s for s in STEMS if s not in ("mnist", "jacobian")))]
+)
 def test_every_claim_that_holds_fails_on_evidence_against_it(stem):
     for verdict, evidence in held(stem):
         words = (word_on(altered(evidence, alter), verdict) for alter in ALTERATIONS)

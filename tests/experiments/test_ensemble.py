@@ -274,6 +274,7 @@ def test_the_single_crop_is_what_the_network_is_evaluated_on_elsewhere(three):
     np.testing.assert_allclose(whole.sum(1), 1, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_damaged_file_of_probabilities_is_made_again(run, tmp_path):
     arguments = [*SMOKE, "variant=weights", f"results={tmp_path}"]
     assert run(main, arguments) == 0

@@ -72,6 +72,7 @@ def test_a_job_that_fails_leaves_the_other_jobs_of_a_sweep_alone(launcher, run, 
     assert "Traceback" not in errors
 
 
+@pytest.mark.thorough
 def test_a_job_that_slurm_puts_back_into_the_queue_goes_on_though_it_was_forced(
     run, tmp_path, monkeypatch
 ):

@@ -6,12 +6,15 @@ import pytest
 
 from experiments.inception.__main__ import main
 from tests.data.pictures import class_folders, tiny_imagenet
+from tests.drawing import more
 
 SHORT = ["model.width=0.1", "optim.batch=2", "budget.steps=1", "eval.grid=[[1,1]]", "seeds=1"]
 SHORT += ["eval.probe_grid=[[1,1]]", "eval.probe_examples=2", "wandb.mode=disabled"]
 
 
-@pytest.mark.parametrize(("scale", "layout"), [("gpu", tiny_imagenet), ("paper", class_folders)])
+@pytest.mark.parametrize(
+    ("scale", "layout"), [("gpu", tiny_imagenet), *more(("paper", class_folders))]
+)
 def test_a_scale_ends_with_a_summary_and_a_checkpoint(scale, layout, run, tmp_path):
     root = layout(tmp_path / "images")
     data = [f"data.root={root}", f"data.cache={tmp_path / 'cache'}"]

@@ -228,6 +228,7 @@ def test_runs_reach_a_server_that_answers(monkeypatch, cfg, capfd, server):
     assert sorted(row["step"] for row in rows) == [0, 0, 10, 10, 10, 10]
 
 
+@pytest.mark.thorough
 def test_uploads_that_hang_end_together_and_with_one_warning(start, server):
     folder, job = start(seeds=5, WANDB_API_KEY=KEY, WANDB_BASE_URL=server.url)
     wait_until(lambda: len(folders(folder)) == 5)

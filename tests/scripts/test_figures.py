@@ -7,6 +7,7 @@ import pytest
 from bnrepro import ROOT
 from bnrepro.errors import UserError
 from scripts import figures
+from tests.drawing import more
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def results(monkeypatch, tmp_path):
     return committed
 
 
-@pytest.mark.parametrize("arguments", [[], ["scale_invariance"]])
+@pytest.mark.parametrize("arguments", [["scale_invariance"], *more(([],))])
 def test_the_figures_and_the_table_come_back_from_the_rows_alone(arguments, results, run, capsys):
     drawn = sorted(path for path in results.iterdir() if ".csv" not in path.name)
     table = (results / "table.md").read_bytes()

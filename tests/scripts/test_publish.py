@@ -118,6 +118,12 @@ def test_nothing_is_written_while_a_run_lacks(results, as_scale_paper, run):
     assert not as_scale_paper.exists()
 
 
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    monkeypatch.setattr(publish, "render", lambda *_: [])
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_an_arm_without_runs_keeps_what_it_has_published(results, as_scale_paper, run, capsys):
     assert run(publish.main, ["mnist", f"results={results}"]) == 0
     before = {path.name: path.read_bytes() for path in as_scale_paper.iterdir()}
@@ -132,6 +138,7 @@ def test_an_arm_without_runs_keeps_what_it_has_published(results, as_scale_paper
     assert {path.name: path.read_bytes() for path in as_scale_paper.iterdir()} == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_rows_of_another_config_are_not_kept(results, as_scale_paper, run):
     assert run(publish.main, ["mnist", f"results={results}"]) == 0
     runs = as_scale_paper / "runs.csv"
@@ -146,6 +153,7 @@ def test_rows_of_another_config_are_not_kept(results, as_scale_paper, run):
     assert read_table(runs) == changed
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_any_run_nothing_is_published_again(results, as_scale_paper, run):
     assert run(publish.main, ["mnist", f"results={results}"]) == 0
     with pytest.raises(UserError, match="no finished run of baseline seed 0"):

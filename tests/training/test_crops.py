@@ -16,6 +16,7 @@ from bnrepro.training.crops import (
     shares,
     views,
 )
+from tests.drawing import more
 
 WIDE, HIGH, SQUARE = (300, 450), (450, 300), (300, 300)
 
@@ -117,7 +118,7 @@ def linear(crops: Tensor) -> Tensor:
     return torch.stack([crops[:, 0].mean((1, 2)), crops[:, 1, 0, 0], crops[:, 1, 0, -1]], 1) * 3
 
 
-@pytest.mark.parametrize(("shape", "images"), [(WIDE, 1), (SQUARE, 2), (SQUARE, 70)])
+@pytest.mark.parametrize(("shape", "images"), [(WIDE, 1), (SQUARE, 2), *more((SQUARE, 70))])
 def test_running_means_are_those_over_the_places_one_by_one(shape, images):
     x = coordinates(*shape) * torch.linspace(0.5, 1, images).view(-1, 1, 1, 1)
     found = class_probabilities(linear, x, 32, "centre")

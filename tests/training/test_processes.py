@@ -21,6 +21,7 @@ from bnrepro.run.record import read_rows
 from bnrepro.training.images import ImageTrainer, in_steps, in_updates, updates_of_grid
 from experiments.inception.__main__ import main
 from scripts import render
+from tests.drawing import more
 from tests.experiments.killed import imported
 from tests.forked import Done, two_processes
 
@@ -144,7 +145,10 @@ def test_processes_that_see_different_disks_go_on_from_the_first_one_s_checkpoin
 
 @pytest.mark.parametrize(
     ("overrides", "what"),
-    [(["optim.lr=0.01", "optim.lr=0.02"], "config"), (["seeds=[0]", "seeds=[1]"], "seeds")],
+    [
+        (["optim.lr=0.01", "optim.lr=0.02"], "config"),
+        *more((["seeds=[0]", "seeds=[1]"], "seeds")),
+    ],
 )
 def test_processes_with_different_commands_do_not_train(overrides, what, tmp_path):
     done = together(apart(*overrides), tmp_path)

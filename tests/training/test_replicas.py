@@ -12,6 +12,7 @@ from bnrepro.errors import UserError
 from bnrepro.models.mlp import Slot
 from bnrepro.training.images import ImageTrainer, learning_rate
 from bnrepro.training.slots import SlotTrainer
+from tests.drawing import more
 
 CPU = torch.device("cpu")
 
@@ -99,7 +100,7 @@ def test_one_replica_is_the_usual_trainer_bitwise():
     assert one.replicas is None
 
 
-@pytest.mark.parametrize("stop", [1, 4, 5])
+@pytest.mark.parametrize("stop", [5, *more(1, 4)])
 def test_a_resumed_image_run_equals_an_unbroken_one_bitwise(stop):
     overrides = ("optim.replicas=3", "optim.warm_start=2")
     whole, first, second = (image_trainer(*overrides) for _ in range(3))
