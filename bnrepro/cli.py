@@ -45,6 +45,7 @@ def command(experiment: Experiment) -> Callable[[], None]:
             logging.basicConfig(format="%(message)s")
             # of data-parallel processes the first one logs
             logging.getLogger().setLevel(logging.INFO if ranks.leads() else logging.WARNING)
+            logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # a launcher's settings
             os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed
             register(experiment.stem)
             if any(word.startswith(("hydra/launcher=", "launcher=")) for word in sys.argv[1:]):

@@ -14,6 +14,7 @@ from bnrepro import ROOT
 from bnrepro.config.compose import HYDRA_VERSION, register
 from bnrepro.run.record import read_rows
 from experiments.inception.__main__ import main
+from experiments.mnist.__main__ import main as mnist
 
 
 @pytest.mark.thorough
@@ -70,3 +71,12 @@ def test_ctrl_c_on_jobs_side_by_side_is_one_line_and_ends_all_processes(tmp_path
     assert "Traceback" not in said
     statuses = [json.loads(p.read_text())["status"] for p in tmp_path.rglob("summary.json")]
     assert statuses == 4 * ["interrupted"]
+
+
+@pytest.mark.thorough
+def test_jobs_side_by_side_say_their_progress_alone(run, tmp_path, capfd):
+    words = ["-m", "variant=bn,baseline", "scale=smoke", "hydra/launcher=joblib"]
+    assert run(mnist, [*words, "hydra.launcher.n_jobs=2", f"results={tmp_path}"]) == 0
+    out = "".join(capfd.readouterr())
+    assert "step 60 of 60" in out
+    assert "Joblib" not in out
