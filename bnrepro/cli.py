@@ -1,5 +1,6 @@
 """From a command line to an experiment's `measure.run`, and from any user error to one line."""
 
+import argparse
 import contextlib
 import functools
 import logging
@@ -157,6 +158,14 @@ def arguments(what: str) -> list[str]:
     if len(sys.argv) < 2 or sys.argv[1] not in stems():
         raise UserError(f"name {what}; experiments are {', '.join(stems())}")
     return sys.argv[1:]
+
+
+class Parser(argparse.ArgumentParser):
+    """A script's options; a mistake is a UserError instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and what shows the options."""
+        raise UserError(f"{message}; {self.prog} --help shows what there is")
 
 
 def no_arguments() -> None:

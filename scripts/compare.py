@@ -6,7 +6,6 @@
 A run folder holds `seed-<k>/` folders. The figure and table.md are written into `--to`.
 """
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, get_type_hints
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from bnrepro.cli import guard
+from bnrepro.cli import Parser, guard
 from bnrepro.config.rules import rule_of, twice
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence
@@ -31,7 +30,7 @@ from bnrepro.run.record import read_config, seed_folders
 
 def main() -> None:
     """Draw the folders that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.compare", description=__doc__)
+    parser = Parser(prog="python -m scripts.compare", description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="run folders, each with seed-<k>/")
     parser.add_argument("--to", type=Path, default=Path("results/runs/compare"))
     options = parser.parse_args()

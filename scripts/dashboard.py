@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from bnrepro import ROOT
-from bnrepro.cli import guard
+from bnrepro.cli import Parser, guard
 from bnrepro.dashboard.data import Runs, committed
 from bnrepro.dashboard.page import build
 from bnrepro.files import expand, write_atomically
@@ -19,7 +19,7 @@ from bnrepro.files import expand, write_atomically
 
 def main() -> None:
     """Write the page, or serve it until Ctrl-C."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m scripts.dashboard",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -7,11 +7,10 @@ The statistics of BN are Algorithm 2's, over mini-batches of the training images
 keeps the moving averages). The file holds weights, statistics, shape, class names and config.
 """
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from bnrepro.cli import guard
+from bnrepro.cli import Parser, guard
 from bnrepro.errors import UserError
 from bnrepro.files import expand
 from bnrepro.models.exported import ENDING, export
@@ -22,7 +21,7 @@ from bnrepro.training.trained import estimate, read_run
 
 def main() -> None:
     """Write the file and print its path."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.export", description=__doc__)
+    parser = Parser(prog="python -m scripts.export", description=__doc__)
     parser.add_argument("run", nargs="*", type=Path, help="a run's folder, …/seed-<number>")
     parser.add_argument("--to", type=Path, help=f"default: beside the run, <arm>-<seed>{ENDING}")
     parser.add_argument("--batches", type=int, default=200, help="mini-batches; default: 200")

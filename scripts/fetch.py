@@ -4,11 +4,10 @@ Prints which sources it tried, what it got and from where: seconds per set on a 
 when the cache has it. Ends with status 2 when a set cannot be had.
 """
 
-import argparse
 import logging
 import sys
 
-from bnrepro.cli import guard
+from bnrepro.cli import Parser, guard
 from bnrepro.config import DataConfig
 from bnrepro.data import open_dataset
 from bnrepro.data.registry import REGISTRY
@@ -17,7 +16,7 @@ from bnrepro.errors import UserError
 
 def main(arguments: list[str] | None = None) -> int:
     """Fetch the sets named on the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.fetch", description="fetch data sets")
+    parser = Parser(prog="python -m scripts.fetch", description="fetch data sets")
     served = ", ".join(entry.name for entry in REGISTRY.values() if entry.sources)
     parser.add_argument("names", nargs="+", help=served)
     parser.add_argument("--cache", default="data", help="default: data")

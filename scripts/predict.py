@@ -9,7 +9,6 @@ one that cannot be read is named and skipped. The CSV has a row a picture: path,
 and the five most probable classes.
 """
 
-import argparse
 import csv
 import io
 import logging
@@ -21,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bnrepro.cli import guard
+from bnrepro.cli import Parser, guard
 from bnrepro.data.decoding import Unreadable, decode
 from bnrepro.data.listing import LeftOut, list_images, say_left_out
 from bnrepro.data.memory import scaled
@@ -59,7 +58,7 @@ class Classifier:
 
 def main() -> None:
     """Classify and write the CSV; how many pictures could not be read is said last."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.predict", description=__doc__)
+    parser = Parser(prog="python -m scripts.predict", description=__doc__)
     parser.add_argument("--run", action="append", type=Path, help="…/seed-<number> or a file")
     parser.add_argument("--images", type=Path, help="a folder of pictures")
     parser.add_argument("--crops", type=int, default=1, help=f"one of {COUNTS}; default: 1")

@@ -9,7 +9,6 @@ an undisturbed run leaves: rows, summaries, and checkpoints tensor by tensor. Of
 processes either one is killed, or torchrun's agent, or all of them at once. Needs Linux.
 """
 
-import argparse
 import mmap
 import os
 import random
@@ -27,7 +26,7 @@ from typing import Any, NoReturn
 import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from bnrepro.cli import command, guard
+from bnrepro.cli import Parser, command, guard
 from bnrepro.errors import UserError
 from bnrepro.experiment import find
 from bnrepro.run.record import read_rows, read_summary
@@ -75,7 +74,7 @@ class Fuse:
 
 def main() -> None:
     """Make the storms; exit status 1 if a run ended otherwise than undisturbed."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.storm", description=__doc__)
+    parser = Parser(prog="python -m scripts.storm", description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bnrepro.cli import guard
+from bnrepro.cli import Parser, guard
 from bnrepro.errors import UserError
 from bnrepro.run.mirror import environment, online_problem
 
@@ -61,9 +61,7 @@ def _wandb(*arguments: str, env: Mapping[str, str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two actions; the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["view", "sync"])
     parser.add_argument("--dir", type=Path, default=Path("."), help="folder that holds wandb/")
     options = parser.parse_args(arguments)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bnrepro.cli import guard
+from bnrepro.cli import Parser, guard
 from bnrepro.dashboard.data import Runs
 from bnrepro.dashboard.terminal import watch
 from bnrepro.files import expand
@@ -19,7 +19,7 @@ from bnrepro.files import expand
 
 def main() -> None:
     """Show the table that the command line asks for."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m scripts.watch",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
