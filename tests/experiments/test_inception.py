@@ -248,12 +248,16 @@ def test_figure_2_shows_the_ratios_of_the_table_beside_the_papers():
     evidence = load("inception", "small")
     _, times = drawn("inception", evidence)["figure-2"].axes
     rows = [text.get_text() for text in times.get_yticklabels()][::-1]
-    assert rows == ["BN-Baseline", "BN-x5", "BN-x30", "BN-x5-Sigmoid"]
-    shown = [text.get_text() for text in times.texts]
+    *papers, recipe = rows
+    assert papers == ["BN-Baseline", "BN-x5", "BN-x30", "BN-x5-Sigmoid"]
+    assert recipe == "Inception, BN-x5's recipe"
+    *shown, of_recipe = [text.get_text() for text in times.texts]
     in_steps = {row[0]: row[3] for row in tables(evidence)[0][1:]}
-    assert [in_steps[name].split()[0] for name in rows] == [
+    assert [in_steps[name].split()[0] for name in papers] == [
         text.replace(": 3 of 3", "") for text in shown
     ]
+    assert of_recipe == "never: 1 of 3"
+    assert in_steps[recipe].endswith("never reached in 1 of 3 seeds")
     diamonds = [each.get_xdata() for each in times.get_lines() if each.get_marker() == "D"]
     assert [float(x) for places in diamonds for x in places] == [2.3, 14, 11.5]
 
