@@ -50,7 +50,8 @@ def committed(stem: str) -> Evidence:
     seeds = [seed for seed in all_seeds(evidence) if seed < 2 or seed >= 1000]
 
     def is_kept(row: Row) -> bool:
-        shown_unit = row.get("rank", 1) in (1, 50, 100)  # rows of `drifts` have units without one
+        # rows of `drifts` have units without a rank
+        shown_unit = "unit" not in row or row.get("rank", 1) in (1, 50, 100)
         return row.get("seed") in (None, *seeds) and shown_unit
 
     return kept(evidence, is_kept)

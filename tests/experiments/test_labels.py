@@ -27,7 +27,7 @@ def test_arms_at_different_settings_are_not_called_alike():
 def test_arms_of_inception_at_other_rates_lose_their_papers_names():
     evidence = overridden("inception", multiplier=2)
     curves, times = drawn("inception", evidence)["figure-2"].axes
-    arms = ["bn_x5_sigmoid", "bn_x30", "bn_x5", "bn_baseline"]
+    arms = ["inception_recipe", "bn_x5_sigmoid", "bn_x30", "bn_x5", "bn_baseline"]
     rows = [row.get_text() for row in times.get_yticklabels()]
     assert rows == [f"{name} (multiplier 2)" for name in arms]
     assert {*rows, "inception (multiplier 2)"} <= set(legend(curves))
