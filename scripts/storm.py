@@ -169,10 +169,7 @@ def _become(case: Case, results: Path, log: Path, touches: int, shared: mmap.mma
     """Train in this forked process, with torchrun's agent where the case has several."""
     status = 1
     try:
-        os.setsid()
-        sys.stdout = sys.stderr = log.open("a", encoding="utf-8", buffering=1)
-        os.dup2(sys.stderr.fileno(), 1)
-        os.dup2(sys.stderr.fileno(), 2)
+        stand_alone(log)
         sys.argv = ["storm", "scale=smoke", *case.overrides, f"results={results}", *QUIET]
         sys.addaudithook(_counting(str(results), touches, shared))
         main = command(find(case.experiment))
@@ -186,6 +183,14 @@ def _become(case: Case, results: Path, log: Path, touches: int, shared: mmap.mma
     except BaseException:
         traceback.print_exc()
     os._exit(status)
+
+
+def stand_alone(log: Path) -> None:
+    """Make a forked process the first of its own group; what it says goes to a file."""
+    os.setsid()
+    sys.stdout = sys.stderr = log.open("a", encoding="utf-8", buffering=1)
+    os.dup2(sys.stderr.fileno(), 1)
+    os.dup2(sys.stderr.fileno(), 2)
 
 
 def _counting(results: str, deadly: int, shared: mmap.mmap) -> Callable[[str, Any], None]:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from scripts.storm import TORCHRUN
+from scripts.storm import TORCHRUN, stand_alone
 
 PATIENCE = 300  # seconds
 
@@ -49,10 +49,7 @@ def two_processes(work: Callable[[], object], arguments: Sequence[str]) -> Done:
 def _become(work: Callable[[], object], arguments: Sequence[str], log: Path) -> NoReturn:
     status = 1
     try:
-        os.setsid()
-        sys.stdout = sys.stderr = log.open("w", encoding="utf-8", buffering=1)
-        os.dup2(sys.stderr.fileno(), 1)
-        os.dup2(sys.stderr.fileno(), 2)
+        stand_alone(log)
         logging.getLogger().handlers.clear()  # pytest's
         sys.argv = ["command", *arguments]
         work()
