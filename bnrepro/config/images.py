@@ -112,13 +112,11 @@ class ImageConfig(RunConfig):
                 "optim.batch=1 with model.norm=batch: a mini-batch of one has no variance; "
                 "use at least 2 examples"
             )
-        if self.optim.replicas > 1:
-            for key, value in {"cuda_graphs": self.cuda_graphs, "compile": self.compile}.items():
-                if value:
-                    raise UserError(
-                        f"optim.replicas={self.optim.replicas} with {key}=true: replicas exchange "
-                        f"the parameters at every update; set {key}=false"
-                    )
+        if self.optim.replicas > 1 and self.compile:
+            raise UserError(
+                f"optim.replicas={self.optim.replicas} with compile=true: replicas exchange the "
+                "parameters at every update; set compile=false"
+            )
         if self.optim.decay == "fast" and self.budget.steps < self.budget.fast:
             steps, fast = self.budget.steps, self.budget.fast
             raise UserError(f"budget.steps={steps}: must be at least budget.fast={fast:g}")

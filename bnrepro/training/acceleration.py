@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -52,23 +52,29 @@ class GraphedUpdate:
     create the optimiser's buffers and let the libraries choose their algorithms. Recording itself
     computes nothing. The update must read nothing but tensors that stay where they are, the rate
     included, and must leave no gradients behind.
+
+    Args:
+        update: what is recorded.
+        kind: says before each update of which kind it is. A kind reads and writes the same tensors
+            every time, and has a graph of its own: replicas have one each.
     """
 
-    def __init__(self, update: Update) -> None:
-        self.update, self.made = update, 0
-        self.graph: torch.cuda.CUDAGraph | None = None
+    def __init__(self, update: Update, kind: Callable[[], Hashable] = lambda: None) -> None:
+        self.update, self.kind, self.made = update, kind, 0
+        self.graphs: dict[Hashable, torch.cuda.CUDAGraph] = {}
+        self.losses: dict[Hashable, Tensor] = {}
 
     def __call__(self, x: Tensor, labels: Tensor) -> Tensor:
         if self.made < WARM_UP:
             self.made += 1
             return self._aside(x, labels)
-        if self.graph is None:
-            self._record(x, labels)
-        assert self.graph is not None
+        kind = self.kind()
+        if kind not in self.graphs:
+            self._record(kind, x, labels)
         self.x.copy_(x)
         self.labels.copy_(labels)
-        self.graph.replay()
-        return self.loss.clone()
+        self.graphs[kind].replay()
+        return self.losses[kind].clone()
 
     def _aside(self, x: Tensor, labels: Tensor) -> Tensor:
         side = torch.cuda.Stream()
@@ -78,9 +84,12 @@ class GraphedUpdate:
         torch.cuda.current_stream().wait_stream(side)
         return loss
 
-    def _record(self, x: Tensor, labels: Tensor) -> None:
-        self.x, self.labels = x.clone(), labels.clone()
-        self.graph = torch.cuda.CUDAGraph()
+    def _record(self, kind: Hashable, x: Tensor, labels: Tensor) -> None:
+        if not self.graphs:
+            self.x, self.labels = x.clone(), labels.clone()
+            self.pool = torch.cuda.graph_pool_handle()  # graphs never run at the same time
+        graph = torch.cuda.CUDAGraph()
         # other threads, a DataLoader's say, may use the device meanwhile
-        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            self.loss = self.update(self.x, self.labels)
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+            self.losses[kind] = self.update(self.x, self.labels)
+        self.graphs[kind] = graph

@@ -149,7 +149,7 @@ class ImageTrainer:
         self.replicas = open_replicas(cfg, self.parameters)
         self.rate = torch.zeros((), device=device) if graphed(cfg, device) else None
         plain = self._update
-        self.update: Update = plain if self.rate is None else GraphedUpdate(plain)
+        self.update: Update = plain if self.rate is None else GraphedUpdate(plain, self._turn)
         self.step, self.seconds = 0, 0.0
         self.first_non_finite: int | None = None  # the update whose loss was not
         self._replica = (rank,) if rank else ()  # replicas drop units of their own
@@ -208,6 +208,10 @@ class ImageTrainer:
         if self.replicas is not None:
             self.replicas.fetch(self.step)
         return loss.detach()
+
+    def _turn(self) -> tuple[int, bool, bool] | None:
+        """Which parameters this update reads and writes: those of the replica whose turn it is."""
+        return None if self.replicas is None else self.replicas.turn(self.step)
 
     def _fetched(self) -> contextlib.AbstractContextManager[None]:
         """The parameters at which this update's gradient is taken."""

@@ -41,6 +41,12 @@ class Replicas:
             for parameter, value in zip(parameters, self.server, strict=True):
                 parameter.data = value
 
+    def turn(self, update: int) -> tuple[int, bool, bool]:
+        """What decides which copies an update reads and writes: the replica whose turn it is,
+        whether the others have joined, and whether they join after it."""
+        joined, joins = update >= self.warm_start, update + 1 == self.warm_start
+        return update % len(self.copies), joined, joins
+
     def fetch(self, update: int) -> None:
         """Let the replica that has pushed this update fetch; after a warm start all replicas do."""
         first = update + 1 == self.warm_start

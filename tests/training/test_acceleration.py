@@ -54,13 +54,20 @@ def test_compile_without_a_compiler_is_one_line(run, monkeypatch, tmp_path, caps
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("variant", ["bn_x5_sigmoid", "bn_baseline"])  # the latter with dropout
-@pytest.mark.parametrize("how", ["cuda_graphs=true", "compile=true"])
-def test_a_quick_update_gives_the_plain_one_s_curve(how, variant):
+@pytest.mark.parametrize(
+    "how",
+    [
+        ["cuda_graphs=true"],
+        ["compile=true"],
+        ["cuda_graphs=true", "optim.replicas=3", "optim.warm_start=2"],
+    ],
+)
+def test_a_quick_update_gives_the_curve_of_the_plain_one(how, variant):
     """Losses to 1e-3, weights and momentum to 1 % of how far they moved: the kernels are the same
     or fused, rounding is not."""
-    overrides = ("optim.lr=0.0001", "cuda_graphs=false")
+    overrides = ("optim.lr=0.0001", *how[1:])
     losses, plain = trained("cuda", variant, *overrides)
-    ours, quick = trained("cuda", variant, *overrides, how)
+    ours, quick = trained("cuda", variant, *overrides, how[0])
     assert ours == pytest.approx(losses, rel=1e-3)
     start = weights(trainer("cuda", variant, *overrides))
     moved = (weights(plain) - start).norm()
