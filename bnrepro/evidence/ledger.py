@@ -60,13 +60,30 @@ def published(stem: str) -> list[str]:
 
 
 def judged(stem: str) -> list[Judged]:
-    """An experiment's claims by scale: the one they name, or the most telling with evidence."""
-    there = published(stem)
-    main = there[0] if there else "paper"
-    by_scale: dict[str, list[Claim]] = {main: []}
+    """An experiment's claims by scale: the one they name, or the most telling that can judge them.
+
+    A scale whose evidence judges no claim follows, for what it shows.
+    """
+    by_scale: dict[str, list[Claim]] = {scale: [] for scale in published(stem) or ["paper"]}
     for claim in read_claims(stem):
-        by_scale.setdefault(claim.get("scale", main), []).append(claim)
-    return [at_scale(stem, scale, claims) for scale, claims in by_scale.items()]
+        by_scale.setdefault(claim.get("scale") or scale_of(stem, claim), []).append(claim)
+    return [
+        at_scale(stem, scale, claims)
+        for scale, claims in sorted(by_scale.items(), key=lambda item: not item[1])
+    ]
+
+
+def scale_of(stem: str, claim: Claim) -> str:
+    """The most telling scale with as many seeds as the claim asks for; else the last with
+    evidence."""
+    *telling, last = published(stem) or ["paper"]
+    return next((scale for scale in telling if has_seeds(stem, scale, claim.get("n", 1))), last)
+
+
+def has_seeds(stem: str, scale: str, count: int) -> bool:
+    """Whether committed evidence has so many seeds; a sweep has its seeds in its cells."""
+    seeds = {run.get("seed") for run in load(stem, scale).runs}
+    return None in seeds or len(seeds) >= count
 
 
 def at_scale(stem: str, scale: str, claims: Sequence[Claim]) -> Judged:

@@ -10,6 +10,7 @@ from bnrepro.config.claims import criteria, criterion_hash, read_claims
 from bnrepro.errors import UserError
 from bnrepro.evidence import ledger as ledgers
 from bnrepro.evidence import load
+from bnrepro.evidence.evidence import Evidence, read, write
 from bnrepro.evidence.gather import common_criteria
 from bnrepro.evidence.ledger import Ledger, beyond, judged
 from bnrepro.evidence.verdicts import judge
@@ -156,6 +157,26 @@ def test_claims_that_name_a_scale_are_judged_there_alone(monkeypatch):
     (row,) = report.verdict_table(Ledger([paper, gpu], [])).splitlines()[2:]
     assert cells_of(row)[1:3] == ["`mnist` paper, `mnist` gpu (not run)", str(len(claims))]
     assert len(report.experiment_table(Ledger([paper, gpu], [])).splitlines()) == 3
+
+
+def test_a_claim_goes_to_the_most_telling_scale_with_as_many_seeds_as_it_asks_for(
+    monkeypatch, tmp_path
+):
+    evidence = load("mnist", "paper")
+    for scale, seeds in (("paper", [0, 1]), ("small", [0, 1, 2, 3, 4])):
+        runs = [run for run in evidence.runs if run["seed"] in seeds]
+        folder = tmp_path / "results/mnist" / scale
+        write(Evidence(**{**evidence.tables, "runs": runs}), folder)
+        (folder / "table.md").touch()
+    monkeypatch.setattr(ledgers, "ROOT", tmp_path)
+    monkeypatch.setattr(
+        ledgers, "load", lambda stem, scale: read(tmp_path / "results/mnist" / scale)
+    )
+    small, paper = judged("mnist")
+    assert (small.scale, paper.scale) == ("small", "paper")
+    assert {v.claim["id"] for v in small.verdicts} == {c["id"] for c in read_claims("mnist")}
+    assert paper.evidence is not None
+    assert paper.verdicts == []
 
 
 def test_the_readme_s_table_of_experiments_has_those_with_evidence(monkeypatch, tmp_path):
