@@ -126,9 +126,12 @@ def nonlinearity(activation: str) -> str:
     return "ReLU" if activation == "relu" else activation
 
 
+DATA = {"fashion_mnist": "Fashion-MNIST", "tiny_imagenet": "Tiny-ImageNet"}
+
+
 def on_data(title: str, data: str) -> str:
     """A figure's title, naming the data set unless it is MNIST."""
-    name = {"fashion_mnist": "Fashion-MNIST"}.get(data, data)
+    name = DATA.get(data, data)
     return title if data in ("mnist", "") else f"{name}: {title}"
 
 

@@ -157,16 +157,22 @@ def gains(evidence: Evidence) -> dict[str, Errors]:
 
 
 def gain_table(evidence: Evidence) -> Table:
-    """The gains in percentage points: every seed, and both kinds of intervals."""
+    """The gains in percentage points: every seed, and both kinds of intervals.
+
+    A share of both is given only where both gain for certain: of nothing there are no shares.
+    """
     header = ["fewer errors, percentage points of top-1", "by seed", "mean [95 % over seeds]",
               "[95 % over test images]", "share of both"]  # fmt: skip
     found = gains(evidence)
-    whole = mean(found["both: all members with 144 crops for one with one"].seeds)
+    both = found["both: all members with 144 crops for one with one"]
+    interval = both.over_images
+    gained = interval is not None and interval.low is not None and interval.low > 0
+    clear = mean(both.seeds) if gained else None
     body = []
     for name, gain in found.items():
         over_images, average = gain.over_images, mean(gain.seeds)
         images = over_images.text(2) if over_images else "–"
-        part = f"{100 * average / whole:.0f} %" if average is not None and whole else "–"
+        part = f"{100 * average / clear:.0f} %" if average is not None and clear else "–"
         seeds = [each_text(gain.seeds, 2, 100), mean_text(gain.seeds, 2, 100)]
         body.append([name, *seeds, images, part])
     return [header, *body]

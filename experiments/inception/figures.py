@@ -17,6 +17,7 @@ from bnrepro.plots.panels import legend_in, panels
 from bnrepro.plots.style import arm, label, on_data
 from experiments.inception.metrics import AT_OWN_RATE, AT_PAPERS_RATE, PLAIN
 from experiments.inception.tables import (
+    CHANCE,
     PROTOCOLS,
     TIMES,
     answer,
@@ -50,16 +51,26 @@ def figure_2(evidence: Evidence) -> Figure:
 
 
 def curves_panel(axis: Axes, evidence: Evidence) -> None:
-    """Every arm's mean with its seeds faint, and where it matches Inception's best."""
-    for variant in (v for v in ordered(evidence) if not end_of(v)):
+    """Every arm's mean with its seeds faint, where it matches Inception's best, and chance."""
+    arms = [variant for variant in ordered(evidence) if not end_of(variant)]
+    for variant in arms:
         mean_and_interval(axis, evidence, variant, interval=False)
         mark_match(axis, evidence, variant)
-    axis.set(xscale="log", ylim=(0, 1), ylabel="test accuracy")
+    chance_line(axis, evidence)
+    shown = (run["best_test_accuracy"] or 0 for run in evidence.runs if run["variant"] in arms)
+    most = max(shown, default=0) or 1
+    axis.set(xscale="log", ylim=(0, min(1, 1.5 * most)), ylabel="test accuracy")
     plain_numbers(axis.xaxis)
     axis.set_xlabel("training step of 32 examples")
     title = f"means over seeds; ◆: where an arm matches {label(evidence, PLAIN)}'s best"
     axis.set_title(title, fontsize=10)
-    legend_in(axis, loc="upper left", fontsize=8.5, ncols=2, handlelength=3)
+    legend_in(axis, loc="upper left", fontsize=8, ncols=2, handlelength=2.7, columnspacing=1)
+
+
+def chance_line(axis: Axes, evidence: Evidence) -> None:
+    """The accuracy up to which an arm may be guessing."""
+    for chance in unique(evidence.runs, CHANCE)[:1]:
+        axis.axhline(chance, color="#444444", linewidth=0.9, linestyle=":", label="chance")
 
 
 def mark_match(axis: Axes, evidence: Evidence, variant: str) -> None:
@@ -90,11 +101,11 @@ def times_panel(axis: Axes, evidence: Evidence) -> None:
     axis.axvline(1, color="#444444", linewidth=0.9, zorder=1.6)
     against = label(evidence, PLAIN)
     axis.set(xscale="log", xlabel=f"times as fast as {against}, in steps to its best accuracy")
-    axis.set_xlim(0.4, 25)
+    axis.set_xlim(0.4, max(25, 1.5 * axis.get_xlim()[1]))
     plain_numbers(axis.xaxis)
     axis.set_yticks(range(len(rows)), [label(evidence, v) for v in reversed(rows)])
     axis.set_ylim(-0.6, len(rows) - 0.4)
-    axis.legend(loc="lower right", fontsize=8.5)
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=8.5, handletextpad=0.2)
 
 
 def times_row(axis: Axes, evidence: Evidence, variant: str, line: int) -> None:
@@ -106,8 +117,8 @@ def times_row(axis: Axes, evidence: Evidence, variant: str, line: int) -> None:
     if never := speed.log_ratios.count(None):
         axis.annotate(f"never: {never} of {len(speed.log_ratios)}", (0.42, height), **style)
     if (ratio := speed.ratio()) is not None:
-        place = (-9, 0)  # points
-        axis.annotate(f"{ratio.mean:.2f}", (min(there), height), place, ha="right",
+        place = (9, 0)  # points
+        axis.annotate(f"{ratio.mean:.2f}", (max(there), height), place, ha="left",
                       textcoords="offset points", fontweight="bold", **style)  # fmt: skip
 
 

@@ -148,7 +148,7 @@ def test_after_the_warm_start_all_replicas_have_the_servers_parameters():
 
 
 def test_replicas_beside_compiled_updates_are_refused():
-    with pytest.raises(UserError, match="optim.replicas=2 with compile=true"):
+    with pytest.raises(UserError, match=r"optim\.replicas=2 with compile=true"):
         image_trainer("optim.replicas=2", "compile=true")
 
 
