@@ -1,7 +1,7 @@
 """Commands that several tests share the runs of, and what their figures and tables show."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,12 @@ def more(*cases: Any) -> list[Any]:
     marks = pytest.mark.thorough
     each = (case if isinstance(case, tuple) else (case,) for case in cases)
     return [pytest.param(*values, marks=marks) for values in each]
+
+
+def some(cases: Iterable[Any], every: int) -> list[Any]:
+    """Every so many of the cases; the others are `more`."""
+    each = list(cases)
+    return [case if i % every == 0 else more(case)[0] for i, case in enumerate(each)]
 
 
 def call(command: Callable[[], object], arguments: Sequence[str]) -> None:

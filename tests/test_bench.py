@@ -50,6 +50,7 @@ def test_the_usual_loop_trains_one_network(two_steps, arm):
     assert [(row["trainer"], row["us"]) for row in rows] == expected
 
 
+@pytest.mark.thorough
 def test_what_bn_adds_is_measured_against_width_and_against_mini_batch(two_steps, monkeypatch):
     monkeypatch.setattr(bench_slots, "WIDTHS", (5, 100))
     monkeypatch.setattr(bench_slots, "BATCHES", (15, 60))

@@ -76,6 +76,7 @@ def test_divergence_is_a_result(run, tmp_path):
     assert summary["final"] is None
 
 
+@pytest.mark.thorough
 def test_arms_and_rates_in_one_command(run, tmp_path):
     sweep = ["-m", "variant=baseline,bn", "optim.lr=0.5,1.0", "seeds=[7]"]
     assert run(main, [*sweep, *SMOKE, f"results={tmp_path}"]) == 0

@@ -10,6 +10,7 @@ from bnrepro.config import claims
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment, find
 from experiments.mnist.__main__ import main
+from tests.drawing import some
 
 CLAIM = """
 - id: faster
@@ -86,7 +87,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("content", "words"), BROKEN)
+@pytest.mark.parametrize(("content", "words"), some(BROKEN, 4))
 def test_a_broken_claims_file_is_one_line_before_training(
     written, run, monkeypatch, capsys, tmp_path, content, words
 ):

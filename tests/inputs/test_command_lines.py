@@ -10,6 +10,7 @@ import pytest
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment, find
 from tests.conftest import Run
+from tests.drawing import some
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("words", "expected"), WRONG)
+@pytest.mark.parametrize(("words", "expected"), some(WRONG, 3))
 def test_a_mistake_is_one_line_before_any_work(command, started, words, expected):
     status, line = command(f"mnist {words}")
     assert line.startswith("error: ")
@@ -137,7 +138,7 @@ UNQUOTED = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value"), UNQUOTED)
+@pytest.mark.parametrize(("key", "value"), some(UNQUOTED, 4))
 def test_a_text_that_needs_quotes_is_shown_with_them(command, started, key, value, monkeypatch):
     monkeypatch.delenv("MAKELEVEL", raising=False)
     status, line = command(f"mnist {shlex.quote(f'{key}={value}')}")

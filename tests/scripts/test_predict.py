@@ -153,6 +153,7 @@ def test_a_run_and_its_exported_file_classify_alike(runs, pictures, run, tmp_pat
     assert rows_of(tmp_path / "run.csv") == rows_of(tmp_path / "file.csv")
 
 
+@pytest.mark.thorough
 def test_grey_networks_take_colour_pictures(run, pictures, tmp_path):
     arguments = ["scale=smoke", f"results={tmp_path}", "wandb.mode=disabled"]
     call(train, arguments)
@@ -189,6 +190,7 @@ def test_mistakes_are_one_line(runs, run, pictures, tmp_path, capsys):
     assert "no finished run" in fails([tmp_path], export.main)
 
 
+@pytest.mark.thorough
 def test_a_run_whose_network_is_not_there_says_what_to_do(run, tmp_path, capsys):
     call(train, ["scale=smoke", f"results={tmp_path}", "wandb.mode=disabled"])
     (summary,) = tmp_path.rglob("summary.json")

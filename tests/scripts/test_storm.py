@@ -9,6 +9,7 @@ import torch
 from scripts import storm
 
 
+@pytest.mark.thorough
 def test_a_short_storm_leaves_no_mismatch(run, capfd):
     assert run(storm.main, ["--kills", "4", "--seed", "3"]) == 0
     *cases, total = capfd.readouterr().out.splitlines()

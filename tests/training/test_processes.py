@@ -116,6 +116,7 @@ def test_the_first_process_alone_writes_and_the_number_is_recorded(pair):
     assert len(list(pair.rglob("summary.json"))) == 1
 
 
+@pytest.mark.thorough
 def test_runs_of_several_processes_are_shown_under_the_overrides_they_had(pair, run, capsys):
     assert run(render.main, ["inception", *PAIR, f"results={pair}"]) == 0
     assert "figure-2.png" in capsys.readouterr().out
