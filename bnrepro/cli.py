@@ -140,13 +140,20 @@ def run_job(work: Callable[[], object]) -> None:
             _failed.append(status)
         elif line is None:
             raise
+        elif _launcher().endswith("JoblibLauncher"):  # whose jobs share this terminal
+            raise UserError("this job failed with what it said above") from None
         else:
             raise UserError(line) from None
 
 
+def _launcher() -> str:
+    """The class that starts the jobs of a sweep."""
+    return str(HydraConfig.get().launcher._target_)
+
+
 def _launches_here() -> bool:
     """Whether the jobs of a sweep run in the process of the command, one after the other."""
-    return HydraConfig.get().launcher._target_.endswith("BasicLauncher")
+    return _launcher().endswith("BasicLauncher")
 
 
 def _is_sweep() -> bool:

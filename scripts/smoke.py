@@ -2,7 +2,8 @@
 
     make smoke [ARGS="overrides"]
 
-Each one runs what its own commands run, in a process that has the imports already.
+Each one measures what its own command measures, in a process that has the imports already, and from
+configs that are composed once: its command line composes every arm's three times.
 """
 
 import multiprocessing
@@ -11,13 +12,15 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib import import_module
+from multiprocessing import forkserver
 from typing import NamedTuple
 
-from bnrepro.cli import guard
-from bnrepro.config.compose import arms_at, compose, validate
-from bnrepro.experiment import stems
+from bnrepro.cli import errors_in_one_line, guard
+from bnrepro.config.compose import arms_at, compose, validate, variants
+from bnrepro.experiment import find, stems
+from scripts import render
 
 IMPORTS = ["torch._dynamo", "torchvision", "matplotlib.pyplot", "scripts.render"]
 OVERRIDES = ["scale=smoke", "threads=1", "wandb.mode=disabled"]
@@ -34,12 +37,12 @@ class Outcome(NamedTuple):
 def main() -> None:
     """Run them all; exit status 1 if one failed, whose output is shown."""
     overrides = [*OVERRIDES, *sys.argv[1:]]
-    arms = {stem: len(arms_at(stem, overrides)) for stem in stems()}
-    for stem in arms:
-        validate(compose(stem, overrides))
-    longest_first = sorted(arms, key=lambda stem: -arms[stem])
+    longest_first = sorted(stems(), key=lambda stem: -len(variants(stem)))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTS)
+    forkserver.ensure_running()  # imports while the overrides are checked
+    for stem in longest_first:
+        validate(compose(stem, overrides))
     failed = []
     with ProcessPoolExecutor(os.cpu_count(), context, max_tasks_per_child=1) as pool:
         running = {pool.submit(experiment, stem, overrides): stem for stem in longest_first}
@@ -62,19 +65,26 @@ def experiment(stem: str, overrides: list[str]) -> Outcome:
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
-        arms = arms_at(stem, overrides)
-        sweep = [] if arms == ["sweep"] else ["-m", f"variant={','.join(arms)}"]
-        status = call(f"experiments.{stem}.__main__", [*sweep, *overrides])
-        status = status or call("scripts.render", [stem, *overrides])
+        status = call(lambda: measure_and_draw(stem, overrides))
         log.seek(0)
         return Outcome(status, time.perf_counter() - start, log.read())
 
 
-def call(module: str, arguments: list[str]) -> int:
-    """Run a command's `main` with these arguments; its exit status."""
-    sys.argv = [module, *arguments]
+def measure_and_draw(stem: str, overrides: list[str]) -> None:
+    """What `make <experiment>` does, without Hydra's command line."""
+    for arm in arms_at(stem, overrides):
+        cfg = compose(stem, overrides if arm == "sweep" else [f"variant={arm}", *overrides])
+        validate(cfg)
+        find(stem).measure.run(cfg)
+    sys.argv = ["render", stem, *overrides]
+    render.main()
+
+
+def call(work: Callable[[], None]) -> int:
+    """Do a command's work; its exit status."""
     try:
-        import_module(module).main()
+        with errors_in_one_line():
+            work()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception:

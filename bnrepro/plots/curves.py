@@ -59,8 +59,8 @@ def mean_and_interval(
     curves = [c for run in runs if (c := evidence.curve(variant, run["seed"]))]
     alike = len({run.get("outcome") for run in runs}) == 1
     lost = [s for run in runs if (s := run.get("first_non_finite_step")) is not None]
-    remark = f" ({len(lost)} of {len(runs)} diverged)" if lost else " (each seed)"
-    look = look._replace(label=label(evidence, variant) + ("" if alike and not lost else remark))
+    remark = f", {len(lost)} of {len(runs)} diverged" if lost else "" if alike else " (each seed)"
+    look = look._replace(label=label(evidence, variant) + remark)
     mark_diverged(axis, lost, look.colour)
     curves = [[(x, of(y)) for x, y in curve] for curve in curves]
     points = [([x for x, _ in curve], [y for _, y in curve]) for curve in curves]

@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from bnrepro.evidence.evidence import Evidence, unique
-from bnrepro.evidence.statistics import each_text, mean_text
+from bnrepro.evidence.statistics import each_text, known, mean_text
 from bnrepro.evidence.steps import Curve, SpeedUp, best, speed_up, steps_to
 from bnrepro.experiment import Table
 from bnrepro.plots.speed import speed, speed_rows
@@ -166,9 +166,12 @@ def answer(evidence: Evidence) -> str:
 def target_text(evidence: Evidence) -> str:
     """Inception's best accuracy, the mean over seeds, and whether it is more than chance gives."""
     runs = evidence.where("runs", variant=PLAIN)
-    best, chance = (fmean(run[c] for run in runs) for c in ("best_test_accuracy", CHANCE))
-    weak = f", hardly above the {100 * chance:.1f} % of chance" if best < 2 * chance else ""
-    return f"{100 * best:.1f} % on average{weak}"
+    goals = known(run["best_test_accuracy"] for run in runs)
+    if not goals:
+        return "never evaluated"
+    goal, chance = fmean(goals), max(known(run.get(CHANCE) for run in runs), default=0)
+    weak = f", hardly above the {100 * chance:.1f} % of chance" if goal < 2 * chance else ""
+    return f"{100 * goal:.1f} % on average{weak}"
 
 
 def protocol_text(evidence: Evidence, end: str) -> str:

@@ -15,6 +15,7 @@ from bnrepro.data import open_images
 from bnrepro.run.device import set_up_torch
 from bnrepro.run.locks import locked
 from bnrepro.run.record import Record, read_summary
+from bnrepro.run.tensorboard import check_tensorboard
 from bnrepro.training.image_runs import train_seed
 from bnrepro.training.search import Cell, Scores, describe, search
 from experiments.inception_grid import KEYS, InceptionGridConfig
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 def run(cfg: InceptionGridConfig) -> None:
     """Make one search and record every round's scores; the rule reads off what follows."""
+    check_tensorboard(cfg.tensorboard)
     data = open_images(cfg.data)
     folder = group_folder(cfg, data.name)
     log.info("%s: data %s from %s", folder, data.name, data.source)

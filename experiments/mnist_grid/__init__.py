@@ -36,6 +36,8 @@ class MnistGridConfig(MnistConfig):
         for key in self.grid.axes.keys() - {"lr", "init_std"}:
             raise UserError(f"grid.axes.{key}: no such key; allowed here are lr, init_std")
         check_held_out(self.data)
+        if self.tensorboard:
+            raise UserError(f"{prefix}tensorboard=true: this search writes no event files")
         if self.duration.epochs is None:
             self.grid.check_budget(self.duration.in_steps(self.optim.batch, 0))
 
