@@ -1,12 +1,10 @@
 """A curve over seeds: every seed as a point, the mean as a line, its 95 % interval as a band."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from bnrepro.evidence.evidence import grouped
 from bnrepro.evidence.statistics import FEWEST, known, t_interval
-from bnrepro.evidence.tables import Row
 from bnrepro.plots.curves import mark_diverged
 from bnrepro.plots.style import Arm
 
@@ -35,16 +33,3 @@ def band(
         axis.fill_between(list(intervals), low, high, color=arm.colour, alpha=0.13, linewidth=0)
     lost = [place for place in rows if place not in intervals]
     mark_diverged(axis, lost, arm.colour, f"{arm.label}: diverged")
-
-
-def band_over(
-    axis: Axes,
-    rows: Iterable[Row],
-    x: str,
-    value: Callable[[Row], float | None],
-    arm: Arm,
-    marker: str = "o",
-) -> None:
-    """Draw a value of rows, one a seed, over one of their columns, rising."""
-    at = sorted(grouped(rows, x).items())
-    band(axis, [place for place, _ in at], [[*map(value, each)] for _, each in at], arm, marker)
