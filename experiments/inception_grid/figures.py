@@ -14,7 +14,7 @@ from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import mark_diverged, step_axis
 from bnrepro.plots.panels import legend_in, panels, ticks_at
-from bnrepro.plots.style import arm
+from bnrepro.plots.style import Arm, arm
 from experiments.inception_grid.metrics import cells_of, chosen, curve, kind, plain_target
 
 NAMES = {
@@ -24,6 +24,7 @@ NAMES = {
     "rate_bn_baseline": "BN-Baseline, own rate",
     "rate_bn_x5": "BN-x5's network, own rate",
 }
+RATES = {"rate": "inception", "rate_bn_baseline": "bn_baseline", "rate_bn_x5": "bn_x5"}
 SHADES = ("#9ecae1", "#4a90c2", "#00335c", "#111111")
 DOTTED: dict[str, Any] = {"color": "#888888", "linewidth": 0.8, "linestyle": (0, (2, 3))}
 TUNING = 1000  # seeds from here on are for tuning; none of them is reported
@@ -40,7 +41,7 @@ def searches(evidence: Evidence) -> Figure:
     matches Inception's best accuracy soonest at 1 and 2 times its base rate. (b) The base rate with
     which Inception ends highest. (c) With a faster decay BN-x5 stops below Inception's best.
 
-    This is said of the small scale. A panel a search; searches that did not run have none.
+    This is said of the small scale. A panel a kind of search; those that did not run have none.
     """
     shown = [each for each in PANELS if cells_of(evidence, each)] or ["rate"]
     figure, (axes,) = panels(1, len(shown), (4.6 * len(shown), 4))
@@ -56,20 +57,35 @@ def searches(evidence: Evidence) -> Figure:
 
 
 def rate_panel(axis: Axes, evidence: Evidence) -> None:
-    """The plain network's last accuracy by its rate, in short runs and in full ones."""
-    cells, look = cells_of(evidence, "rate"), arm("inception")
+    """Last accuracy by the rate, in short runs and in full ones: the plain network's, and that of
+    the arms whose own best rates were searched for."""
+    cells = [cell for search in RATES for cell in cells_of(evidence, search)]
+    searched = [search for search in RATES if cells_of(evidence, search)]
+    for search, network in RATES.items():
+        rate_lines(axis, cells_of(evidence, search), arm(network), len(searched) > 1)
+    for search in unique(cells, "variant"):
+        for winner in known([chosen(evidence, search)]):
+            axis.axvline(winner, **DOTTED)
+    name, several = arm("inception").label, len(searched) > 1
+    value_axis(axis, cells, "learning rate" if several else f"learning rate of {name} without BN")
+    title = "own rates (squares: in full)" if several else f"base rate of {name}"
+    axis.set(title=f"{title}; dotted: chosen", ylabel="last validation accuracy, %")
+    if several:
+        axis.set_ylim(top=1.4 * axis.get_ylim()[1])  # room for the legend
+        axis.tick_params(axis="x", labelrotation=30)
+    legend_in(axis, loc="upper left" if several else "lower left")
+
+
+def rate_lines(axis: Axes, cells: Sequence[Row], look: Arm, named: bool) -> None:
+    """One search's accuracies: circles for the short runs, squares for the full ones."""
     for short, marker in ((True, "o"), (False, "s")):
         found = [c for c in cells if c["round"].startswith("finalist") != short]
         points = accuracies(found, "final_test_accuracy_all")
         if points:
             (line,) = axis.plot(*zip(*points, strict=True), marker, **look.line)
-            line.set_label(f"{found[0]['steps']:,} steps")
+            text = f"{found[0]['steps']:,} steps"
+            line.set_label(f"{look.label}, {text}" if named and short else "" if named else text)
             line.set(**({"mfc": "white"} if short else {"linestyle": "none"}))
-    for winner in known(chosen(evidence, search) for search in unique(cells, "variant")):
-        axis.axvline(winner, **DOTTED)
-    value_axis(axis, cells, "learning rate of Inception without BN")
-    axis.set(title="base rate of Inception; dotted: chosen", ylabel="last validation accuracy, %")
-    legend_in(axis, loc="lower left")
 
 
 def accuracies(cells: Sequence[Row], column: str) -> list[tuple[float, float]]:
@@ -102,21 +118,31 @@ def target_line(axis: Axes, evidence: Evidence) -> None:
         axis.axhline(100 * target, linewidth=1, label="Inception's best", **line)
 
 
-def steps_panel(axis: Axes, evidence: Evidence) -> None:
-    """The steps of the network with BN to the plain network's best."""
+def multiplier_panel(axis: Axes, evidence: Evidence) -> None:
+    """The steps of the network with BN to the plain network's best; where that was not searched
+    for, its last accuracy."""
     cells, target = cells_of(evidence, "multiplier"), plain_target(evidence)
-    if cells and target is not None:
-        steps = [(cell["value"], steps_to(curve(evidence, cell), target)) for cell in cells]
-        if reached := [(value, step) for value, step in steps if step is not None]:
-            axis.plot(*zip(*reached, strict=True), "o", color=arm("bn_x5").colour)
-        top = max(cell["steps"] for cell in cells)
-        axis.set_ylim(0, 1.1 * top)
-        axis.axhline(top, **DOTTED)
-        for value in (value for value, step in steps if step is None):
-            axis.plot(value, top, "^", color=arm("bn_x5").colour)
-            axis.annotate("never", (value, top), (0, -14), textcoords="offset points", ha="center")
+    axis.set_title("BN-x5's network")
+    if target is None:
+        points = accuracies(cells, "final_test_accuracy_all")
+        axis.plot(*zip(*points, strict=True), "o-", color=arm("bn_x5").colour)
+        axis.set(ylim=(0, None), ylabel="last validation accuracy, %")
+    else:
+        steps_to_target(axis, evidence, cells, target)
     value_axis(axis, cells, "multiple of the base rate")
-    axis.set_ylabel("steps to Inception's best")
+
+
+def steps_to_target(axis: Axes, evidence: Evidence, cells: Sequence[Row], target: float) -> None:
+    """Steps by the multiple of the rate; a triangle where the budget was not enough."""
+    steps = [(cell["value"], steps_to(curve(evidence, cell), target)) for cell in cells]
+    if reached := [(value, step) for value, step in steps if step is not None]:
+        axis.plot(*zip(*reached, strict=True), "o", color=arm("bn_x5").colour)
+    top = max(cell["steps"] for cell in cells)
+    axis.axhline(top, **DOTTED)
+    for value in (value for value, step in steps if step is None):
+        axis.plot(value, top, "^", color=arm("bn_x5").colour)
+        axis.annotate("never", (value, top), (0, -14), textcoords="offset points", ha="center")
+    axis.set(ylim=(0, 1.1 * top), ylabel="steps to Inception's best")
     axis.set_title("rate of BN-x5's network; dotted: its budget")
 
 
@@ -128,7 +154,7 @@ def value_axis(axis: Axes, cells: Sequence[Row], label: str) -> None:
     ticks_at(axis.xaxis, sorted(unique(cells, "value")))
 
 
-PANELS = {"multiplier": steps_panel, "rate": rate_panel, "fast": speed_panel}
+PANELS = {"multiplier": multiplier_panel, "rate": rate_panel, "fast": speed_panel}
 
 
 FIGURES = {"searches": searches}
@@ -157,16 +183,38 @@ def ending(evidence: Evidence, cell: Row) -> list[str]:
     if cell["outcome"] == "non-finite":
         return [f"non-finite at step {cell['first_non_finite_step']:,}", "–", "–"]
     target = plain_target(evidence)
-    steps = steps_to(curve(evidence, cell), target) if target is not None else None
     columns = (cell["final_test_accuracy_all"], cell["best_test_accuracy"])
-    return [*(f"{accuracy:.4f}" for accuracy in columns), f"{steps:,.0f}" if steps else "never"]
+    shown = [f"{accuracy:.4f}" for accuracy in columns]
+    if target is None:
+        return [*shown, "–"]
+    steps = steps_to(curve(evidence, cell), target)
+    return [*shown, f"{steps:,.0f}" if steps else "never"]
+
+
+def highest_text(cells: Sequence[Row]) -> str:
+    """The multiple with which the network with BN ends highest."""
+    ends = [(accuracy, value) for value, accuracy in accuracies(cells, "final_test_accuracy_all")]
+    if not ends:
+        return "The searches are not complete."
+    best, value = max(ends)
+    return (
+        f"On the held-out images BN-x5's network ends highest, at {best:.1f} %, with {value:g} "
+        "times the base rate."
+    )
+
+
+def chosen_text(evidence: Evidence) -> str:
+    """The values that the searches chose."""
+    each = [(search, chosen(evidence, search)) for search in unique(evidence.runs, "variant")]
+    found = ", ".join(f"{name_of(search)} {value:g}" for search, value in each if value is not None)
+    return f"Chosen on the held-out images: {found}." if found else "No search is finished."
 
 
 def answer(evidence: Evidence) -> str:
     """What the multipliers do."""
     target, cells = plain_target(evidence), cells_of(evidence, "multiplier")
-    if target is None or not cells:
-        return "The searches are not complete."
+    if not cells or target is None:
+        return highest_text(cells) if cells else chosen_text(evidence)
     steps = {f"×{c['value']:g}": steps_to(curve(evidence, c), target) for c in cells}
     reached = ", ".join(f"{n:,} ({name})" for name, n in steps.items() if n is not None)
     never = " and ".join(name for name, n in steps.items() if n is None)
