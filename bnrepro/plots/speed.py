@@ -24,8 +24,19 @@ def speed_rows(
     return rows
 
 
+def same_machine(evidence: Evidence, one: str, other: str, seed: int) -> bool:
+    """Whether a seed's runs of two arms were made on the same hardware."""
+    machines = (evidence.run(variant, seed).get("hardware") for variant in (one, other))
+    return len(set(machines)) == 1
+
+
 def speed(evidence: Evidence, fast: str, plain: str, share: float = 1, axis: str = "step") -> str:
-    """How many times as fast as `plain` the arm `fast` gets to a share of the plain arm's best."""
+    """How many times as fast as `plain` the arm `fast` gets to a share of the plain arm's best.
+
+    Seconds are compared where both runs of a seed were made on the same kind of machine.
+    """
     seeds = sorted(set(evidence.seeds(fast)) & set(evidence.seeds(plain)))
+    if axis == "wall_s":
+        seeds = [seed for seed in seeds if same_machine(evidence, fast, plain, seed)]
     against, arm_curves = ([evidence.curve(v, s, axis) for s in seeds] for v in (plain, fast))
     return speed_up(against, arm_curves, share).text()
