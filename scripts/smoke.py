@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from bnrepro.cli import errors_in_one_line, guard
 from bnrepro.config.compose import arms_at, compose, validate, variants
+from bnrepro.config.images import ImageConfig
 from bnrepro.experiment import find, stems
-from scripts import render
 
 IMPORTS = ["torch._dynamo", "torchvision", "matplotlib.pyplot", "scripts.render"]
 OVERRIDES = ["scale=smoke", "threads=1", "wandb.mode=disabled"]
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 def main() -> None:
     """Run them all; exit status 1 if one failed, whose output is shown."""
     overrides = [*OVERRIDES, *sys.argv[1:]]
-    longest_first = sorted(stems(), key=lambda stem: -len(variants(stem)))
+    longest_first = sorted(stems(), key=cost, reverse=True)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(IMPORTS)
     forkserver.ensure_running()  # imports while the overrides are checked
@@ -59,6 +59,11 @@ def main() -> None:
         raise SystemExit(f"error: {', '.join(failed)} failed; what they said is above")
 
 
+def cost(stem: str) -> tuple[bool, int]:
+    """What takes longer: Inception rather than other networks, many arms rather than few."""
+    return issubclass(find(stem).config, ImageConfig), len(variants(stem))
+
+
 def experiment(stem: str, overrides: list[str]) -> Outcome:
     """Train or measure all arms of an experiment and draw them, in this process."""
     start = time.perf_counter()
@@ -73,10 +78,12 @@ def experiment(stem: str, overrides: list[str]) -> Outcome:
 def measure_and_draw(stem: str, overrides: list[str]) -> None:
     """What `make <experiment>` does, without Hydra's command line."""
     for arm in arms_at(stem, overrides):
-        cfg = compose(stem, overrides if arm == "sweep" else [f"variant={arm}", *overrides])
+        cfg = compose(stem, overrides if arm == "sweep" else [*overrides, f"variant={arm}"])
         validate(cfg)
         find(stem).measure.run(cfg)
     sys.argv = ["render", stem, *overrides]
+    from scripts import render  # this process has it; the main one need not wait for it
+
     render.main()
 
 

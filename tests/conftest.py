@@ -1,6 +1,5 @@
 """Shared: one thread, no W&B account, and running a command in this process as a user would."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -13,11 +12,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)  # commands that tests start inherit it
 
 Run = Callable[[Callable[[], object], Sequence[str]], int]
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests that wait for processes leave theirs to others."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(wrapper=True)

@@ -139,8 +139,9 @@ class EvalConfig:
     def check(self, prefix: str) -> None:
         """Raise a UserError for probes at steps that `grid` does not have."""
         last = max(self.grid[-1][0], sum(self.probe_grid[-1]))
-        steps = set(steps_of_grid(self.grid, last))
-        if extra := [s for s in steps_of_grid(self.probe_grid, last) if s not in steps]:
+        grid = stretches(self.grid, last)
+        probed = (s for s in steps_of_grid(self.probe_grid, last) if s != last)
+        if extra := [s for s in probed if not any(s in stretch for stretch in grid)]:
             raise UserError(
                 f"{prefix}probe_grid={self.probe_grid}: step {extra[0]} is not in "
                 f"{prefix}grid={self.grid}; probes are taken where accuracy is measured"
@@ -153,17 +154,22 @@ def steps_of_grid(grid: Sequence[Sequence[int]], last: int) -> list[int]:
     Beyond the grid's end its last spacing goes on: [[100, 50]] and 180 give 50, 100, 150, 180.
     Raises a UserError for more than a million steps.
     """
-    stretches: list[range] = []
+    return sorted({last}.union(*stretches(grid, last)))
+
+
+def stretches(grid: Sequence[Sequence[int]], last: int) -> list[range]:
+    """The steps of each [until, every] pair of a grid up to `last`. Raises a UserError as above."""
+    found: list[range] = []
     start = 0
     for i, (until, every) in enumerate(grid):
         end = last if i == len(grid) - 1 else min(until, last)
-        stretches.append(range(start + every, end + 1, every))
+        found.append(range(start + every, end + 1, every))
         start = min(until, last)
-    if (count := sum(map(len, stretches))) > STOPS:
+    if (count := sum(map(len, found))) > STOPS:
         raise UserError(
             f"the grid {shown(grid)}: {count:,} stops in {last:,} steps; at most {STOPS:,}"
         )
-    return sorted({last}.union(*stretches))
+    return found
 
 
 @dataclass
