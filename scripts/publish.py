@@ -10,6 +10,7 @@ its config is still the named one. Commit what it writes.
 """
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def main() -> None:
         check(row, hashes, arms.cfgs)
     if missing := lacking(evidence, arms.cfgs, arms.seeds):
         raise UserError(f"{stem}: no finished run of {', '.join(missing)}")
+    forget_later_criteria(evidence, target)
     write(evidence, target)
     for path in render(experiment, read(target), target):
         print(path.relative_to(ROOT))
@@ -66,6 +68,22 @@ def with_published(evidence: Evidence, folder: Path, variants: Sequence[str]) ->
         rows = [row for row in old if row["variant"] in kept] + new
         tables[name] = sorted(rows, key=lambda row: variants.index(row["variant"]))
     return Evidence(**tables)
+
+
+def forget_later_criteria(evidence: Evidence, folder: Path) -> None:
+    """Drop the criteria that came after what was published, if a run of that was made anew.
+
+    Its values were known before: a claim stated since then is stated after the runs.
+    """
+    if not (folder / "runs.csv").exists():
+        return
+    before = read(folder)
+    key = itemgetter("variant", "config_hash")
+    if {(*key(row), row.get("seed")) for row in before.runs} & {
+        (*key(row), row.get("seed")) for row in evidence.runs
+    }:
+        known = before.criteria
+        evidence.tables["criteria"] = [row for row in evidence.criteria if row in known]
 
 
 def lacking(evidence: Evidence, cfgs: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
