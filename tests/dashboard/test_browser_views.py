@@ -153,3 +153,10 @@ def test_a_set_with_no_row_at_all_is_no_blank_page(browser, tmp_path, make_page)
     browser.open(make_page(tmp_path))
     assert "No row was recorded" in browser.text("empty")
     assert "running" in browser.text("runs")
+
+
+@pytest.mark.parametrize("asked", ["&arms=none&logx=1&logy=1", "&logx=1&logy=1&zoom=0~10~0~1"])
+def test_logarithmic_axes_with_nothing_positive_to_show_do_not_fail(browser, page, asked):
+    browser.open(page + CURVES + asked)
+    assert "A part of this page failed" not in browser.run("document.body.innerText")
+    assert browser.run("document.getElementById('logx').checked")

@@ -178,11 +178,19 @@ const runName = (arm, { round, value, seed }) => [arm, round, value, seed].join(
 /** Both axes: the zoom's, else what holds the curves. */
 function axesOf(scene) {
   const { box } = scene;
-  const [x0, x1, y0, y1] = view.zoom ?? rangeOf(scene);
+  const [x0, x1, y0, y1] = shownZoom() ?? rangeOf(scene);
   return {
     across: axis(x0, x1, box.left, box.right, view.logx),
     up: axis(y0, y1, box.bottom, box.top, view.logy),
   };
+}
+
+/** The zoom, if these axes can show it: an address may ask for what a logarithm has not. */
+function shownZoom() {
+  if (!view.zoom) return null;
+  const [x0, x1, y0, y1] = view.zoom;
+  const positive = (!view.logx || x0 > 0) && (!view.logy || y0 > 0);
+  return positive && x1 > x0 && y1 > y0 ? view.zoom : null;
 }
 
 const LONG = 40; // points of a curve
@@ -196,7 +204,7 @@ function rangeOf(scene, whole = false) {
     const first = view.logx ? (x.find((value) => value > 0) ?? Infinity) : x[0];
     [x0, x1] = [Math.min(x0, first), Math.max(x1, x.at(-1))];
   }
-  if (x0 > x1) return [0, 1, 0, 1];
+  if (x0 > x1) return [...widened(NaN, NaN, view.logx), ...widened(NaN, NaN, view.logy)];
   const isCounter = scene.table.counters.includes(scene.choice.x);
   const isLong = isCounter && lines.some((curve) => curve.x.length > LONG);
   const from = !whole && isLong && !view.logx ? x0 + 0.05 * (x1 - x0) : -Infinity;
