@@ -10,7 +10,6 @@ its config is still the named one. Commit what it writes.
 """
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +61,8 @@ def with_published(evidence: Evidence, folder: Path, variants: Sequence[str]) ->
     tables: dict[str, list[Row]] = {}
     for name in dict.fromkeys([*evidence.tables, *before.tables]):
         old, new = before.tables.get(name, []), evidence.tables.get(name, [])
-        if name == "criteria":  # what was fixed before all of the runs
-            tables[name] = [row for row in old if row in new]
+        if name == "criteria":  # `forget_later_criteria` looks at those of before
+            tables[name] = new
             continue
         rows = [row for row in old if row["variant"] in kept] + new
         tables[name] = sorted(rows, key=lambda row: variants.index(row["variant"]))
@@ -78,12 +77,13 @@ def forget_later_criteria(evidence: Evidence, folder: Path) -> None:
     if not (folder / "runs.csv").exists():
         return
     before = read(folder)
-    key = itemgetter("variant", "config_hash")
-    if {(*key(row), row.get("seed")) for row in before.runs} & {
-        (*key(row), row.get("seed")) for row in evidence.runs
-    }:
-        known = before.criteria
-        evidence.tables["criteria"] = [row for row in evidence.criteria if row in known]
+    old, new = (
+        {(row["variant"], row.get("seed"), row["config_hash"]) for row in each.runs}
+        for each in (before, evidence)
+    )
+    if old & new:
+        first = before.criteria
+        evidence.tables["criteria"] = [row for row in evidence.criteria if row in first]
 
 
 def lacking(evidence: Evidence, cfgs: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:

@@ -69,7 +69,7 @@ def curves_panel(axis: Axes, evidence: Evidence) -> None:
 
 
 def chance_line(axis: Axes, evidence: Evidence) -> None:
-    """The accuracy up to which an arm may be guessing."""
+    """The accuracy up to which an arm may be guessing: chance and three standard errors."""
     for chance in known(run.get(CHANCE) for run in evidence.runs[:1]):
         axis.axhline(chance, color="#444444", linewidth=0.9, linestyle=":", label="chance")
 

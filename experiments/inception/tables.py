@@ -30,7 +30,7 @@ PAPER = {
     "inception_sigmoid": Printed("–", "chance"),
 }
 TIMES = {"bn_baseline": "2.3", "bn_x5": "14", "bn_x30": "11.5"}  # as fast as Inception, the paper's
-CHANCE = "chance_accuracy"  # the most that guessing reaches, in 95 of 100 evaluations
+CHANCE = "chance_accuracy"  # that of guessing, and three standard errors
 PROTOCOLS = {  # how an arm's rate is chosen, by the end of its name
     AT_PAPERS_RATE: "the paper's own",
     AT_OWN_RATE: "its own best",

@@ -37,11 +37,11 @@ def name_of(search: str) -> str:
 
 
 def searches(evidence: Evidence) -> Figure:
-    """What was chosen on held-out images before the runs of Section 4.2. (a) The network with BN
-    matches Inception's best accuracy soonest at 1 and 2 times its base rate. (b) The base rate with
-    which Inception ends highest. (c) With a faster decay BN-x5 stops below Inception's best.
+    """What was chosen on held-out images before the runs of Section 4.2: the rate with which a
+    network ends highest, and the fastest decay with which BN-x5 still reaches Inception's best.
+    Multiples of the base rate choose nothing here; they show what a higher rate does to BN-x5.
 
-    This is said of the small scale. A panel a kind of search; those that did not run have none.
+    A panel a kind of search; those that did not run have none.
     """
     shown = [each for each in PANELS if cells_of(evidence, each)] or ["rate"]
     figure, (axes,) = panels(1, len(shown), (4.6 * len(shown), 4))
