@@ -39,7 +39,7 @@ BARS = {  # of the gains that the third panel shows
 
 def errors_figure(evidence: Evidence) -> Figure:
     """The more networks are averaged over, the fewer errors (a); crops of an image beyond its
-    mirror image add errors instead (b), here more than the networks take off (c)."""
+    mirror image add errors instead (b). What each gains or costs, and both together (c)."""
     figure, ((networks, crops, taken),) = panels(1, 3, (13, 4.2))
     networks_panel(networks, evidence)
     crops_panel(crops, evidence)
