@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bnrepro.config.schema import ModelConfig
+from bnrepro.models.lit import LitImages
 from bnrepro.models.transforms import BatchTransform, Statistics, Transform
 from bnrepro.seeding import stream
 
@@ -34,7 +35,7 @@ class Slot:
 class HiddenLayer(NamedTuple):
     """The values of one hidden layer, for its backward pass and for probes."""
 
-    u: Tensor  # (S, N, inputs), or (N, inputs) shared by the slots: the layer's input
+    u: Tensor  # (S, N, inputs), or (N, inputs) shared by the slots: the layer's input; or LitImages
     v: Tensor  # what W multiplies: u, or the transform of u
     x: Tensor  # (S, N, units), Wu or Wu + b, before any transform
     a: Tensor  # (S, N, units), the nonlinearity's input
@@ -95,7 +96,10 @@ class SlotMLP:
             self.moving[f"{name}.var"] = like.new_ones(len(like), 1, units)
 
     def forward(
-        self, x: Tensor, statistics: Statistics = "batch", masks: Sequence[Tensor] | None = None
+        self,
+        x: Tensor | LitImages,
+        statistics: Statistics = "batch",
+        masks: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, list[HiddenLayer]]:
         """Logits (S, N, classes) and every hidden layer's values, of x (S, N, inputs).
 
@@ -104,7 +108,7 @@ class SlotMLP:
         of these is changed by it. `masks` are Dropout's factors of each hidden layer's output.
         """
         layers: list[HiddenLayer] = []
-        u = x
+        u: Any = x
         for i, name in enumerate(self.hidden):
             layers.append(self._hidden(name, u, statistics, masks[i] if masks else None))
             u = layers[-1].z
@@ -133,7 +137,7 @@ class SlotMLP:
         return wu if bias is None else wu.add_(bias)
 
     def gradients(
-        self, x: Tensor, labels: Tensor, masks: Sequence[Tensor] | None = None
+        self, x: Tensor | LitImages, labels: Tensor, masks: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean cross-entropy of each slot (S,) and its gradients, on its batch x (S, N, inputs).
 
@@ -169,7 +173,7 @@ class SlotMLP:
     def _affine_backward(
         self, name: str, u: Tensor, d: Tensor, grads: dict[str, Tensor], needed: bool = True
     ) -> Tensor:
-        grads[f"{name}.weight"] = torch.bmm(u.mT, d)
+        grads[f"{name}.weight"] = weight_gradient(u, d)
         if f"{name}.bias" in self.params:
             grads[f"{name}.bias"] = d.sum(1, keepdim=True)
         return torch.bmm(d, self.params[f"{name}.weight"].mT) if needed else d
@@ -219,9 +223,16 @@ def in_float64(net: SlotMLP) -> SlotMLP:
     return double
 
 
-def product(u: Tensor, weight: Tensor) -> Tensor:
+def product(u: Tensor | LitImages, weight: Tensor) -> Tensor:
     """Wu of every slot; `matmul` broadcasts a shared u, but is the slower one where it need not."""
+    if isinstance(u, LitImages):
+        return u.product(weight)
     return torch.bmm(u, weight) if u.dim() == 3 else torch.matmul(u, weight)
+
+
+def weight_gradient(u: Tensor | LitImages, d: Tensor) -> Tensor:
+    """∂ℓ/∂W of every slot from d = ∂ℓ/∂(Wu)."""
+    return u.weight_gradient(d) if isinstance(u, LitImages) else torch.bmm(u.mT, d)
 
 
 def initial_weight(model: ModelConfig, slot: Slot, name: str, fan_in: int, fan_out: int) -> Tensor:

@@ -20,6 +20,7 @@ from bnrepro.config.schema import ModelConfig, OptimConfig
 from bnrepro.data import Dataset, binarize
 from bnrepro.data.order import batches_of_seeds
 from bnrepro.errors import UserError
+from bnrepro.models.lit import IMAGES_A_BLOCK, LitImages, LitSet
 from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.models.transforms import Statistics, Transform
 from bnrepro.seeding import stream
@@ -72,6 +73,9 @@ class SlotTrainer:
         self.seconds = 0.0
         self.first_non_finite: list[int | None] = [None] * len(self.slots)
         self._epoch, self._order = -1, torch.empty(0)
+        lit = device.type == "cpu" and self.net.transform.place != "input"
+        self.lit = LitSet(self.x) if lit else None
+        self._block: dict[int, LitImages] = {}  # by step: the next few mini-batches
 
     def _column(self, name: str) -> Tensor:
         """A setting of the slots as (S, 1, 1)."""
@@ -103,7 +107,7 @@ class SlotTrainer:
     def _train_step(self) -> Tensor:
         masks = self._masks() if self.drops else None
         with self._fetched():
-            losses, self.grads = self.net.gradients(*self.minibatch(self.step), masks)
+            losses, self.grads = self.net.gradients(*self.examples(self.step), masks)
         for name, grad in self.grads.items():
             if self.decays and name.endswith(".weight"):
                 grad = torch.addcmul(grad, self.net.params[name], self.decay)
@@ -127,6 +131,18 @@ class SlotTrainer:
         if self.replicas is None:
             return contextlib.nullcontext()
         return self.replicas.fetched(list(self.net.params.values()), self.step)
+
+    def examples(self, step: int) -> tuple[Tensor | LitImages, Tensor]:
+        """The mini-batches as training takes them: on a CPU images are the places of their ones."""
+        if self.lit is None:
+            return self.minibatch(step)
+        labels = self.labels[self._batch(step)].view(len(self.slots), -1)
+        if step not in self._block:
+            place = step % self._order.shape[1]
+            steps = max(1, IMAGES_A_BLOCK // labels.numel())
+            block = self.lit.batches(self._order[:, place : place + steps])
+            self._block = dict(enumerate(block, step))
+        return self._block[step], labels
 
     def minibatch(self, step: int) -> tuple[Tensor, Tensor]:
         """Images (S, B, inputs) and labels (S, B) of the mini-batches that follow that step."""

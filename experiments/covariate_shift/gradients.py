@@ -20,7 +20,7 @@ def changes_below(trainer: SlotTrainer) -> dict[str, dict[str, Tensor]]:
 
     distance: ‖G′ − G‖/‖G‖; cosine: ⟨G, G′⟩/(‖G‖ ‖G′‖).
     """
-    x, labels = trainer.minibatch(trainer.step)
+    x, labels = trainer.examples(trainer.step)
     before = snapshot(trainer.net)
     for _ in trainer.run([trainer.step + 1]):
         pass

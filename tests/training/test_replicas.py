@@ -79,9 +79,7 @@ def test_two_replicas_of_slots_equal_a_loop_by_hand_bitwise(norm):
     history = [{k: v.clone() for k, v in net.params.items()}]
     velocity = {k: torch.zeros_like(v) for k, v in net.params.items()}
     for t in range(6):
-        index = other._batch(t)
-        shape = (len(other.slots), optim.batch)
-        x, labels = other.x.index_select(0, index).view(*shape, -1), other.labels[index].view(shape)
+        x, labels = other.examples(t)
         net.params = {k: v.clone() for k, v in history[max(0, t - 1)].items()}
         grads = net.gradients(x, labels)[1]
         new = {k: v.clone() for k, v in history[-1].items()}

@@ -1,0 +1,81 @@
+"""Binary images as the places of their ones: the first layer's products by additions alone.
+
+Seven of eight pixels of a binary MNIST image are 0. Wu is then the sum of the rows of W at the
+pixels that are 1, and ∂ℓ/∂W at a pixel the sum of ∂ℓ/∂x over the images where it is 1.
+"""
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+
+IMAGES_A_BLOCK = 12_000  # of which the places are found at once: bounds memory
+
+
+class LitImages:
+    """The mini-batches of S networks at one step, (S, N, inputs), as the places of their ones.
+
+    `pixels` and `images` are (indices, where each sum begins): of the rows of W, stacked over the
+    networks, that an image adds up, and of the images that a pixel's gradient adds up.
+    """
+
+    def __init__(
+        self, shape: torch.Size, pixels: tuple[Tensor, Tensor], images: tuple[Tensor, Tensor]
+    ) -> None:
+        self.shape, self.pixels, self.images = shape, pixels, images
+
+    def product(self, weight: Tensor) -> Tensor:
+        """Wu (S, N, units) of weights (S, inputs, units)."""
+        return add_rows(weight, *self.pixels).view(*self.shape[:2], -1)
+
+    def weight_gradient(self, d: Tensor) -> Tensor:
+        """∂ℓ/∂W (S, inputs, units) from d = ∂ℓ/∂(Wu) (S, N, units)."""
+        return add_rows(d, *self.images).view(self.shape[0], self.shape[2], -1)
+
+
+def add_rows(table: Tensor, index: Tensor, begin: Tensor) -> Tensor:
+    """Sums of rows of a table (S, rows, units): the i-th is over index[begin[i] : begin[i + 1]]."""
+    rows = table.reshape(-1, table.shape[-1])
+    return torch.nn.functional.embedding_bag(
+        index, rows, begin, mode="sum", include_last_offset=True
+    )
+
+
+class LitSet:
+    """Binary images (N, inputs) by their ones, from which mini-batches are taken."""
+
+    def __init__(self, images: Tensor) -> None:
+        ones, (count, inputs) = np.flatnonzero(images.to(torch.bool).numpy()), images.shape
+        begins = np.searchsorted(ones, np.arange(count + 1) * inputs)
+        parts = (np.ones(len(ones), np.int8), ones % inputs, begins)
+        self.rows = scipy.sparse.csr_matrix(parts, (count, inputs))
+
+    def batches(self, index: Tensor) -> list[LitImages]:
+        """The mini-batches of consecutive steps, of images index (S, steps, N)."""
+        slots, steps, n = index.shape
+        inputs = self.rows.shape[1]
+        taken = self.rows[index.transpose(0, 1).reshape(-1).numpy()]
+        # each network of each step has columns of its own
+        first = np.arange(steps * slots, dtype=np.int32).repeat(n) * inputs
+        taken.indices += first.repeat(np.diff(taken.indptr))
+        parts = (taken.data, taken.indices, taken.indptr)
+        shape = (steps * slots * n, steps * slots * inputs)
+        by_image = scipy.sparse.csr_matrix(parts, shape, copy=False)
+        pixels = parted(by_image, steps, slots * inputs)
+        images = parted(by_image.tocsc(), steps, slots * n)
+        size = torch.Size((slots, n, inputs))
+        return [LitImages(size, *each) for each in zip(pixels, images, strict=True)]
+
+
+def parted(
+    matrix: "scipy.sparse.csr_matrix | scipy.sparse.csc_matrix", steps: int, size: int
+) -> list[tuple[Tensor, Tensor]]:
+    """Each step's indices, counted from its own first, and where each of its sums begins."""
+    begins = matrix.indptr.reshape(-1)
+    sums = (len(begins) - 1) // steps
+    parts = []
+    for step in range(steps):
+        begin = begins[step * sums : (step + 1) * sums + 1]
+        index = matrix.indices[begin[0] : begin[-1]] - step * size
+        parts.append((torch.from_numpy(index), torch.from_numpy(begin - begin[0])))
+    return parts
