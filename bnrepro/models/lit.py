@@ -9,46 +9,57 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+Sums = tuple[Tensor, Tensor]  # indices, and where in them each sum begins and the last one ends
 IMAGES_A_BLOCK = 12_000  # of which the places are found at once: bounds memory
 
 
 class LitImages:
-    """The mini-batches of S networks at one step, (S, N, inputs), as the places of their ones.
+    """Binary images u (S, N, inputs) of S networks as the places of their ones.
 
-    `pixels` and `images` are (indices, where each sum begins): of the rows of W, stacked over the
-    networks, that an image adds up, and of the images that a pixel's gradient adds up.
+    `pixels` are the rows of W, stacked over the networks, that an image adds up; `images` are the
+    images that a pixel's gradient adds up. Images (N, inputs), the same for all networks, serve for
+    inference alone and have no `images`.
     """
 
-    def __init__(
-        self, shape: torch.Size, pixels: tuple[Tensor, Tensor], images: tuple[Tensor, Tensor]
-    ) -> None:
+    def __init__(self, shape: torch.Size, pixels: Sums, images: Sums | None = None) -> None:
         self.shape, self.pixels, self.images = shape, pixels, images
 
     def product(self, weight: Tensor) -> Tensor:
         """Wu (S, N, units) of weights (S, inputs, units)."""
-        return add_rows(weight, *self.pixels).view(*self.shape[:2], -1)
+        if len(self.shape) == 3:
+            return add_rows(weight.flatten(0, 1), *self.pixels).view(*self.shape[:2], -1)
+        slots, _, units = weight.shape
+        side_by_side = weight.transpose(0, 1).flatten(1)
+        return add_rows(side_by_side, *self.pixels).view(-1, slots, units).transpose(0, 1)
 
     def weight_gradient(self, d: Tensor) -> Tensor:
         """∂ℓ/∂W (S, inputs, units) from d = ∂ℓ/∂(Wu) (S, N, units)."""
-        return add_rows(d, *self.images).view(self.shape[0], self.shape[2], -1)
+        assert self.images is not None
+        return add_rows(d.flatten(0, 1), *self.images).view(len(d), self.shape[2], -1)
 
 
-def add_rows(table: Tensor, index: Tensor, begin: Tensor) -> Tensor:
-    """Sums of rows of a table (S, rows, units): the i-th is over index[begin[i] : begin[i + 1]]."""
-    rows = table.reshape(-1, table.shape[-1])
+def add_rows(rows: Tensor, index: Tensor, begin: Tensor) -> Tensor:
+    """Sums of rows: the i-th over those that index[begin[i] : begin[i + 1]] says."""
     return torch.nn.functional.embedding_bag(
         index, rows, begin, mode="sum", include_last_offset=True
     )
+
+
+def lit(images: Tensor) -> LitImages:
+    """Images (N, inputs) that all networks see, for inference."""
+    ones, (count, inputs) = np.flatnonzero(images.to(torch.bool).numpy()), images.shape
+    begins = np.searchsorted(ones, np.arange(count + 1) * inputs)
+    index = torch.from_numpy((ones % inputs).astype(np.int32))
+    return LitImages(images.shape, (index, torch.from_numpy(begins.astype(np.int32))))
 
 
 class LitSet:
     """Binary images (N, inputs) by their ones, from which mini-batches are taken."""
 
     def __init__(self, images: Tensor) -> None:
-        ones, (count, inputs) = np.flatnonzero(images.to(torch.bool).numpy()), images.shape
-        begins = np.searchsorted(ones, np.arange(count + 1) * inputs)
-        parts = (np.ones(len(ones), np.int8), ones % inputs, begins)
-        self.rows = scipy.sparse.csr_matrix(parts, (count, inputs))
+        index, begins = lit(images).pixels
+        parts = (np.ones(len(index), np.int8), index.numpy(), begins.numpy())
+        self.rows = scipy.sparse.csr_matrix(parts, images.shape)
 
     def batches(self, index: Tensor) -> list[LitImages]:
         """The mini-batches of consecutive steps, of images index (S, steps, N)."""
@@ -69,8 +80,8 @@ class LitSet:
 
 def parted(
     matrix: "scipy.sparse.csr_matrix | scipy.sparse.csc_matrix", steps: int, size: int
-) -> list[tuple[Tensor, Tensor]]:
-    """Each step's indices, counted from its own first, and where each of its sums begins."""
+) -> list[Sums]:
+    """The sums of each step, its indices counted from its own first."""
     begins = matrix.indptr.reshape(-1)
     sums = (len(begins) - 1) // steps
     parts = []

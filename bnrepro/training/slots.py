@@ -20,13 +20,13 @@ from bnrepro.config.schema import ModelConfig, OptimConfig
 from bnrepro.data import Dataset, binarize
 from bnrepro.data.order import batches_of_seeds
 from bnrepro.errors import UserError
-from bnrepro.models.lit import IMAGES_A_BLOCK, LitImages, LitSet
+from bnrepro.models.lit import IMAGES_A_BLOCK, LitImages, LitSet, lit
 from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.models.transforms import Statistics, Transform
 from bnrepro.seeding import stream
 from bnrepro.training.replicas import Replicas
 
-EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
+EVALUATION_CHUNK = 500  # test images a forward pass: bounds memory
 ADAGRAD_EPS = 1e-10  # outside the root; PyTorch's
 
 
@@ -73,8 +73,8 @@ class SlotTrainer:
         self.seconds = 0.0
         self.first_non_finite: list[int | None] = [None] * len(self.slots)
         self._epoch, self._order = -1, torch.empty(0)
-        lit = device.type == "cpu" and self.net.transform.place != "input"
-        self.lit = LitSet(self.x) if lit else None
+        sparse = device.type == "cpu" and self.net.transform.place != "input"
+        self.lit = LitSet(self.x) if sparse else None
         self._block: dict[int, LitImages] = {}  # by step: the next few mini-batches
 
     def _column(self, name: str) -> Tensor:
@@ -202,7 +202,8 @@ class SlotTrainer:
             targets.split(EVALUATION_CHUNK),
             strict=True,
         ):
-            log_p = torch.log_softmax(self.net.forward(x, statistics)[0], -1)
+            logits = self.net.forward(lit(x) if self.lit else x, statistics)[0]
+            log_p = torch.log_softmax(logits, -1)
             right += (log_p.argmax(-1) == labels).sum(1)
             loss -= log_p.gather(-1, labels.view(1, -1, 1).expand(len(right), -1, 1)).sum((1, 2))
         return right / len(images), loss / len(images)

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from bnrepro.config.schema import ModelConfig, OptimConfig
-from bnrepro.data import binarize
 from bnrepro.data.synthetic import synthetic
-from bnrepro.models.lit import LitSet
+from bnrepro.models.lit import LitSet, lit
 from bnrepro.models.mlp import Slot
 from bnrepro.training.slots import SlotTrainer
 
@@ -31,21 +30,26 @@ def test_products_and_weight_gradients_are_those_of_the_matrices(images):
     index = torch.randint(0, len(images), (SEEDS, STEPS, BATCH))
     index[0, 0, :2] = torch.tensor([3, 4])
     weight = torch.randn(SEEDS, INPUTS, UNITS, dtype=torch.float64)
-    for step, lit in enumerate(LitSet(images).batches(index)):
+    for step, batch in enumerate(LitSet(images).batches(index)):
         x, d = images[index[:, step]].double(), torch.randn(SEEDS, BATCH, UNITS).double()
-        assert lit.shape == x.shape
-        torch.testing.assert_close(lit.product(weight), x @ weight)
-        torch.testing.assert_close(lit.weight_gradient(d), x.mT @ d)
+        assert batch.shape == x.shape
+        torch.testing.assert_close(batch.product(weight), x @ weight)
+        torch.testing.assert_close(batch.weight_gradient(d), x.mT @ d)
+
+
+def test_images_that_all_networks_see_have_the_product_of_the_matrices(images):
+    weight = torch.randn(SEEDS, INPUTS, UNITS, dtype=torch.float64)
+    torch.testing.assert_close(lit(images).product(weight), images.double() @ weight)
 
 
 def test_training_takes_the_mini_batches_of_every_step_in_blocks_and_across_epochs():
     many = trainer()
     for step in [*range(10), 3]:  # four steps an epoch
-        lit, labels = many.examples(step)
+        places, labels = many.examples(step)
         x, expected = many.minibatch(step)
         assert torch.equal(labels, expected)
         eye = torch.eye(x.shape[-1]).expand(SEEDS, -1, -1)
-        assert torch.equal(lit.product(eye), x)
+        assert torch.equal(places.product(eye), x)
 
 
 def test_a_curve_is_bitwise_the_same_wherever_a_block_begins():
@@ -59,7 +63,11 @@ def test_a_curve_is_bitwise_the_same_wherever_a_block_begins():
         assert torch.equal(value, parts.net.params[name]), name
 
 
-def test_no_image_is_lost_between_the_data_and_the_places():
-    images = binarize(synthetic(50, 10).train_images)
-    (lit,) = LitSet(images).batches(torch.arange(50).view(1, 1, 50))
-    assert torch.equal(lit.product(torch.eye(images.shape[1]).unsqueeze(0))[0], images)
+def test_evaluation_adds_up_the_same_pixels():
+    trained = trainer()
+    list(trained.run([5]))
+    accuracy, loss = trained.accuracy("moving")
+    trained.lit = None
+    dense = trained.accuracy("moving")
+    assert torch.equal(accuracy, dense[0])
+    torch.testing.assert_close(loss, dense[1])
