@@ -4,7 +4,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import yaml
 
 from bnrepro.errors import UserError
 
@@ -47,6 +49,14 @@ def read_bytes(path: Path) -> bytes | None:
             return path.read_bytes()
         except FileNotFoundError:
             return None
+
+
+def parse_yaml(text: str) -> Any:
+    """What a text in YAML says. Raises a YAMLError.
+
+    PyYAML's loader in C is ten times as fast as its own in Python.
+    """
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @contextlib.contextmanager

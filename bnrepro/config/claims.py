@@ -21,7 +21,7 @@ from bnrepro.config.compose import variants
 from bnrepro.config.identity import digest
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment, find
-from bnrepro.files import read_text, reading
+from bnrepro.files import parse_yaml, read_text, reading
 
 # what a claim says without deciding its verdict
 WORDS = (
@@ -55,7 +55,7 @@ def _read(path: Path) -> list[Any]:
     with reading(path):
         text = read_text(path)
     try:
-        claims = yaml.safe_load(text)
+        claims = parse_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""

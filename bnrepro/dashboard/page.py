@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from scipy.special import stdtrit
 
 from bnrepro import ROOT
@@ -19,6 +18,7 @@ from bnrepro.config.claims import read_claims
 from bnrepro.dashboard.data import DataSet, Table
 from bnrepro.dashboard.encoding import Bytes, encode, thinned
 from bnrepro.experiment import discover
+from bnrepro.files import parse_yaml
 from bnrepro.plots.style import ARMS, DASHES, OTHERS, arm
 
 WEB = Path(__file__).parent / "web"
@@ -138,7 +138,7 @@ def experiments() -> list[dict[str, Any]]:
 def paper_values(stem: str) -> list[dict[str, Any]]:
     """The values that the paper prints for an experiment's metrics, from its `paper.yaml`."""
     path = ROOT / "configs" / stem / "paper.yaml"
-    return yaml.safe_load(path.read_text("utf-8")) if path.exists() else []
+    return parse_yaml(path.read_text("utf-8")) if path.exists() else []
 
 
 def reference(stem: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from bnrepro.dashboard.columns import Columns, flat
+from bnrepro.files import parse_yaml
 
 FILES = ("config.yaml", "meta.json", "metrics.jsonl")  # what makes a folder a record
 LEVELS = ("round", "value")  # what folders between an arm and its runs mean: those of a search
@@ -84,7 +85,7 @@ class FollowedRecord:
 
     def _read_config(self) -> None:
         with self._reading("config.yaml"):
-            config = yaml.safe_load(_text(self.folder / "config.yaml"))
+            config = parse_yaml(_text(self.folder / "config.yaml"))
             self.settings = {k: v for k, v in _flat_config(config).items() if k not in NEUTRAL}
 
     def _read_meta(self) -> None:

@@ -4,8 +4,9 @@ Seven of eight pixels of a binary MNIST image are 0. Wu is then the sum of the r
 pixels that are 1, and ∂ℓ/∂W at a pixel the sum of ∂ℓ/∂x over the images where it is 1.
 """
 
+from typing import Any
+
 import numpy as np
-import scipy.sparse
 import torch
 from torch import Tensor
 
@@ -57,9 +58,11 @@ class LitSet:
     """Binary images (N, inputs) by their ones, from which mini-batches are taken."""
 
     def __init__(self, images: Tensor) -> None:
+        from scipy.sparse import csr_matrix  # half a second: imported where it is used
+
         index, begins = lit(images).pixels
         parts = (np.ones(len(index), np.int8), index.numpy(), begins.numpy())
-        self.rows = scipy.sparse.csr_matrix(parts, images.shape)
+        self.rows = csr_matrix(parts, images.shape)
 
     def batches(self, index: Tensor) -> list[LitImages]:
         """The mini-batches of consecutive steps, of images index (S, steps, N)."""
@@ -71,17 +74,15 @@ class LitSet:
         taken.indices += first.repeat(np.diff(taken.indptr))
         parts = (taken.data, taken.indices, taken.indptr)
         shape = (steps * slots * n, steps * slots * inputs)
-        by_image = scipy.sparse.csr_matrix(parts, shape, copy=False)
+        by_image = type(self.rows)(parts, shape, copy=False)
         pixels = parted(by_image, steps, slots * inputs)
         images = parted(by_image.tocsc(), steps, slots * n)
         size = torch.Size((slots, n, inputs))
         return [LitImages(size, *each) for each in zip(pixels, images, strict=True)]
 
 
-def parted(
-    matrix: "scipy.sparse.csr_matrix | scipy.sparse.csc_matrix", steps: int, size: int
-) -> list[Sums]:
-    """The sums of each step, its indices counted from its own first."""
+def parted(matrix: Any, steps: int, size: int) -> list[Sums]:
+    """The sums of each step, of a sparse matrix, their indices counted from the step's first."""
     begins = matrix.indptr.reshape(-1)
     sums = (len(begins) - 1) // steps
     parts = []

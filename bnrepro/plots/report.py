@@ -7,13 +7,12 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any
 
-import yaml
-
 from bnrepro import ROOT
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.ledger import Judged, Ledger
 from bnrepro.evidence.statistics import known
 from bnrepro.evidence.verdicts import Verdict
+from bnrepro.files import parse_yaml
 from bnrepro.plots.claims import corrected_text, measured, number, worded
 from bnrepro.plots.summary import summary
 from bnrepro.plots.tables import left_table
@@ -181,7 +180,7 @@ def others(experiments: Sequence[Judged]) -> Iterable[str]:
     """The tables of `configs/<experiment>/published.yaml`, ours as the last row where it fits."""
     for judged in experiments:
         path = ROOT / "configs" / judged.experiment.stem / "published.yaml"
-        for entry in yaml.safe_load(path.read_text("utf-8")) if path.exists() else []:
+        for entry in parse_yaml(path.read_text("utf-8")) if path.exists() else []:
             rows = [entry["header"], *entry["rows"]]
             if "ours" in entry and judged.evidence is not None:
                 rows.append([ours(judged), *means(judged.evidence, **entry["ours"])])

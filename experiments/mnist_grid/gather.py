@@ -7,13 +7,12 @@ cells   a row a trained slot of every round
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from bnrepro.config.schema import seed_list
 from bnrepro.evidence.evidence import Evidence, grouped
 from bnrepro.evidence.gather import common_criteria, provenance
 from bnrepro.evidence.steps import Curve, steps_to
 from bnrepro.evidence.tables import Row
+from bnrepro.files import parse_yaml
 from bnrepro.run.record import Record, has_result, read_summary
 
 Slot = tuple[float, float, int]  # rate, standard deviation and seed
@@ -28,7 +27,7 @@ def gather_grid(folders: Mapping[str, Path], seeds: Sequence[int] | None = None)
     for variant, folder in finished.items():
         summary = read_summary(folder) or {}
         rounds = {folder / name: settings for name, settings in summary["rounds"].items()}
-        cfg = yaml.safe_load((next(iter(rounds)) / "config.yaml").read_text("utf-8"))
+        cfg = parse_yaml((next(iter(rounds)) / "config.yaml").read_text("utf-8"))
         for path, settings in rounds.items():
             slots = round_slots(cfg, settings)
             cells.extend({"variant": variant, **row} for row in slot_rows(path, slots))
