@@ -177,10 +177,10 @@ def test_scripts_name_no_experiment_but_those_they_are_about():
             assert not text & set(quoted.values()), path
 
 
-@pytest.mark.parametrize("path", sources(*CODE, "tests"), ids=place)
-def test_no_file_is_longer_than_a_reader_takes_in(path):
-    lines = path.read_text("utf-8").count("\n")
-    assert lines <= LONGEST
+def test_no_file_is_longer_than_a_reader_takes_in():
+    lines = {place(p): p.read_text("utf-8").count("\n") for p in sources(*CODE, "tests")}
+    assert len(lines) > 100
+    assert {path: count for path, count in lines.items() if count > LONGEST} == {}
 
 
 @pytest.mark.parametrize("stem", stems())
@@ -243,10 +243,13 @@ def test_make_help_lists_every_target_and_every_experiment_with_its_question():
         assert line.split(maxsplit=3)[2:] == [experiment.section, experiment.question]
 
 
-@pytest.mark.parametrize("stem", stems())
-def test_one_rule_of_make_runs_every_experiment(stem):
-    commands = make("-n", stem.replace("_", "-"), "SCALE=smoke", "ARGS=seeds=1 threads=1")
-    assert f"-m scripts.run {stem} scale=smoke seeds=1 threads=1\n" in commands
+def test_one_rule_of_make_runs_every_experiment():
+    targets = [stem.replace("_", "-") for stem in stems()]
+    commands = make("-n", *targets, "SCALE=smoke", "ARGS=seeds=1 threads=1").splitlines()
+    ran = [
+        f".venv/bin/python -m scripts.run {stem} scale=smoke seeds=1 threads=1" for stem in stems()
+    ]
+    assert [line for line in commands if "scripts.run" in line] == ran
 
 
 def test_make_mechanisms_runs_the_experiments_on_sections_1_to_3_on_one_thread_each():

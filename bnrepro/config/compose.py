@@ -8,6 +8,7 @@ import contextlib
 import copy
 import functools
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from bnrepro.files import expand
 
 HYDRA_VERSION = "1.3"
 ROOM = 65_536  # bytes that Hydra may need
+PLAIN_RESULTS = re.compile(r"results=/[\w./-]+")  # what Hydra's grammar takes as it stands
 
 
 def register(experiment: str) -> None:
@@ -63,11 +65,17 @@ def sweep_folder(results: str) -> str:
 def compose(experiment: str, overrides: Sequence[str] = ()) -> Any:
     """The config of an experiment as an object, outside or inside a Hydra application.
 
-    Overrides of Hydra's own settings are left out: they say how runs are started.
+    Overrides of Hydra's own settings are left out: they say how runs are started. A plain path of
+    `results` changes no other value, and is filled in after Hydra.
     """
     checked = check_overrides(experiment, overrides)
-    words = tuple(text for text in checked if not text.startswith(("hydra.", "hydra/")))
-    return copy.deepcopy(_composed(experiment, words, _written()))
+    words = [text for text in checked if not text.startswith(("hydra.", "hydra/"))]
+    paths = [text for text in words if PLAIN_RESULTS.fullmatch(text)]
+    others = tuple(text for text in words if text not in paths)
+    cfg = copy.deepcopy(_composed(experiment, others, _written()))
+    if paths:
+        cfg.results = paths[-1].removeprefix("results=")
+    return cfg
 
 
 @functools.lru_cache(maxsize=256)

@@ -23,7 +23,7 @@ LINES: Mapping[str, Dash] = {
     "products": (0, (4, 3)),
     "eager": "-.",
 }
-NAMES = {"eager": "plain PyTorch loop", "products": "matrix products alone"}
+NAMES = {"eager": "plain PyTorch loop", "products": "dense matrix products alone"}
 SEEDS = 5  # of the MNIST experiment, where its trainer is compared with others
 
 

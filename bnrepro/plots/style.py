@@ -136,11 +136,18 @@ def on_data(title: str, data: str) -> str:
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write PNG and SVG without a date, so that an unchanged figure is an unchanged file."""
+    """Write PNG and SVG without a date, so that an unchanged figure is an unchanged file.
+
+    Both have the layout and the bounding box of the PNG: to find these takes as long as to draw.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    figure.set_dpi(plt.rcParams["savefig.dpi"])
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)
+    box = figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
     paths = [folder / f"{name}.{kind}" for kind in ("png", "svg")]
     metadata: list[dict[str, Any]] = [{"Software": None}, {"Date": None, "Creator": None}]
     for path, entry in zip(paths, metadata, strict=True):
-        figure.savefig(path, metadata=entry, bbox_inches="tight")
+        figure.savefig(path, metadata=entry, bbox_inches=box)
     plt.close(figure)
     return paths

@@ -5,8 +5,6 @@ import io
 import sys
 from collections.abc import Iterator
 
-import pytest
-
 from bnrepro import ROOT, entry
 
 CODE = ("bnrepro", "experiments", "scripts")
@@ -33,10 +31,10 @@ def names_encoding(call: ast.Call) -> bool:
     return "utf-8" in ast.unparse(call) or ast.unparse(call.func) == "read_text"  # of files.py
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_text_file_names_its_encoding(path):
-    for call in text_calls(ast.parse(path.read_text("utf-8"))):
-        assert names_encoding(call), f"line {call.lineno}: {ast.unparse(call)}"
+def test_every_text_file_names_its_encoding():
+    for path in FILES:
+        for call in text_calls(ast.parse(path.read_text("utf-8"))):
+            assert names_encoding(call), f"{path}:{call.lineno}: {ast.unparse(call)}"
 
 
 def test_the_check_finds_what_lacks_an_encoding():

@@ -55,6 +55,7 @@ def folders(tmp_path):
     return [tmp_path / "a", tmp_path / "b"]
 
 
+@pytest.mark.thorough
 def test_joblib_s_workers_end_as_interrupted_when_the_main_process_was_killed(folders):
     command = [sys.executable, "-c", WORK + JOBLIB, *folders]
     main = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
