@@ -3,7 +3,7 @@
     make amplification                                  train, then figures and table
     python -m experiments.amplification jobs=2          two cells side by side
 
-Laptop CPU, two minutes on one core. Networks of eight hidden layers, with and without BN, sigmoid
+Laptop CPU, one minute on one core. Networks of eight hidden layers, with and without BN, sigmoid
 and ReLU. The first layer's weights are changed by 1 %, along the gradient or at random, and the
 change of every layer's inputs to the nonlinearity is measured in units of their spread over images.
 """

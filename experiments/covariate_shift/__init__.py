@@ -9,7 +9,7 @@ moves over 1 to 1,000 steps, and as the change of a layer's gradient when the la
 updated. The control of later work (Santurkar et al. 2018) puts a shift back: behind BN each unit is
 shifted and scaled by random numbers drawn anew at every step.
 
-Laptop CPU, about seven minutes on two cores. To expect: with BN inputs move less, most of all in
+Laptop CPU, about five minutes on two cores. To expect: with BN inputs move less, most of all in
 mean and scale; gradients change about as much when the layers below are updated; with a shift put
 back behind BN, larger than that of the plain network, training is about as fast as with BN alone.
 """

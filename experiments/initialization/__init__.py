@@ -3,7 +3,7 @@
     make initialization                                 train, then figures and tables
     python -m experiments.initialization jobs=4         four cells side by side
 
-Laptop CPU, six minutes on two cores. The network of 4.1 with sigmoids and with ReLU: initial
+Laptop CPU, four minutes on two cores. The network of 4.1 with sigmoids and with ReLU: initial
 standard deviations over five decades × rates; four fixed bad starts; the plateau at a small
 standard deviation. To expect: the plain networks train in a narrow band, those with BN nearly
 everywhere.

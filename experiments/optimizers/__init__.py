@@ -3,7 +3,7 @@
     make optimizers                                     train, then figures and table
     python -m experiments.optimizers jobs=2             two cells side by side
 
-Laptop CPU, three minutes on one core. Gradient descent on all of 500 training images, Adagrad
+Laptop CPU, two minutes on one core. Gradient descent on all of 500 training images, Adagrad
 and, for comparison, SGD on mini-batches of 60, with and without BN, over rates. To expect: with BN
 all three train.
 """

@@ -4,7 +4,7 @@ convolutional BN convolutional?
     make placement                                  measure, then figures and table
     python -m experiments.placement lr=[0.3] shape_lr=0.3    one learning rate
 
-Laptop CPU, about five minutes. To expect: Wu + b closer to a Gaussian than u, most of all with
+Laptop CPU, about four minutes. To expect: Wu + b closer to a Gaussian than u, most of all with
 ReLU, whose u is half zeros; a bias without gradient; per-feature-map BN commutes with shifts to
 rounding and per-activation BN does not, with p·q times the parameters. BN on hidden u is no worse
 at its best rate, but fails at lower rates than BN on Wu + b.

@@ -3,7 +3,7 @@
     make regularization                                          train, then figures and tables
     python -m experiments.regularization jobs=4 threads=1        four cells side by side
 
-Laptop CPU, about seven minutes on two cores. Small training sets that the networks overfit, with
+Laptop CPU, about five minutes on two cores. Small training sets that the networks overfit, with
 and without BN, over Dropout and L2. Then what in BN it could be: an example's output depends on its
 batch-mates. Networks that take all images in one update differ only in how many of them, m, BN
 normalises together; with all in one the noise is gone and the rest of BN is left.

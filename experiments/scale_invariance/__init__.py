@@ -4,7 +4,7 @@ smaller gradients?
     make scale-invariance                                measure, then figures and table
     python -m experiments.scale_invariance lr=[1,10]     other learning rates
 
-Laptop CPU, two minutes. To expect: the three equations to float64's rounding over eight decades
+Laptop CPU, one minute. To expect: the three equations to float64's rounding over eight decades
 of a; with ε, the same layer at ε/a²; in training, gradients that fall as 1/‖W‖ with BN.
 """
 
