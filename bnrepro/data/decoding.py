@@ -7,10 +7,9 @@ this takes seconds (torchvision), so it is imported where images are decoded.
 import io
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,7 +25,6 @@ from bnrepro.data.listing import some
 from bnrepro.errors import UserError
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 TAIL = 64  # bytes at the end of a file among which its end marker is looked for
@@ -59,9 +57,8 @@ def _jpeg(content: bytes) -> Tensor:
         bytes_ = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         return decode_image(bytes_, ImageReadMode.RGB, apply_exif_orientation=True)
     except RuntimeError as error:
-        reason = (
-            str(error).splitlines()[0].rpartition(", ")[2]
-        )  # after the place in the decoder's source
+        # after the place in the decoder's source
+        reason = str(error).splitlines()[0].rpartition(", ")[2]
         raise Unreadable(reason) from error
 
 
@@ -73,9 +70,8 @@ def _other(content: bytes) -> Tensor:
         raise Unreadable(f"no image of a known kind (JPEG, {', '.join(FORMATS)})") from error
     except Exception as error:  # Pillow's decoders raise many kinds
         raise Unreadable((str(error).splitlines() or [type(error).__name__])[0]) from error
-    return torch.from_numpy(pixels).permute(
-        2, 0, 1
-    )  # strides as torchvision's, which resizing heeds
+    # strides as torchvision's, which resizing heeds
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -130,14 +126,10 @@ def decode_all(root: Path, files: Files, size: int, what: str) -> Tensor:
         )
     images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
 
-    def put(number: int) -> str | None:
-        try:
-            images[number] = centre(decode(root / files.name(number)), size, size)
-        except Unreadable as reason:
-            return f"{files.name(number)}: {reason}"
-        return None
+    def put(number: int, path: Path) -> None:
+        images[number] = centre(decode(path), size, size)
 
-    _refuse(root, side_by_side(put, len(files), cores(), f"decoding {what}"))
+    _side_by_side(put, root, files, cores(), f"decoding {what}")
     return images
 
 
@@ -147,16 +139,11 @@ def check_files(root: Path, files: Files, what: str) -> None:
     Raises UserError with a count and the first few of the files that are unreadable.
     """
 
-    def look(number: int) -> str | None:
-        path = root / files.name(number)
-        try:
-            if not _looks_whole(path):
-                decode(path)
-        except Unreadable as reason:
-            return f"{files.name(number)}: {reason}"
-        return None
+    def look(_: int, path: Path) -> None:
+        if not _looks_whole(path):
+            decode(path)
 
-    _refuse(root, side_by_side(look, len(files), max(cores(), THREADS), f"checking {what}"))
+    _side_by_side(look, root, files, max(cores(), THREADS), f"checking {what}")
 
 
 def _looks_whole(path: Path) -> bool:
@@ -169,8 +156,27 @@ def _looks_whole(path: Path) -> bool:
         raise Unreadable(error.strerror or "cannot be read") from error
 
 
-def _refuse(root: Path, verdicts: Iterable[str | None]) -> None:
-    if bad := [verdict for verdict in verdicts if verdict is not None]:
+def _side_by_side(
+    task: Callable[[int, Path], None], root: Path, files: Files, threads: int, what: str
+) -> None:
+    """Do the task for every file's number and path, with a progress bar on a terminal."""
+
+    def problem(number: int) -> str | None:
+        name = files.name(number)
+        try:
+            task(number, root / name)
+        except Unreadable as reason:
+            return f"{name}: {reason}"
+        return None
+
+    console, count = Console(stderr=True), len(files)
+    log.info("%s: %s files", what, f"{count:,}")
+    with ThreadPoolExecutor(threads) as pool:
+        done: Iterable[str | None] = pool.map(problem, range(count))
+        if console.is_terminal:
+            done = track(done, what, count, console=console, transient=True)
+        bad = [line for line in done if line is not None]
+    if bad:
         raise UserError(f"{root}: cannot read {some(bad, 'image')}; replace or delete them")
 
 
@@ -201,17 +207,3 @@ def _count(variable: str) -> int | None:
     """A number above 0 in the environment; None for anything else."""
     value = os.environ.get(variable, "").strip()
     return int(value) or None if value.isascii() and value.isdigit() else None
-
-
-def side_by_side(task: Callable[[int], T], count: int, threads: int, what: str) -> list[T]:
-    """The task's results for 0 to count − 1, with a progress bar on a terminal."""
-    log.info("%s: %s files", what, f"{count:,}")
-    with ThreadPoolExecutor(threads) as pool:
-        return list(_shown(pool.map(task, range(count)), count, what))
-
-
-def _shown(results: Iterator[T], total: int, what: str) -> Iterable[T]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return results
-    return track(results, what, total, console=console, transient=True)

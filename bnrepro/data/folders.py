@@ -118,13 +118,8 @@ class FolderSet(ImageSet):
 
     def with_validation(self, count: int) -> "FolderSet":
         """`split_validation` for files."""
-        kept, held_out = hold_out(self, count)
-        return replace(
-            self,
-            train=self.train[kept],
-            test=self.train[held_out],
-            evaluated_on="validation",
-        )
+        kept, held_out = (self.train[numbers] for numbers in hold_out(self, count))
+        return replace(self, train=kept, test=held_out, evaluated_on="validation")
 
 
 def read_folder(

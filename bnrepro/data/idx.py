@@ -42,7 +42,9 @@ def read_idx(
     """
     if any(_find(folder / subfolder, file) for file in FILES):
         folder = folder / subfolder
-    paths = _locate(folder, remedy)
+    paths = {file: path for file in FILES if (path := _find(folder, file))}
+    if missing := [file for file in FILES if file not in paths]:
+        raise UserError(f"{folder} lacks {', '.join(missing)} (raw or .gz); {remedy}")
     contents, tensors = {}, {}
     for file, path in paths.items():
         try:
@@ -56,13 +58,6 @@ def read_idx(
             raise UserError(f"{path}: wrong checksum, not the original's contents; {remedy}")
     images, labels, test_images, test_labels = tensors.values()
     return Dataset(name, source, images, labels, test_images, test_labels)
-
-
-def _locate(folder: Path, remedy: str) -> dict[str, Path]:
-    places = {name: _find(folder, name) for name in FILES}
-    if missing := [name for name, path in places.items() if path is None]:
-        raise UserError(f"{folder} lacks {', '.join(missing)} (raw or .gz); {remedy}")
-    return {name: path for name, path in places.items() if path is not None}
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -87,7 +82,12 @@ def decode(content: bytes, kind: str) -> Tensor:
 
     Raises ValueError that says what is wrong with the contents.
     """
-    _check_magic(content, kind)
+    magic = int.from_bytes(content[:4], "big")
+    if len(content) >= 4 and magic != MAGIC[kind]:
+        if magic not in MAGIC.values():
+            raise ValueError(f"not an IDX file of {kind} (it starts with {content[:4].hex()})")
+        other = "labels" if kind == "images" else "images"
+        raise ValueError(f"holds {other} where {kind} belong; are the two files' names swapped?")
     dimensions = MAGIC[kind] & 0xFF
     start = 4 * (1 + dimensions)
     if len(content) < start:
@@ -99,18 +99,6 @@ def decode(content: bytes, kind: str) -> Tensor:
         raise ValueError(f"{state}: {len(content)} bytes where its header says {expected}")
     values = np.frombuffer(content, np.uint8, offset=start).reshape(shape)
     return torch.from_numpy(values.copy() if kind == "images" else values.astype(np.int64))
-
-
-def _check_magic(content: bytes, kind: str) -> None:
-    magic = int.from_bytes(content[:4], "big")
-    if len(content) < 4:
-        raise ValueError(f"truncated inside its header ({len(content)} bytes)")
-    if magic == MAGIC[kind]:
-        return
-    if magic in MAGIC.values():
-        other = "labels" if kind == "images" else "images"
-        raise ValueError(f"holds {other} where {kind} belong; are the two files' names swapped?")
-    raise ValueError(f"not an IDX file of {kind} (it starts with {content[:4].hex()})")
 
 
 def _check_counts(paths: Mapping[str, Path], tensors: Mapping[str, Tensor], remedy: str) -> None:

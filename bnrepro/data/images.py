@@ -12,23 +12,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from bnrepro.config.images import PictureConfig
 from bnrepro.data.augment import Augmentation
 from bnrepro.data.dataset import Dataset, ImageSet
 from bnrepro.data.folders import FolderSet
 from bnrepro.data.memory import MemorySource
 from bnrepro.data.order import Order
 from bnrepro.errors import UserError
-
-
-class Pictures(Protocol):
-    """How images are shuffled and distorted."""
-
-    shuffle: str  # fixed | shards | full
-    shards: int
-    shift: int  # pixels
-    mirror: bool
-    photometric: float
-    examples: int | None  # the first so many training images alone; None: all
 
 
 class ImageSource(Protocol):
@@ -60,7 +50,7 @@ class ImageSource(Protocol):
 
 def open_source(
     data: ImageSet,
-    pictures: Pictures,
+    pictures: PictureConfig,
     batch: int,
     seed: int,
     device: torch.device,
@@ -70,9 +60,15 @@ def open_source(
     """The images of a data set, shuffled and distorted as configured.
 
     `batch` counts the examples of this `part` of every mini-batch, of `parts` that processes share.
-    Raises a UserError for a shift that leaves nothing of an image.
+    Raises a UserError for a shift of a whole image, of streamed ones too, which are cropped.
     """
-    check_shift(data, pictures.shift)
+    assert isinstance(data, Dataset | FolderSet)
+    side = data.train_images.shape[-1] if isinstance(data, Dataset) else data.size
+    if pictures.shift >= side:
+        raise UserError(
+            f"pictures.shift={pictures.shift}: the images of {data.name} have {side} pixels a side;"
+            " nothing of them would be left"
+        )
     augmentation = Augmentation(pictures.shift, pictures.mirror, pictures.photometric)
     size = pictures.examples or len(data.train_labels)
     order = Order(pictures.shuffle, seed, size, batch, pictures.shards, part, parts)
@@ -80,16 +76,4 @@ def open_source(
         from bnrepro.data.streaming import StreamSource  # imports torchvision, which takes seconds
 
         return StreamSource(data, order, augmentation, device)
-    assert isinstance(data, Dataset)
     return MemorySource(data, order, augmentation, device)
-
-
-def check_shift(data: ImageSet, shift: int) -> None:
-    """Raise a UserError for a shift of a whole image, of streamed ones too, which are cropped."""
-    assert isinstance(data, Dataset | FolderSet)
-    side = data.train_images.shape[-1] if isinstance(data, Dataset) else data.size
-    if shift >= side:
-        raise UserError(
-            f"pictures.shift={shift}: the images of {data.name} have {side} pixels a side; nothing "
-            "of them would be left"
-        )

@@ -22,16 +22,11 @@ PROVENANCE = "source.txt"
 
 
 def load(name: str, root: str | Path | None = None, cache: str | Path = "data") -> ImageSet:
-    """The data set `name`, verified, with the source that served it.
+    """The registry's data set `name`, verified, with the source that served it.
 
-    Args:
-        name: a set of the registry.
-        root: a folder with the set's files, directly or as torchvision lays them out; when given it
-            is the only source.
-        cache: where fetched sets are kept.
-
-    Raises:
-        UserError: bad or missing files, or no source works; the line lists what was tried.
+    `root` is a folder with the set's files, directly or as torchvision lays them out; when given it
+    is the only source. `cache` is where fetched sets are kept. Raises a UserError for bad or
+    missing files, or where no source works; the line lists what was tried.
 
     Without any source for the full MNIST the result is its 5,000-image subset, always under the
     name `mnist-5k`: whoever records a run records the name of the set, not the name asked for.

@@ -38,14 +38,9 @@ def open_images(cfg: DataConfig) -> ImageSet:
     data = load(cfg.name, cfg.root, cfg.cache)
     if isinstance(data, FolderSet):
         data = _in_place(cfg, entry, data)
-    log.info(
-        "%s: %s training and %s test images of %d classes, source: %s",
-        data.name,
-        f"{len(data.train_labels):,}",
-        f"{len(data.test_labels):,}",
-        data.num_classes,
-        data.source,
-    )
+    train, test = f"{len(data.train_labels):,}", f"{len(data.test_labels):,}"
+    text = "%s: %s training and %s test images of %d classes, source: %s"
+    log.info(text, data.name, train, test, data.num_classes, data.source)
     if not cfg.validation:
         return data
     if isinstance(data, FolderSet):

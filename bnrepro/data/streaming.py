@@ -211,9 +211,6 @@ def collate(reads: list[Read]) -> Read:
     broken = {name: why for read in reads for name, why in read.broken.items()}
     if not good:
         return unread(broken)
-    return Read(
-        torch.stack([read.pixels for read in good]),
-        torch.stack([read.labels for read in good]),
-        torch.stack([read.numbers for read in good]),
-        broken,
-    )
+    columns = zip(*(read[:3] for read in good), strict=True)
+    pixels, labels, numbers = map(torch.stack, columns)
+    return Read(pixels, labels, numbers, broken)

@@ -22,17 +22,10 @@ def synthetic(train: int = 1200, test: int = 400, seed: int = 0, noise: float = 
     arm to be better than the other.
     """
     shapes = _prototypes(stream(seed, "synthetic", "shapes"))
-    train_images, train_labels = _draw(shapes, train, noise, stream(seed, "synthetic", "train"))
-    test_images, test_labels = _draw(shapes, test, noise, stream(seed, "synthetic", "test"))
-    return Dataset(
-        name="synthetic",
-        source=f"generated with seed {seed}",
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        num_classes=CLASSES,
-    )
+    trained_on = _draw(shapes, train, noise, stream(seed, "synthetic", "train"))
+    tested_on = _draw(shapes, test, noise, stream(seed, "synthetic", "test"))
+    source = f"generated with seed {seed}"
+    return Dataset("synthetic", source, *trained_on, *tested_on, num_classes=CLASSES)
 
 
 def _prototypes(generator: torch.Generator) -> Tensor:

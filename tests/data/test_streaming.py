@@ -8,7 +8,7 @@ import torch
 
 from bnrepro.config import compose
 from bnrepro.data import open_dataset, open_images
-from bnrepro.data.images import ImageSource, Pictures, open_source
+from bnrepro.data.images import ImageSource, open_source
 from bnrepro.errors import UserError
 from tests.data.pictures import class_folders, config, truncate
 
@@ -34,7 +34,7 @@ def shared(tmp_path_factory) -> Path:
     return class_folders(tmp_path_factory.mktemp("streamed"))
 
 
-def streamed(root: Path, seed: int = 0, pictures: Pictures = PICTURES, **changes) -> ImageSource:
+def streamed(root: Path, seed: int = 0, pictures: Distortion = PICTURES, **changes) -> ImageSource:
     cfg = config(root, root.parent / "cache", stream=True, **({"workers": 0} | changes))
     return open_source(open_images(cfg), pictures, BATCH, seed, CPU)
 
