@@ -12,7 +12,6 @@ evaluation and probes; N processes are taken to be N times as fast.
 import sys
 import time
 from dataclasses import asdict, replace
-from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -21,12 +20,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bnrepro.cli import guard
-from bnrepro.config import compose, validate
-from bnrepro.config.compose import arms_at, split_arms
+from bnrepro.config.compose import valid_arms
 from bnrepro.config.identity import digest
 from bnrepro.config.images import ImageConfig
-from bnrepro.data import Dataset
-from bnrepro.errors import UserError
+from bnrepro.data import Dataset, shape
 from bnrepro.models.inception import Inception
 from bnrepro.run.device import set_up_torch
 from bnrepro.run.provenance import hardware
@@ -37,35 +34,11 @@ SECONDS, LEAST = 5.0, 2  # measure for that long, and that many rounds at least
 ROUND = {"cuda": 50}  # updates a round; elsewhere one: a GPU runs behind, and records its graph
 
 
-class Shape(NamedTuple):
-    """What a plan needs to know of a data set."""
-
-    train: int
-    classes: int
-    channels: int
-    side: int  # pixels, as the network sees them
-
-
-SHAPES = {
-    "synthetic": Shape(1_200, 10, 1, 28),
-    "mnist": Shape(60_000, 10, 1, 28),
-    "fashion_mnist": Shape(60_000, 10, 1, 28),
-    "cifar10": Shape(50_000, 10, 3, 32),
-    "tiny_imagenet": Shape(100_000, 200, 3, 64),
-    "imagenet": Shape(1_281_167, 1000, 3, 224),
-}
-
-
 def main() -> None:
-    overrides = sys.argv[1:]
-    asked, others = split_arms(overrides)
-    arms = [] if asked else arms_at("inception", others)
-    cfgs = [compose("inception", [*overrides, f"variant={v}"]) for v in arms]
-    cfgs = cfgs or [compose("inception", overrides)]
-    for cfg in cfgs:
-        validate(cfg)
-    device = set_up_torch(cfgs[0])
-    first, speeds = cfgs[0], measured(cfgs, device)
+    """Count and measure the arms, and print a line for each."""
+    first, *_ = cfgs = valid_arms("inception", sys.argv[1:])
+    device = set_up_torch(first)
+    speeds = measured(cfgs, device)
     table = Table(title=f"inception, scale {first.scale}, data {first.data.name}")
     for name in ("arm", "steps", "epochs", "GFLOP a step", "PFLOP", "images/s", "hours"):
         table.add_column(name, justify="left" if name == "arm" else "right")
@@ -82,7 +55,7 @@ def row(cfg: ImageConfig, speed: float) -> list[str]:
     return [
         cfg.variant,
         f"{steps:,}",
-        f"{examples / shape(cfg).train:.1f}",
+        f"{examples / shape(cfg.data.name).train:.1f}",
         f"{each / 1e9:.4g}",
         f"{each * steps / 1e15:.4g}",
         f"{speed:.4g}",
@@ -90,13 +63,10 @@ def row(cfg: ImageConfig, speed: float) -> list[str]:
     ]
 
 
-def shape(cfg: ImageConfig) -> Shape:
-    if cfg.data.name not in SHAPES:
-        raise UserError(
-            f"data.name={cfg.data.name}: a plan needs a set of known size, {', '.join(SHAPES)}"
-        )
-    known = SHAPES[cfg.data.name]
-    return known._replace(side=cfg.data.size or known.side)
+def shape_seen(cfg: ImageConfig) -> tuple[int, int, int]:
+    """Classes, channels and pixels of a side, as the network sees them."""
+    known = shape(cfg.data.name)
+    return known.classes, known.channels, cfg.data.size or known.side
 
 
 def conditions(cfg: ImageConfig, device: torch.device) -> str:
@@ -108,7 +78,7 @@ def conditions(cfg: ImageConfig, device: torch.device) -> str:
 
 def flops(cfg: ImageConfig) -> int:
     """Operations of a step of 32 examples, forward and backward; nothing is computed for it."""
-    _, classes, channels, side = shape(cfg)
+    classes, channels, side = shape_seen(cfg)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         network = Inception(network_spec(cfg, classes, channels))
         logits = network(torch.empty(STEP, channels, side, side))
@@ -146,7 +116,7 @@ def images_per_second(cfg: ImageConfig, device: torch.device) -> float:
 
 def made_up(cfg: ImageConfig, count: int) -> Dataset:
     """So many images of noise, of the data set's size and number of classes."""
-    _, classes, channels, side = shape(cfg)
+    classes, channels, side = shape_seen(cfg)
     images = torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8)
     labels = torch.arange(count) % classes
     return Dataset(cfg.data.name, "made up", images, labels, images, labels, classes)

@@ -13,7 +13,7 @@ import sys
 
 from bnrepro import entry
 from bnrepro.cli import arguments, guard
-from bnrepro.config.compose import arms_at, compose, split_arms, validate
+from bnrepro.config.compose import arms_at, split_arms, valid_arms
 from bnrepro.errors import UserError
 from bnrepro.experiment import find
 
@@ -27,16 +27,9 @@ def main() -> None:
         execute(f"experiments.{stem}", *overrides)
         print("no figure of a sweep: make compare RUNS=… overlays its runs")
         return
-    check(stem, overrides)
+    valid_arms(stem, overrides)  # what the figures would stumble over, before anything is trained
     measure(stem, overrides)
     execute("scripts.render", stem, *overrides)
-
-
-def check(stem: str, overrides: list[str]) -> None:
-    """Raise a UserError for what the figures would stumble over, before anything is trained."""
-    asked, others = split_arms(overrides)
-    for arm in asked or arms_at(stem, others):
-        validate(compose(stem, [*others, f"variant={arm}"]))
 
 
 def measure(stem: str, overrides: list[str]) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from bnrepro.config import compose
+from bnrepro.errors import UserError
 from scripts import plan
 
 
@@ -47,5 +48,5 @@ def test_a_plan_of_one_arm(run, monkeypatch, capsys):
 def test_an_unknown_set_is_one_line():
     cfg = compose("inception", ["scale=smoke"])
     cfg.data.name = "imagefolder"
-    with pytest.raises(plan.UserError, match=r"data\.name=imagefolder.*tiny_imagenet"):
+    with pytest.raises(UserError, match=r"data\.name=imagefolder.*tiny_imagenet"):
         plan.flops(cfg)

@@ -123,6 +123,16 @@ def split_arms(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
     return asked, [o for o in overrides if not o.startswith("variant=")]
 
 
+def valid_arms(experiment: str, overrides: Sequence[str]) -> list[Any]:
+    """The configs of the arms that `variant=…` names, or of all at the scale, each validated."""
+    asked, others = split_arms(overrides)
+    names = asked or arms_at(experiment, others)
+    cfgs = [compose(experiment, [*others, f"variant={name}"]) for name in names]
+    for cfg in cfgs:
+        validate(cfg)
+    return cfgs
+
+
 def validate(cfg: Any) -> None:
     """Raise a UserError that names the first key whose value makes no sense."""
     validate_fields(cfg)

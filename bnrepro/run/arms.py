@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnrepro.config.compose import arms_at, compose, split_arms, validate
+from bnrepro.config.compose import arms_at, compose, split_arms, valid_arms
 from bnrepro.config.identity import group_folder
 from bnrepro.config.schema import seed_list
 from bnrepro.data import ImageSet, open_images
@@ -32,32 +32,20 @@ class Arms:
 def compose_arms(experiment: str, overrides: Sequence[str] = ()) -> Arms:
     """The arms that `variant=…` names beside all named ones, or all under the same overrides.
 
-    Raises:
-        UserError: a mistake in the overrides, or the data set cannot be had.
+    Raises a UserError for a mistake in the overrides, or a data set that cannot be had.
     """
-    asked, others = split_arms(overrides)
-    names = asked or arms_at(experiment, others)
-    cfgs = [compose(experiment, [*others, f"variant={v}"]) for v in names]
-    for cfg in cfgs:
-        validate(cfg)
-    data = open_images(cfgs[0].data)
-    named = named_arms(experiment, cfgs[0]) if asked else []
-    folders = [group_folder(cfg, data.name) for cfg in cfgs]
-    everything = {cfg.variant: (cfg, group_folder(cfg, data.name)) for cfg in named}
-    as_named = {folder: variant for variant, (_, folder) in everything.items()}
-    labels = [
-        as_named.get(folder, folder.name) if asked else cfg.variant
-        for cfg, folder in zip(cfgs, folders, strict=True)
-    ]
-    everything |= dict(zip(labels, zip(cfgs, folders, strict=True), strict=True))
-    return Arms(
-        labels,
-        {name: cfg for name, (cfg, _) in everything.items()},
-        {name: folder for name, (_, folder) in everything.items()},
-        data,
-        cfgs[0].scale,
-        seed_list(cfgs[0].seeds),
-    )
+    first, *more = valid_arms(experiment, overrides)
+    data, is_asked = open_images(first.data), bool(split_arms(overrides)[0])
+    cfgs = {cfg.variant: cfg for cfg in named_arms(experiment, first)} if is_asked else {}
+    folders = {variant: group_folder(cfg, data.name) for variant, cfg in cfgs.items()}
+    as_named = {folder: variant for variant, folder in folders.items()}
+    labels = []
+    for cfg in (first, *more):
+        folder = group_folder(cfg, data.name)
+        label = as_named.get(folder, folder.name) if is_asked else cfg.variant
+        cfgs[label], folders[label] = cfg, folder
+        labels.append(label)
+    return Arms(labels, cfgs, folders, data, first.scale, seed_list(first.seeds))
 
 
 def named_arms(experiment: str, like: Any) -> Iterator[Any]:

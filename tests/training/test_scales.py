@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from bnrepro.config import compose, validate
+from bnrepro.data import shape
 from bnrepro.training.image_rows import measure
 from bnrepro.training.images import ImageTrainer, learning_rate, total_steps
-from scripts.plan import SHAPES, made_up, shape
+from scripts.plan import made_up
 
 
 @pytest.mark.parametrize("scale", ["small", "gpu", "paper"])
@@ -20,7 +21,7 @@ def test_a_scale_trains_at_its_size(scale, variant):
     row = measure(trainer, loss, probed=True)
     assert row["step"] == 2 / 32
     assert set(row["histogram"]) == {"conv1", "3a", "4a", "5b"}
-    assert trainer.network.classifier.out_features == shape(cfg).classes
+    assert trainer.network.classifier.out_features == shape(cfg.data.name).classes
 
 
 def test_the_paper_scale_is_the_papers():
@@ -33,4 +34,4 @@ def test_the_paper_scale_is_the_papers():
     assert (plain.optim.batch, plain.model.width, plain.model.stem) == (32, 1, "imagenet")
     assert (plain.model.eps, plain.model.bn_momentum) == (1e-3, 3e-4)
     assert plain.eval.test_examples == 50_000
-    assert SHAPES[plain.data.name] == (1_281_167, 1000, 3, 224)
+    assert shape(plain.data.name) == (1_281_167, 50_000, 1000, 3, 224)
