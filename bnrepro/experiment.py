@@ -49,27 +49,17 @@ class Figures(Protocol):
 
 @dataclass(frozen=True)
 class Experiment:
-    """What an experiment declares.
+    """What an experiment declares."""
 
-    Attributes:
-        stem: its name in every path and command.
-        section: of the paper.
-        question: what it asks, in one sentence.
-        config: the dataclass of its config.
-        gather: makes evidence of its finished runs' folders, by arm.
-        side_by_side: arms that `make` trains at once, on at least a core each.
-        tolerance: of a run's last accuracy, for `make verify`; None: claims are compared instead.
-        data_parallel: whether a run may be shared by several processes.
-    """
-
-    stem: str
-    section: str
-    question: str
-    config: type[Any]
-    gather: Gather
-    side_by_side: int = 1
+    stem: str  # its name in every path and command
+    section: str  # of the paper
+    question: str  # what it asks, in one sentence
+    config: type[Any]  # the dataclass of its config
+    gather: Gather  # makes evidence of its finished runs' folders, by arm
+    side_by_side: int = 1  # arms that `make` trains at once, on at least a core each
+    # of a run's last accuracy, for `make verify`; None: claims are compared instead
     tolerance: float | None = None
-    data_parallel: bool = False
+    data_parallel: bool = False  # whether several processes may share a run
 
     @property
     def measure(self) -> Measure:

@@ -103,12 +103,8 @@ def _problem_of_criterion(criterion: Any) -> str | None:
         and criterion.get("op") in ("<", ">")
         and type(criterion.get("value")) in (int, float)
     )
-    if not sound:
-        return (
-            f"criterion {criterion}: must be {{over: interval, sign or every, "
-            f'op: "<" or ">", value}}'
-        )
-    return None
+    known = '{over: interval, sign or every, op: "<" or ">", value}'
+    return None if sound else f"criterion {criterion}: must be {known}"
 
 
 def metric(claim: Claim) -> Callable[..., Any]:
@@ -116,18 +112,17 @@ def metric(claim: Claim) -> Callable[..., Any]:
 
     Raises a UserError that names claim, file and near matches where there is none.
     """
-    metrics, name = find(claim["experiment"]).metrics, claim["metric"]
-    known = [key for key, value in vars(metrics).items() if callable(value) and key[0].islower()]
+    stem, name = claim["experiment"], claim["metric"]
+    names = vars(find(stem).metrics).items()
+    known = {key: value for key, value in names if callable(value) and key[0].islower()}
     if name not in known:
         near = get_close_matches(str(name), known)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        stem = claim["experiment"]
         raise UserError(
             f"configs/{stem}/claims.yaml: {claim['id']}: metric: {name}: no such function in "
             f"experiments/{stem}/metrics.py{hint}"
         )
-    function: Callable[..., Any] = getattr(metrics, name)
-    return function
+    return known[name]
 
 
 def check_claims(experiment: Experiment) -> None:

@@ -96,9 +96,8 @@ class ImageConfig(RunConfig):
     draws: int = setting(0, not_negative)
     checkpoint_every: int = setting(neutral=True)  # steps
     own_rates: dict[str, float] = neutral({})  # what the variants `…_own_rate` take for optim.lr
-    processes: int = setting(
-        1, most=100_000
-    )  # data-parallel ones; how the command was started decides
+    # data-parallel ones; how the command was started decides
+    processes: int = setting(1, most=100_000)
     sync_bn: bool = False  # BN over the mini-batches of all processes, not over each one's
     precision: str = choice("float32", "bf16", default="float32")  # of convolutions and products
     compile: bool = neutral(False)  # updates through torch.compile

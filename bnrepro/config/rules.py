@@ -24,28 +24,17 @@ NAME_BYTES = 255  # of a folder or file, on the usual file systems
 
 @dataclass(frozen=True)
 class Rule:
-    """What the validation of a field needs to know; `setting` makes one.
+    """What the validation of a field needs to know; `setting` makes one."""
 
-    Attributes:
-        check: says what is wrong with a number or a text (each of a list); None: nothing is.
-        least, most: the smallest and the largest number allowed, where the field has its own.
-        choices: the allowed values (of a list: of each of its elements); empty: all.
-        neutral: the value leaves a run's numbers as they are, so the hash leaves it out.
-        empty: a list may be empty.
-        rising: a list must rise.
-        distinct: a list names each of its values once.
-        grid: the value is a list of [until, every] pairs of steps.
-    """
-
-    check: Check | None = None
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[str, ...] = ()
-    neutral: bool = False
-    empty: bool = False
-    rising: bool = False
-    distinct: bool = False
-    grid: bool = False
+    check: Check | None = None  # of a number or a text (each of a list); None: nothing is wrong
+    least: float | None = None  # the smallest number allowed, where the field has its own
+    most: float | None = None  # the largest
+    choices: tuple[str, ...] = ()  # the allowed values (of a list: of its elements); empty: all
+    neutral: bool = False  # leaves a run's numbers as they are, so the hash leaves it out
+    empty: bool = False  # a list may be empty
+    rising: bool = False  # a list must rise
+    distinct: bool = False  # a list names each of its values once
+    grid: bool = False  # a list of [until, every] pairs of steps
 
 
 def positive(number: float) -> str | None:
@@ -111,8 +100,7 @@ def rule_of(field: dataclasses.Field[Any]) -> Rule:
 def validate_fields(node: Any, prefix: str = "") -> None:
     """Hold every field of a config object to its rule, and every section to its own `check`.
 
-    Raises:
-        UserError: the first key that breaks a rule, with its value and what is allowed.
+    Raises a UserError for the first key that breaks a rule: its value and what is allowed.
     """
     fields = {field.name: field for field in dataclasses.fields(node)}
     for name, value in vars(node).items():
@@ -129,28 +117,21 @@ def validate_fields(node: Any, prefix: str = "") -> None:
 
 def validate_value(key: str, value: Any, rule: Rule) -> None:
     """Hold one value to a rule. Raises a UserError that names the key."""
-    if problem := problem_of(value, rule):
-        raise UserError(f"{key}{problem}")
-
-
-def problem_of(value: Any, rule: Rule) -> str | None:
-    """What a rule finds wrong with a value, as it follows the key's name in a message."""
     if value is None:
-        return None
-    if isinstance(value, str) and value == MISSING:
-        return ": has no value"
-    if rule.grid:
-        return None if _is_grid(value) else f"={shown(value)}: {GRID}"
-    if rule.choices:
-        each = value if isinstance(value, list) else [value]
-        for element in (e for e in each if e not in rule.choices):
-            return f"={shown(element)}: allowed are {', '.join(rule.choices)}"
+        return
+    if value == MISSING:
+        raise UserError(f"{key}: has no value")
+    values = value if isinstance(value, list) else [value]
+    if rule.choices and (bad := [v for v in values if v not in rule.choices]):
+        raise UserError(f"{key}={shown(bad[0])}: allowed are {', '.join(rule.choices)}")
     find = _problem_of_list if isinstance(value, list) else _problem
-    problem = find(value, rule)
-    return f"={shown(value)}: {problem}" if problem else None
+    if problem := find(value, rule):
+        raise UserError(f"{key}={shown(value)}: {problem}")
 
 
 def _problem_of_list(values: list[Any], rule: Rule) -> str | None:
+    if rule.grid:
+        return None if _is_grid(values) else GRID
     if not values:
         return None if rule.empty else "name at least one"
     if any(isinstance(value, list | dict | None) for value in values):

@@ -49,9 +49,8 @@ class DataConfig:
     label: str | None = neutral(None)  # what records call the set; null: its name
     size: int | None = setting(None, most=SIDE)  # pixels of the square images that the network sees
     stream: bool = False  # read from the files during training instead of held in memory
-    workers: int | None = neutral(
-        None, not_negative, most=PROCESSES
-    )  # processes that read; null: one a core
+    # processes that read; null: one a core
+    workers: int | None = neutral(None, not_negative, most=PROCESSES)
     max_broken: float = neutral(0.001, share)  # images that may break before the run stops
 
     def check(self, prefix: str) -> None:
@@ -132,9 +131,8 @@ class EvalConfig:
 
     grid: list[list[int]] = setting(grid=True)  # accuracy: [until, every] in steps
     probe_grid: list[list[int]] = setting(grid=True)  # activation inputs; steps of `grid` only
-    probe_examples: int = setting(
-        check=mini_batch
-    )  # training images on which activation inputs are measured
+    # training images on which activation inputs are measured
+    probe_examples: int = setting(check=mini_batch)
 
     def check(self, prefix: str) -> None:
         """Raise a UserError for probes at steps that `grid` does not have."""
@@ -224,8 +222,7 @@ class SweepConfig(RunConfig):
 def seed_list(seeds: object) -> list[int]:
     """`5` means seeds 0 to 4; a list means itself. Seed 0 is a seed like any other.
 
-    Raises:
-        UserError: neither a count nor a list of different seeds.
+    Raises a UserError for what is neither a count nor a list of different seeds.
     """
     if type(seeds) is int and 0 < seeds <= SEEDS:
         return list(range(seeds))

@@ -79,10 +79,7 @@ class SlotSweepConfig(SweepConfig):
         rules = {f.name: rule_of(f) for kind in SHARED for f in dataclasses.fields(kind)}
         for value in values if key in rules and key not in SLOT_AXES else []:
             validate_value(place, value, rules[key])
-        if key in SLOT_AXES and not all(_is_setting(key, v) for v in values):
+        end = 1.0 if key == "dropout" else math.inf
+        sound = all(isinstance(v, int | float) and 0 <= v < end for v in values)
+        if key in SLOT_AXES and not sound:
             raise UserError(f"{place}={values}: each must be a number, 0 or greater")
-
-
-def _is_setting(key: str, value: Any) -> bool:
-    limit = 1.0 if key == "dropout" else math.inf
-    return isinstance(value, int | float) and 0 <= value < limit
