@@ -33,16 +33,14 @@ def load(
 ) -> dict[str, Any] | None:
     """The state that the records go on from; None without a whole one, and with `force`.
 
-    A line says so where rows are lost with it.
-
-    Raises:
-        UserError: a checkpoint of another config, or a folder that `force` does not remove.
+    A line says so where rows are lost with it. Raises a UserError for a checkpoint of another
+    config, or a folder that `force` does not remove.
     """
     make_way([path], force)
     if force:
         return None
     state = _parse(read_bytes(path) or b"")
-    if state is None and (recorded := [r.folder for r in records if r.has_rows()]):
+    if state is None and (recorded := [r.folder for r in records if read_bytes(r.metrics)]):
         report(recorded[0], path, "begins anew")
     if state is not None and state["config_hash"] != expected_hash:
         raise UserError(

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, Protocol
 from omegaconf import OmegaConf
 
 from bnrepro.errors import UserError
+from bnrepro.run.ranks import leads
 from bnrepro.run.tensorboard import Both, TensorBoardSink
 
 log = logging.getLogger(__name__)
@@ -136,13 +137,12 @@ _uploader: Uploader | None = None
 
 
 def check(settings: Any) -> None:
-    """Raise, before any work, what makes the configured mode impossible.
+    """Raise a UserError, before any work, for what makes the configured mode impossible.
 
-    Raises:
-        UserError: an unknown mode; a project name that W&B refuses; with `online` or `offline` an
-            unwritable folder; with `online` no key or a malformed setting in the shell.
+    That is an unknown mode; a project name that W&B refuses; with `online` or `offline` an
+    unwritable folder; with `online` no key or a malformed setting in the shell.
     """
-    if _mode(settings) == "disabled" or not _is_rank_zero():
+    if _mode(settings) == "disabled" or not leads():
         return
     if not re.fullmatch(r"[^/\\#?%:]{1,128}", settings.project):
         allowed = r"1 to 128 characters, none of / \ # ? % :"
@@ -163,7 +163,7 @@ def open_mirrors(
         uploader.sink(_describe(cfg, seed, folder.name)) if uploader else NullSink()
         for seed in seeds
     ]
-    if not (cfg.tensorboard and _is_rank_zero()):
+    if not (cfg.tensorboard and leads()):
         return sinks
     events = [TensorBoardSink(folder / f"seed-{seed}", resumed_at) for seed in seeds]
     return [Both(*pair) for pair in zip(sinks, events, strict=True)]
@@ -213,7 +213,7 @@ def online_problem() -> str:
 def _started_uploader(settings: Any) -> Uploader | None:
     """The one second process of this process; None where W&B is off."""
     global _uploader
-    if _mode(settings) == "disabled" or not _is_rank_zero():
+    if _mode(settings) == "disabled" or not leads():
         return None
     if problem := _folder_problem(settings):
         return _report_off(problem)
@@ -268,10 +268,6 @@ def _mode(settings: Any) -> str:
     if mode not in SHELL_MODES:
         raise UserError(f"WANDB_MODE={mode}: choose one of {', '.join(MODES[1:])}")
     return SHELL_MODES[mode]
-
-
-def _is_rank_zero() -> bool:
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _folder(settings: Any) -> Path:

@@ -45,8 +45,7 @@ def join(device: torch.device, expected: int) -> int:
         return world()
     if device.type == "cuda":
         _take_gpu(int(os.environ.get("LOCAL_RANK", 0)))
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=PATIENCE)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     atexit.register(_leave)
     return world()
 
@@ -61,8 +60,7 @@ def _adopt_submitit() -> None:
     if "SUBMITIT_EXECUTOR" in os.environ and "RANK" not in os.environ:
         from submitit.helpers import TorchDistributedEnvironment
 
-        environment = TorchDistributedEnvironment()
-        environment.export(set_cuda_visible_devices=False, overwrite=True)
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
 
 
 def _take_gpu(place: int) -> None:

@@ -68,15 +68,10 @@ def continued(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
     if changes:
         text = "%s: resumed with %s: the last digits may differ from an undisturbed run's"
         log.warning(text, folder, ", ".join(changes))
-    return {**now, **_code_of_both(before, now)}
-
-
-def _code_of_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Commit and dirty flag of a run that the code of two processes has made."""
     if before["commit"] is None or now["commit"] is None:
-        return {"commit": None, "dirty": None}
+        return {**now, "commit": None, "dirty": None}
     commits = dict.fromkeys([*before["commit"].split(), *now["commit"].split()])
-    return {"commit": " ".join(commits), "dirty": before["dirty"] or now["dirty"]}
+    return {**now, "commit": " ".join(commits), "dirty": before["dirty"] or now["dirty"]}
 
 
 def tf32() -> dict[str, bool]:

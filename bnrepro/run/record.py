@@ -48,11 +48,8 @@ class Record:
         kept = (read_bytes(self.metrics) or b"")[: mark["bytes"]]
         with writing(self.folder):  # first of all: from here on the run is not finished
             (self.folder / "summary.json").unlink(missing_ok=True)
-        config = OmegaConf.to_yaml(OmegaConf.structured(cfg)).encode()
-        described = (json.dumps(meta, indent=1) + "\n").encode()
-        for name, content in (("config.yaml", config), ("meta.json", described)):
-            write_atomically(self.folder / name, content)
-            self._digests[name] = hashlib.sha256(content).hexdigest()
+        self.keep("config.yaml", OmegaConf.to_yaml(OmegaConf.structured(cfg)).encode())
+        self.keep("meta.json", (json.dumps(meta, indent=1) + "\n").encode())
         write_atomically(self.metrics, kept)
         self.meta = meta
         self._rows, self._bytes, self._sha = mark["rows"], len(kept), hashlib.sha256(kept)
@@ -103,10 +100,6 @@ class Record:
         path = self.folder / "meta.json"
         return require(path, read_json(path) or {}, **needed)
 
-    def has_rows(self) -> bool:
-        """Whether anything was recorded."""
-        return self.metrics.exists() and self.metrics.stat().st_size > 0
-
     def rows(self) -> list[dict[str, Any]]:
         """All rows logged so far; a last line cut short by a kill is dropped."""
         return read_rows(self.metrics)
@@ -145,8 +138,7 @@ def to_line(row: Mapping[str, Any]) -> str:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a metrics file; a last line cut short by a kill is dropped.
 
-    Raises:
-        UserError: another line is no row.
+    Raises a UserError where another line is no row.
     """
     *lines, _ = (read_bytes(path) or b"").split(b"\n")
     rows = []
@@ -185,8 +177,7 @@ def read_config(folder: Path, **needed: Any) -> dict[str, Any]:
 def read_summary(folder: Path, **needed: Any) -> dict[str, Any] | None:
     """summary.json; None while the run has not ended. `needed` are more keys, with their types.
 
-    Raises:
-        UserError: the file is damaged or lacks a key.
+    Raises a UserError for a damaged file, or one that lacks a key.
     """
     path = folder / "summary.json"
     if (summary := read_json(path)) is None:
@@ -267,8 +258,7 @@ def seed_folders(folder: Path) -> dict[int, Path]:
 def is_finished(folder: Path, expected_hash: str, force: bool) -> bool:
     """Whether this very run has ended and is whole; another config's is never overwritten.
 
-    Raises:
-        UserError: the folder holds a run of another config or data set, or a damaged summary.
+    Raises a UserError for a folder with a run of another config or data set, or a damaged summary.
     """
     if force or (summary := read_summary(folder)) is None:
         return False
