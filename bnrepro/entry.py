@@ -43,13 +43,10 @@ def missing_package(error: BaseException) -> str | None:
     package = error.name.split(".")[0]
     if package in OURS:
         return None
+    first_line = (str(error).splitlines() or [""])[0]
     absent = isinstance(error, ModuleNotFoundError)
-    reason = "is not installed here" if absent else f"cannot be loaded ({_first_line(error)})"
+    reason = "is not installed here" if absent else f"cannot be loaded ({first_line})"
     return f"the package {package} {reason}: {SETUP}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0]
 
 
 def _leave(*_: Any) -> None:

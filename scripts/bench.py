@@ -35,7 +35,7 @@ from bnrepro.plots.bench import growth_figure, tables
 from bnrepro.plots.style import save as draw
 from bnrepro.plots.tables import markdown, show
 from bnrepro.run.device import resolve_device
-from bnrepro.run.provenance import describe_run, hardware
+from bnrepro.run.provenance import describe_run, hardware, repository_state
 from scripts.bench_data import reader_rows
 from scripts.bench_inception import inception_rows
 from scripts.bench_processes import process_rows
@@ -67,7 +67,9 @@ def main() -> None:
         rows = [{"part": part, **row} for row in PARTS[part](device, jax)]
         seconds = round(time.perf_counter() - start, 1)
         record["rows"] = [row for row in record["rows"] if row["part"] != part] + rows
-        record["meta"]["parts"][part] = {**state(device), "seconds": seconds}
+        commit, dirty = repository_state()
+        state = {"commit": commit, "dirty": dirty, "seconds": seconds}
+        record["meta"]["parts"][part] = state
         save(path, record)
     present(path, record)
 
@@ -95,16 +97,9 @@ def asked(words: list[str]) -> tuple[list[str], dict[str, str]]:
 
 def describe(device: torch.device) -> dict[str, Any]:
     """The machine and the software."""
-    known = describe_run(device, {}, [])
-    meta = {key: known[key] for key in META}
+    meta = {key: value for key, value in describe_run(device, {}, []).items() if key in META}
     capability = torch.backends.cpu.get_cpu_capability()
     return {**meta, "flags": flags(), "capability": capability, "parts": {}}
-
-
-def state(device: torch.device) -> dict[str, Any]:
-    """The commit that a part was measured at."""
-    known = describe_run(device, {}, [])
-    return {key: known[key] for key in ("commit", "dirty")}
 
 
 def flags() -> list[str]:

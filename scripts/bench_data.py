@@ -45,11 +45,11 @@ def reader_rows(device: torch.device, _: str | None) -> Iterator[dict[str, Any]]
         yield {"step": "scale paper", "images_s": round(speed, 1), "waits": round(waits, 3)}
 
 
-def photographs(root: Path, classes: int = 2) -> None:
-    """Smooth colours with grain, about as large in bytes as photographs."""
+def photographs(root: Path) -> None:
+    """Two classes of smooth colours with grain, about as large in bytes as photographs."""
     for number in range(IMAGES + 40):
         part = "train" if number < IMAGES else "val"
-        path = root / part / f"class{number % classes}" / f"{number}.jpg"
+        path = root / part / f"class{number % 2}" / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         generator = stream(0, "photograph", number)
         coarse = torch.rand(1, 3, 24, 32, generator=generator)

@@ -85,14 +85,9 @@ def measure(cfg: ImageConfig, device: torch.device) -> list[dict[str, Any]]:
     forget_peak(device)
     each = medians(contestants(cfg, made_up(cfg, IMAGES), device, count), ROUNDS)
     ms = [1e3 * seconds / count * 32 / cfg.optim.batch for seconds in each]
+    key = {"arm": cfg.variant, "width": cfg.model.width}
     rows: list[dict[str, Any]] = [
-        {
-            "arm": cfg.variant,
-            "width": cfg.model.width,
-            "trainer": name,
-            "ms": round(t, 2),
-            "images_s": round(32e3 / t),
-        }
+        {**key, "trainer": name, "ms": round(t, 2), "images_s": round(32e3 / t)}
         for name, t in zip(NAMES, ms, strict=True)
     ]
     share = flops(cfg) / (ms[-1] / 1e3) / ceiling(cfg.precision, device)

@@ -45,16 +45,14 @@ def process_rows(device: torch.device, _: str | None) -> Iterator[dict[str, Any]
 def set_up(arm: str, kind: str, threads: int) -> Callable[[], object]:
     """A round of an arm's training."""
     device = torch.device(kind)
-    if arm == "bn_x5":
-        cfg = inception(arm, device)
-        set_up_torch(cfg)
-        torch.set_num_threads(threads)
-        trainer = ImageTrainer(cfg, 0, made_up(cfg, 2_000), device)
-        return lambda: next(trainer.run([trainer.step + STEPS[kind]]))
-    cfg = compose("mnist", [f"variant={arm}", "data=synthetic"])
+    of_mnist = [f"variant={arm}", "data=synthetic"]
+    cfg: Any = inception(arm, device) if arm == "bn_x5" else compose("mnist", of_mnist)
     set_up_torch(cfg)
     torch.set_num_threads(threads)
-    return training(cfg, synthetic(IMAGES, 1_000), 5, device, steps(arm, kind))
+    if arm != "bn_x5":
+        return training(cfg, synthetic(IMAGES, 1_000), 5, device, steps(arm, kind))
+    trainer = ImageTrainer(cfg, 0, made_up(cfg, 2_000), device)
+    return lambda: next(trainer.run([trainer.step + STEPS[kind]]))
 
 
 def steps(arm: str, kind: str) -> int:

@@ -83,11 +83,8 @@ def bn_rows(device: torch.device, _: str | None) -> Iterator[Row]:
     """µs a seed-step without and with BN, five slots, against width and mini-batch."""
     data = synthetic(12_000, 1_000)
     for width, batch in [*((w, 60) for w in WIDTHS), *((100, m) for m in BATCHES if m != 60)]:
-        shape = [
-            "data=synthetic",
-            f"model.hidden=[{width},{width},{width}]",
-            f"optim.batch={batch}",
-        ]
+        hidden = f"model.hidden=[{width},{width},{width}]"
+        shape = ["data=synthetic", hidden, f"optim.batch={batch}"]
         cfgs = [compose("mnist", [f"variant={arm}", *shape]) for arm in ARMS]
         set_up_torch(cfgs[0])
         count = max(2, steps(5, device) * 60 * 100 // (batch * max(width, 100)))

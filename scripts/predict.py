@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bnrepro.cli import Parser, guard
+from bnrepro.data.augment import LUMA
 from bnrepro.data.decoding import Unreadable, decode
 from bnrepro.data.listing import LeftOut, list_images, say_left_out
 from bnrepro.data.memory import scaled
@@ -34,7 +35,6 @@ from bnrepro.training.images import centred
 from bnrepro.training.trained import read_run
 
 HEADER = ("path", "class", "probability", "top-5")
-GREY = (0.299, 0.587, 0.114)  # of red, green and blue
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Classifier:
     def probabilities(self, picture: Tensor, crops: int) -> Tensor:
         """Class probabilities of a picture (3, H, W) in [0, 1], over so many crops."""
         if self.channels == 1:
-            picture = (picture * torch.tensor(GREY).view(3, 1, 1)).sum(0, keepdim=True)
+            picture = (picture * torch.tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
         return class_probabilities(
             lambda x: self.network(centred(x)), picture[None], self.side, self.first, crops
         )[-1, 0]
@@ -67,8 +67,7 @@ def main() -> None:
     if not options.run or options.images is None:
         raise UserError("give --run RUN, once a network, and --images FOLDER")
     if options.crops not in COUNTS:
-        allowed = ", ".join(map(str, COUNTS))
-        raise UserError(f"--crops {options.crops}: allowed are {allowed}")
+        raise UserError(f"--crops {options.crops}: allowed are {', '.join(map(str, COUNTS))}")
     logging.basicConfig(format="%(message)s")
     pictures = listed(expand(options.images))
     networks = [classifier(expand(path)) for path in options.run]

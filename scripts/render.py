@@ -36,7 +36,7 @@ def main() -> None:
 
 def figure_folder(arms: Arms) -> Path:
     """`figures`, with the hash that distinguishes these runs' folders from the named ones'."""
-    first = next(iter(arms.asked))
+    first = arms.asked[0]
     suffix = arms.folders[first].name.removeprefix(arms.cfgs[first].variant)
     return arms.parent / f"figures{suffix}"
 

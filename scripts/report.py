@@ -119,8 +119,7 @@ def experiment_row(judged: Judged, named: bool) -> list[str]:
 def fill(text: str, blocks: Mapping[str, str]) -> str:
     """Replace the content between `<!-- begin name -->` and `<!-- end name -->`.
 
-    Raises:
-        UserError: the text has no place for a block, or two.
+    Raises a UserError for a text with no place for a block, or two.
     """
     for name, content in blocks.items():
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"

@@ -127,8 +127,7 @@ class Outcome:
 def attempt(case: Case, results: Path, fuse: Fuse, rng: random.Random) -> Outcome:
     """Train a case into a results folder until the fuse kills it, if it does.
 
-    Raises:
-        UserError: it failed by itself, or a process lives on after its parent.
+    Raises a UserError where it failed by itself, or a process lives on after its parent.
     """
     log, shared = results.with_suffix(".log"), mmap.mmap(-1, 8)
     pid = os.fork()

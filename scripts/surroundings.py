@@ -80,16 +80,11 @@ def numbers(version: str) -> tuple[int, ...]:
 
 def without(lock: str, taken: tuple[str, ...]) -> str:
     """The lock without these packages and those that only they need, by its `via` comments."""
-    blocks = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)
-    left = [block for block in blocks[1:] if name_of(block) not in taken]
-    while dropped := {name_of(b) for b in left if not needed(b, {*taken, *gone(blocks, left)})}:
-        left = [block for block in left if name_of(block) not in dropped]
-    return blocks[0] + "".join(left)
-
-
-def gone(blocks: list[str], left: list[str]) -> set[str]:
-    """The names of blocks that are no longer there."""
-    return {name_of(block) for block in blocks[1:]} - {name_of(block) for block in left}
+    head, *blocks = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)
+    dropped = set(taken)
+    while more := {name_of(block) for block in blocks if not needed(block, dropped)} - dropped:
+        dropped |= more
+    return head + "".join(block for block in blocks if name_of(block) not in dropped)
 
 
 def name_of(block: str) -> str:

@@ -5,6 +5,7 @@ batch-mates or on the arm, so all arms of a seed see the same pictures.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,8 +26,7 @@ class Augmentation:
     # colour also saturation × (1 ± it)
 
 
-@dataclass(frozen=True)
-class Draws:
+class Draws(NamedTuple):
     """One epoch's random numbers, a row an example."""
 
     offsets: Tensor  # (N, 2), from 0 to 2·shift
@@ -37,7 +37,7 @@ class Draws:
 
     def to(self, device: torch.device) -> "Draws":
         """The same numbers on a device."""
-        return Draws(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        return Draws(*(each.to(device) for each in self))
 
 
 def draw(augmentation: Augmentation, seed: int, epoch: int, size: int) -> Draws:

@@ -44,9 +44,7 @@ class MemorySource:
         for x, y in zip(images.split(CHUNK), labels.split(CHUNK), strict=True):
             yield scaled(x), y
 
-    def whole_images(self, count: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """The first `count` test images uncut, which in memory they all are."""
-        return self.test_batches(count)
+    whole_images = test_batches  # in memory no image is cut
 
     def probe_images(self, count: int) -> Tensor:
         """The first `count` training images, undistorted."""
