@@ -133,35 +133,30 @@ def attempt(case: Case, results: Path, fuse: Fuse, rng: random.Random) -> Outcom
     pid = os.fork()
     if pid == 0:
         _become(case, results, log, fuse.touches, shared)
-    end = time.monotonic() + (fuse.seconds or PATIENCE)
-    while (status := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
-        time.sleep(0.002)
-    killed = status == (0, 0)
+    status = _status(pid, fuse.seconds or PATIENCE)
+    killed = status is None
     if killed:
         victims = [pid, *_children(pid)]
         for victim in rng.choice([victims, *([v] for v in victims)]):
             os.kill(victim, signal.SIGKILL)
-        _collect(pid)
+        # torchrun's agent may wait for one of them: a process that dies within the handshake of its
+        # start leaves its locks taken
+        if _status(pid, PATIENCE) is None:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
     _await_orphans(pid)
     touches, fired = struct.unpack("ii", shared[:])
-    if not (killed or fired or status[1] == 0):
+    if not (killed or fired or status == 0):
         raise UserError(f"{case.experiment} failed by itself:\n{log.read_text('utf-8')}")
     return Outcome(killed or bool(fired), touches)
 
 
-def _collect(pid: int) -> None:
-    """Wait until a process has ended; kill it where it waits for one that was killed.
-
-    torchrun's agent can: a process that dies within the handshake of its start leaves its locks
-    taken.
-    """
-    end = time.monotonic() + PATIENCE
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        if time.monotonic() > end:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            return
-        time.sleep(0.01)
+def _status(pid: int, seconds: float) -> int | None:
+    """The status with which a process ends within that time; None where it runs on."""
+    end = time.monotonic() + seconds
+    while (found := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+        time.sleep(0.002)
+    return None if found == (0, 0) else found[1]
 
 
 def _become(case: Case, results: Path, log: Path, touches: int, shared: mmap.mmap) -> NoReturn:

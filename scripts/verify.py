@@ -76,17 +76,14 @@ def claim_rows(experiment: str, scale: str, committed: Evidence, here: Evidence)
 
 def same_config(experiment: str, committed: Evidence, here: Evidence) -> None:
     """Raise a UserError when the two were made with different configs or data."""
-    theirs, ours = config_hashes(committed), config_hashes(here)
+    theirs, ours = (
+        {run["variant"]: run["config_hash"] for run in each.runs} for each in (committed, here)
+    )
     if ours.items() - theirs.items():
         raise UserError(
             f"{experiment}: the published rows have another config or data set (hashes {theirs}, "
             f"here {ours}); verify takes scale, seeds, device and threads only"
         )
-
-
-def config_hashes(evidence: Evidence) -> dict[str, str]:
-    """By arm."""
-    return {run["variant"]: run["config_hash"] for run in evidence.runs}
 
 
 def agree(published: Verdict, own: Verdict) -> bool:

@@ -158,11 +158,10 @@ def _stored(files: Sequence[Labelled], part: str) -> Files:
 def class_folders(root: Path, left: list[LeftOut]) -> Listed:
     """The layout train/<class>/, val|test/<class>/."""
     layout = "expected train/<class>/*.jpg and val/<class>/*.jpg (or test/<class>/*.jpg)"
-    test = next((p for p in ("val", "test") if (root / p).is_dir()), None)
-    for part in ("train", test):
-        if part is None or not (root / part).is_dir():
-            raise UserError(f"{root}: no folder {part or 'val or test'}/; {layout}{_packed(root)}")
-    assert test is not None
+    test = "val" if (root / "val").is_dir() else "test"
+    for part, either in (("train", "train"), (test, "val or test")):
+        if not (root / part).is_dir():
+            raise UserError(f"{root}: no folder {either}/; {layout}{_packed(root)}")
     if test == "val" and (root / "test").is_dir() and list_folders(root, "test", []):
         left.append(LeftOut("unused folder", "test"))
     classes, others = (list_folders(root, part, left) for part in ("train", test))

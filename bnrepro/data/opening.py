@@ -20,7 +20,7 @@ from bnrepro.data.cache import ensure
 from bnrepro.data.dataset import Dataset, ImageSet, split_validation
 from bnrepro.data.folders import FolderSet
 from bnrepro.data.loading import load
-from bnrepro.data.registry import REGISTRY, Entry, lookup
+from bnrepro.data.registry import REGISTRY, lookup, shape
 from bnrepro.errors import UserError
 from bnrepro.files import expand, replacing
 
@@ -33,11 +33,10 @@ LONGEST = 60  # bytes of a label, which folders and files are named after
 def open_images(cfg: DataConfig) -> ImageSet:
     """The configured set, in memory or streamed; with `validation`, images held out of training
     take the place of the test set."""
-    entry = lookup(cfg.name)
-    _check_options(cfg, entry)
+    _check_options(cfg)
     data = load(cfg.name, cfg.root, cfg.cache)
     if isinstance(data, FolderSet):
-        data = _in_place(cfg, entry, data)
+        data = _in_place(cfg, data)
     train, test = f"{len(data.train_labels):,}", f"{len(data.test_labels):,}"
     text = "%s: %s training and %s test images of %d classes, source: %s"
     log.info(text, data.name, train, test, data.num_classes, data.source)
@@ -60,8 +59,9 @@ def open_dataset(cfg: DataConfig) -> Dataset:
     return data
 
 
-def _check_options(cfg: DataConfig, entry: Entry) -> None:
+def _check_options(cfg: DataConfig) -> None:
     """Refuse what the set does not have, and what no set can have."""
+    entry = lookup(cfg.name)
     folders = ", ".join(known.name for known in REGISTRY.values() if known.in_files)
     if not entry.in_files:
         if cfg.stream:
@@ -91,13 +91,12 @@ def _check_label(label: str, name: str) -> None:
         raise UserError(f"data.label={label}: another data set's name; choose another label")
 
 
-def _in_place(cfg: DataConfig, entry: Entry, found: FolderSet) -> ImageSet:
+def _in_place(cfg: DataConfig, found: FolderSet) -> ImageSet:
     """The folder's images where the config wants them, under its label."""
-    side = entry.shape.side if entry.shape is not None else 0
-    name = found.name.replace(cfg.name, cfg.label, 1) if cfg.label is not None else found.name
+    name = found.name.replace(cfg.name, cfg.label or cfg.name, 1)
     if found.name != cfg.name:
         log.warning("%s: not %s's original files; recorded as %s", found.root, cfg.name, name)
-    found = replace(found, name=name, size=side if cfg.size is None else cfg.size)
+    found = replace(found, name=name, size=cfg.size or shape(cfg.name).side)
     cache = expand(cfg.cache)
     if not cfg.stream:
         return _decoded(found, cache)

@@ -150,12 +150,11 @@ class Steps(Sampler):
         self.order, self.start = order, start
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        known, batches = -1, torch.empty(0)
-        for step in itertools.count(self.start):
-            epoch, place = self.order.place(step)
-            if epoch != known:
-                known, batches = epoch, self.order.batches(epoch)
-            yield [(epoch, number) for number in batches[place].tolist()]
+        first, place = self.order.place(self.start)
+        for epoch in itertools.count(first):
+            for batch in self.order.batches(epoch)[place:]:
+                yield [(epoch, number) for number in batch.tolist()]
+            place = 0
 
 
 class TrainingExamples(Dataset):

@@ -1,1 +1,1 @@
-"""What surrounds a training loop: today the mirror of its record on Weights & Biases."""
+"""What surrounds a training loop: its record, checkpoints, locks, processes and mirrors."""
