@@ -18,7 +18,7 @@ from multiprocessing import forkserver
 from typing import NamedTuple
 
 from bnrepro.cli import errors_in_one_line, guard
-from bnrepro.config.compose import arms_at, compose, validate, variants
+from bnrepro.config.compose import compose, valid_arms, validate, variants
 from bnrepro.config.images import ImageConfig
 from bnrepro.experiment import find, stems
 
@@ -77,9 +77,7 @@ def experiment(stem: str, overrides: list[str]) -> Outcome:
 
 def measure_and_draw(stem: str, overrides: list[str]) -> None:
     """What `make <experiment>` does, without Hydra's command line."""
-    for arm in arms_at(stem, overrides):
-        cfg = compose(stem, overrides if arm == "sweep" else [*overrides, f"variant={arm}"])
-        validate(cfg)
+    for cfg in valid_arms(stem, overrides):
         find(stem).measure.run(cfg)
     sys.argv = ["render", stem, *overrides]
     from scripts import render  # this process has it; the main one need not wait for it

@@ -1,12 +1,12 @@
 """The arms of an experiment under the same overrides: their configs, data set and runs' folders."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnrepro.config.compose import arms_at, compose, split_arms, valid_arms
+from bnrepro.config.compose import split_arms, valid_arms
 from bnrepro.config.identity import group_folder
 from bnrepro.config.schema import seed_list
 from bnrepro.data import ImageSet, open_images
@@ -36,7 +36,8 @@ def compose_arms(experiment: str, overrides: Sequence[str] = ()) -> Arms:
     """
     first, *more = valid_arms(experiment, overrides)
     data, is_asked = open_images(first.data), bool(split_arms(overrides)[0])
-    cfgs = {cfg.variant: cfg for cfg in named_arms(experiment, first)} if is_asked else {}
+    named = valid_arms(experiment, [f"scale={first.scale}"]) if is_asked else []
+    cfgs = {cfg.variant: dataclasses.replace(cfg, results=first.results) for cfg in named}
     folders = {variant: group_folder(cfg, data.name) for variant, cfg in cfgs.items()}
     as_named = {folder: variant for variant, folder in folders.items()}
     labels = []
@@ -46,10 +47,3 @@ def compose_arms(experiment: str, overrides: Sequence[str] = ()) -> Arms:
         cfgs[label], folders[label] = cfg, folder
         labels.append(label)
     return Arms(labels, cfgs, folders, data, first.scale, seed_list(first.seeds))
-
-
-def named_arms(experiment: str, like: Any) -> Iterator[Any]:
-    """The named arms at the scale and in the results folder of a config."""
-    for variant in arms_at(experiment, [f"scale={like.scale}"]):
-        cfg = compose(experiment, [f"scale={like.scale}", f"variant={variant}"])
-        yield dataclasses.replace(cfg, results=like.results)
