@@ -10,7 +10,6 @@ its config is still the named one. Commit what it writes.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from bnrepro import ROOT
@@ -37,46 +36,40 @@ def main() -> None:
     if arms.scale == "smoke":
         raise UserError("scale=smoke is for tests: it is never published")
     target = ROOT / "results" / stem / arms.scale
-    evidence = with_published(experiment.gather(arms.folders, arms.seeds), target, list(arms.cfgs))
+    before = read(target) if (target / "runs.csv").exists() else Evidence()
+    evidence = with_published(experiment.gather(arms.folders, arms.seeds), before, list(arms.cfgs))
     hashes = {v: config_hash(cfg, arms.data.checksum) for v, cfg in arms.cfgs.items()}
     for row in evidence.runs:
         check(row, hashes, arms.cfgs)
     if missing := lacking(evidence, arms.cfgs, arms.seeds):
         raise UserError(f"{stem}: no finished run of {', '.join(missing)}")
-    forget_later_criteria(evidence, target)
+    forget_later_criteria(evidence, before)
     write(evidence, target)
     for path in render(experiment, read(target), target):
         print(path.relative_to(ROOT))
 
 
-def with_published(evidence: Evidence, folder: Path, variants: Sequence[str]) -> Evidence:
+def with_published(evidence: Evidence, before: Evidence, variants: Sequence[str]) -> Evidence:
     """Beside what was gathered, the published rows of the arms of which nothing was."""
-    if not evidence.runs or not (folder / "runs.csv").exists():
-        return evidence
-    before, gathered = read(folder), evidence.variants
+    gathered = evidence.variants
     kept = [v for v in before.variants if v in variants and v not in gathered]
-    if not kept:
+    if not gathered or not kept:
         return evidence
     print(f"as published before: {', '.join(kept)}")
     tables: dict[str, list[Row]] = {}
     for name in dict.fromkeys([*evidence.tables, *before.tables]):
-        old, new = before.tables.get(name, []), evidence.tables.get(name, [])
-        if name == "criteria":  # `forget_later_criteria` looks at those of before
-            tables[name] = new
-            continue
-        rows = [row for row in old if row["variant"] in kept] + new
-        tables[name] = sorted(rows, key=lambda row: variants.index(row["variant"]))
+        tables[name] = evidence.tables.get(name, [])
+        if name != "criteria":  # `forget_later_criteria` looks at those of before
+            rows = [row for row in before.where(name) if row["variant"] in kept] + tables[name]
+            tables[name] = sorted(rows, key=lambda row: variants.index(row["variant"]))
     return Evidence(**tables)
 
 
-def forget_later_criteria(evidence: Evidence, folder: Path) -> None:
+def forget_later_criteria(evidence: Evidence, before: Evidence) -> None:
     """Drop the criteria that came after what was published, if a run of that was made anew.
 
     Its values were known before: a claim stated since then is stated after the runs.
     """
-    if not (folder / "runs.csv").exists():
-        return
-    before = read(folder)
     old, new = (
         {(row["variant"], row.get("seed"), row["config_hash"]) for row in each.runs}
         for each in (before, evidence)
