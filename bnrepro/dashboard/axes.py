@@ -34,9 +34,8 @@ def counters(table: Columns, keys: list[str]) -> list[str]:
     """The columns that can be the x axis in place of the training step, `step` first."""
     if "step" not in keys:
         return []
-    others = [name for name in COUNTERS[1:] if name in table.data and name not in keys]
-    rising = [name for name in others if _rises(table.data["step"], table.data[name])]
-    return ["step", *rising]
+    others = (name for name in COUNTERS[1:] if name in table.data and name not in keys)
+    return ["step", *(k for k in others if _rises(table.data["step"], table.data[k]))]
 
 
 def measures(table: Columns, keys: list[str]) -> list[str]:

@@ -74,8 +74,7 @@ def thinned(columns: Mapping[str, Column], into: Bytes, buckets: int) -> dict[st
             "size": kept[name].size,
         }
         if (means := kept[name].means) is not None:
-            found = {"f": into.add(means.astype(np.float32)), "n": len(means)}
-            encoded[name]["means"] = found
+            encoded[name]["means"] = {"f": into.add(means.astype(np.float32)), "n": len(means)}
     return encoded
 
 
@@ -90,14 +89,12 @@ def encode_numbers(numbers: np.ndarray, into: Bytes) -> Encoded:
     """Numbers in the smallest of the forms that keep them."""
     if len(numbers) and (numbers == numbers[0]).all():
         return {"c": float(numbers[0]), "n": len(numbers)}
-    scaled = _whole(numbers)
-    if scaled is None and _fits(numbers):
+    if (scaled := _whole(numbers)) is not None:
+        scale, steps = scaled
+        return {"d": into.add(steps), "n": len(numbers), "s": scale}
+    if _fits(numbers):
         return {"f": into.add(numbers.astype(np.float32)), "n": len(numbers)}
-    if scaled is None:
-        return {"g": into.add(numbers), "n": len(numbers)}
-    scale, whole = scaled
-    steps = np.diff(whole, prepend=0).astype(np.int32)
-    return {"d": into.add(steps), "n": len(numbers), "s": scale}
+    return {"g": into.add(numbers), "n": len(numbers)}
 
 
 def _fits(numbers: np.ndarray) -> bool:
@@ -108,15 +105,16 @@ def _fits(numbers: np.ndarray) -> bool:
 
 
 def _whole(numbers: np.ndarray) -> tuple[int, np.ndarray] | None:
-    """The numbers as multiples of 1/scale, if all are just that and their differences small."""
+    """The scale and differences of multiples of 1/scale, if all are just that and these small."""
     if not len(numbers) or not np.isfinite(numbers).all():
         return None
     for scale in SCALES:
         whole = np.rint(numbers * scale)
-        if np.abs(np.diff(whole, prepend=0)).max() > LARGEST:
+        steps = np.diff(whole, prepend=0)
+        if np.abs(steps).max() > LARGEST:
             return None
         if (whole / scale == numbers).all():
-            return scale, whole
+            return scale, steps.astype(np.int32)
     return None
 
 

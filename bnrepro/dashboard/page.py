@@ -17,6 +17,7 @@ from bnrepro import ROOT
 from bnrepro.config.claims import read_claims
 from bnrepro.dashboard.data import DataSet, Table
 from bnrepro.dashboard.encoding import Bytes, encode, thinned
+from bnrepro.evidence.ledger import in_papers_order
 from bnrepro.experiment import discover
 from bnrepro.files import parse_yaml
 from bnrepro.plots.style import ARMS, DASHES, OTHERS, arm
@@ -112,9 +113,8 @@ def encode_table(table: Table, content: Bytes, buckets: int) -> dict[str, Any]:
         data = {k: v for k, v in chunk.columns.data.items() if k in drawn}
         columns = {}
         if set(about["keys"]) <= {*chunk.key, "step"} and chunk.columns.length > 2 * buckets:
-            columns = thinned(
-                {k: data[k] for k in about["measures"] if k in data}, content, buckets
-            )
+            measured = {k: data[k] for k in about["measures"] if k in data}
+            columns = thinned(measured, content, buckets)
         columns |= {k: encode(v, content) for k, v in data.items() if k not in columns}
         chunks.append({"key": chunk.key, "n": chunk.columns.length, "columns": columns})
     return {**about, "chunks": chunks}
@@ -122,16 +122,15 @@ def encode_table(table: Table, content: Bytes, buckets: int) -> dict[str, Any]:
 
 def experiments() -> list[dict[str, Any]]:
     """Every experiment in the paper's order: its question, the paper's values, its reference."""
-    found = sorted(discover().items(), key=lambda item: (item[1].section, item[0]))
     return [
         {
             "stem": stem,
-            "section": experiment.section,
-            "question": experiment.question,
+            "section": discover()[stem].section,
+            "question": discover()[stem].question,
             "paper": paper_values(stem),
             "against": reference(stem),
         }
-        for stem, experiment in found
+        for stem in in_papers_order()
     ]
 
 

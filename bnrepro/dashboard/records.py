@@ -58,12 +58,13 @@ class FollowedRecord:
         self.new, self.began_anew = {}, False
         changed = [name for name in (*FILES, "summary.json") if self._has_changed(name)]
         for name in changed:
-            {
-                "config.yaml": self._read_config,
-                "meta.json": self._read_meta,
-                "metrics.jsonl": self._read_rows,
-                "summary.json": self._read_summary,
-            }[name]()
+            if name == "metrics.jsonl":
+                self._read_rows()
+                continue
+            try:
+                self._read_whole(name)
+            except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+                self.problem = f"{name} cannot be read: {' '.join(str(error).split())[:120]}"
         return bool(changed)
 
     def _has_changed(self, name: str) -> bool:
@@ -75,35 +76,21 @@ class FollowedRecord:
             stamp = (0, 0, 0)
         before = self._stamps.get(name, (0, 0, 0))
         self._stamps[name] = stamp
-        if (
-            name == "metrics.jsonl"
-            and before[0]
-            and (stamp[0] != before[0] or stamp[1] < before[1])
-        ):
+        is_replaced = stamp[0] != before[0] or stamp[1] < before[1]
+        if name == "metrics.jsonl" and before[0] and is_replaced:
             self._start_over()
         return stamp != before
 
-    def _read_config(self) -> None:
-        with self._reading("config.yaml"):
-            config = parse_yaml(_text(self.folder / "config.yaml"))
-            self.settings = {k: v for k, v in _flat_config(config).items() if k not in NEUTRAL}
-
-    def _read_meta(self) -> None:
-        with self._reading("meta.json"):
-            self.meta = _object(self.folder / "meta.json")
-
-    def _read_summary(self) -> None:
-        self.summary = None
-        if self._stamps["summary.json"][0]:
-            with self._reading("summary.json"):
-                self.summary = _object(self.folder / "summary.json")
-
-    @contextlib.contextmanager
-    def _reading(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
-            self.problem = f"{name} cannot be read: {' '.join(str(error).split())[:120]}"
+    def _read_whole(self, name: str) -> None:
+        path = self.folder / name
+        if name == "config.yaml":
+            self.settings = _flat_config(parse_yaml(_text(path)))
+        elif name == "meta.json":
+            self.meta = _object(path)
+        else:
+            self.summary = None
+            if self._stamps[name][0]:
+                self.summary = _object(path)
 
     def _read_rows(self) -> None:
         """Take the complete lines that are new; a last line still being written waits."""
@@ -118,23 +105,20 @@ class FollowedRecord:
         """Add rows to their tables; what follows a line that is no row is left out."""
         if self._is_broken:
             return
-        rows = []
-        for number, line in enumerate(lines, start=1):
+        for line in lines:
+            self._lines += 1
             try:
                 row = flat(json.loads(line))
                 self.done = float(row.get("cell") or row.get("step") or 0)
             except (ValueError, AttributeError, TypeError, ZeroDivisionError):
-                place = self._lines + number
-                self.problem = f"metrics.jsonl: line {place} is no row; what follows is left out"
+                place = f"metrics.jsonl: line {self._lines}"
+                self.problem = f"{place} is no row; what follows is left out"
                 self._is_broken = True
                 break
-            rows.append(row)
-        self._lines += len(lines)
-        for row in rows:
             self.new.setdefault(str(row.pop("part", "curves")), []).append(row)
         for table, new in self.new.items():
             self.tables.setdefault(table, Columns()).extend(new)
-        if rows:
+        if self.new:
             self._seen = [*self._seen[-20:], (time.time(), self.done)]
 
     @property
@@ -196,8 +180,6 @@ class FollowedRecord:
 
 def find_records(results: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Every record's folder below `results`, with its path from there."""
-    if not results.is_dir():
-        return
     for parent, folders, files in os.walk(results):
         place = Path(parent).relative_to(results).parts
         folders[:] = sorted(name for name in folders if name != "figures")

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from bnrepro import ROOT
-from bnrepro.dashboard.data import DataSet, Runs, Table, committed, gathered, key_of
+from bnrepro.dashboard.data import Runs, committed, gathered, key_of
 from bnrepro.dashboard.page import build
 from bnrepro.dashboard.records import FollowedRecord
 from bnrepro.errors import UserError
@@ -35,9 +35,8 @@ class Follower:
         self.count = 0  # of all events so far
         self.news = threading.Condition()
         self.ended = threading.Event()
-        self.lines: dict[Path, dict[str, Any]] = {}  # of every run as last sent
         self.runs.read()
-        self.lines = {f: r.describe() for f, r in self.runs.records.items()}
+        self.lines = {f: r.describe() for f, r in self.runs.records.items()}  # as last sent
 
     def page(self) -> str:
         """The page with all that was recorded until now."""
@@ -59,19 +58,15 @@ class Follower:
     def look(self) -> None:
         """Take in what is new and make events of it."""
         with self.news:
-            changed = {record.folder: record for record in self.runs.read()}
+            changed = {record.folder for record in self.runs.read()}
             for folder, record in self.runs.records.items():
-                line = record.describe()
-                if folder in changed or _differs(line, self.lines.get(folder)):
-                    known = folder in self.lines
+                line, before = record.describe(), self.lines.get(folder)
+                if folder in changed or _differs(line, before):
                     self.lines[folder] = line
-                    is_changed = folder in changed
-                    self._add(event_of(record, line, is_changed, whole=not known))
+                    event = event_of(record, line, folder in changed, whole=before is None)
+                    self.events.append(json.dumps(event, separators=(",", ":")))
+                    self.count += 1
             self.news.notify_all()
-
-    def _add(self, event: dict[str, Any]) -> None:
-        self.events.append(json.dumps(event, separators=(",", ":")))
-        self.count += 1
 
     def after(self, number: int) -> Iterator[tuple[int, str | None]]:
         """Events after the one of that number, as they come; None where nothing came for a while.
@@ -97,7 +92,6 @@ def event_of(
     record: FollowedRecord, line: dict[str, Any], changed: bool, whole: bool
 ) -> dict[str, Any]:
     """What a page needs to know of a record: its line, and rows that are new (`whole`: all)."""
-    anew = changed and record.began_anew
     rows = record.new if changed else {}
     return {
         "experiment": record.experiment,
@@ -105,16 +99,15 @@ def event_of(
         "run": line,
         "settings": record.settings if whole else None,
         "key": key_of(record),
-        "anew": anew,
+        "anew": changed and record.began_anew,
         "tables": [{**_about(record, name), "rows": new} for name, new in rows.items()],
     }
 
 
 def _about(record: FollowedRecord, name: str) -> dict[str, Any]:
     """The table's keys, counters and measures as this record's rows show them."""
-    place: DataSet = gathered([record])[(record.experiment, record.scale)]
-    table: Table = place.tables[name]
-    return table.describe()
+    (found,) = gathered([record]).values()
+    return found.tables[name].describe()
 
 
 def _differs(line: dict[str, Any], before: dict[str, Any] | None) -> bool:
@@ -155,15 +148,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("Connection", "close")
         self.end_headers()
-        try:
+        with contextlib.suppress(OSError):  # the browser has left
             for number, event in self.follower.after(int(last) if last.isdigit() else -1):
                 text = f": {number}\n\n" if event is None else f"id: {number}\ndata: {event}\n\n"
                 self.wfile.write(text.encode())
                 self.wfile.flush()
             if not self.follower.ended.is_set():
                 self.wfile.write(b"event: reload\ndata: 0\n\n")
-        except OSError:
-            pass  # the browser has left
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing of requests."""
