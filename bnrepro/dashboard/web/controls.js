@@ -2,7 +2,7 @@
 
 /** Fill a select with [value, text] pairs, unless it has them already. */
 function fillSelect(id, pairs, value) {
-  const select = typeof id === "string" ? byId(id) : id;
+  const select = byId(id);
   const text = JSON.stringify(pairs);
   if (select.dataset.pairs !== text) {
     select.replaceChildren(
@@ -24,12 +24,10 @@ function showControls(set, table, choice, scene) {
     .map((each) => [each.stem, `${each.section}  ${each.stem.replaceAll("_", " ")}`]);
   const unknown = [...present].filter((name) => !DATA.experiments.some((e) => e.stem === name));
   fillSelect("experiment", [...known, ...unknown.map((name) => [name, name])], set.experiment);
-  const scales = DATA.sets.filter((each) => each.experiment === set.experiment);
-  fillSelect(
-    "set",
-    scales.map((each) => [each.name, `${each.scale}, ${SOURCES[each.source]}`]),
-    set.name,
-  );
+  const scales = DATA.sets
+    .filter((each) => each.experiment === set.experiment)
+    .map((each) => [each.name, `${each.scale}, ${SOURCES[each.source]}`]);
+  fillSelect("set", scales, set.name);
   byId("theme").value = view.theme;
   byId("question").textContent =
     DATA.experiments.find((each) => each.stem === set.experiment)?.question ?? "";
@@ -95,32 +93,18 @@ function showTarget(scene) {
   if (scene) byId("paper").checked = paperShown(scene);
   if (!scene?.canTarget) return;
   byId("share").value = String(scene.share);
-  fillSelect(
-    "against",
-    scene.names.map((name) => [name, sayValue(name)]),
-    scene.against,
-  );
+  const arms = scene.names.map((name) => [name, sayValue(name)]);
+  fillSelect("against", arms, scene.against);
 }
 
 /** What each control changes. */
 function listenToControls() {
   byId("experiment").addEventListener("change", (event) => {
-    change({
-      set: firstSet(DATA.sets.filter((set) => set.experiment === event.target.value)).name,
-    });
+    const sets = DATA.sets.filter((set) => set.experiment === event.target.value);
+    change({ set: firstSet(sets).name });
   });
-  for (const id of [
-    "set",
-    "table",
-    "metric",
-    "x",
-    "down",
-    "colour",
-    "mode",
-    "share",
-    "against",
-    "theme",
-  ]) {
+  const selects = "set table metric x down colour mode share against theme";
+  for (const id of selects.split(" ")) {
     byId(id).addEventListener("change", (event) => change({ [id]: event.target.value }));
   }
   for (const id of ["logx", "logy", "seeds", "mean", "paper"]) {

@@ -13,9 +13,8 @@ function boxOf(canvas) {
 /** Make a canvas as sharp as the screen; returns its context in CSS pixels. */
 function contextOf(canvas) {
   const ratio = window.devicePixelRatio || 1;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((n) =>
-    Math.round(n * ratio),
-  );
+  const width = Math.round(canvas.clientWidth * ratio);
+  const height = Math.round(canvas.clientHeight * ratio);
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -66,10 +65,9 @@ function roughOf(curve, values) {
 
 /** Trace a curve; `width`: pixels of a column, 1 for a drawing in full. */
 function trace(context, curve, values, across, up, width) {
-  if (width > 1 && values.length > 4 * ROUGH) {
-    const rough = roughOf(curve, values);
-    traceAll(context, rough.x, rough.y, across, up, width);
-  } else traceAll(context, curve.x, values, across, up, width);
+  const isRough = width > 1 && values.length > 4 * ROUGH;
+  const { x, y } = isRough ? roughOf(curve, values) : { x: curve.x, y: values };
+  traceAll(context, x, y, across, up, width);
 }
 
 function traceAll(context, x, values, across, up, width) {
@@ -108,18 +106,18 @@ function traceAll(context, x, values, across, up, width) {
   if (!few && !Number.isNaN(column)) flush();
 }
 
-/** Fill the area between two rows of values, by pixel columns; on a logarithmic axis where both
+/** Fill the area between the bounds of a curve, by pixel columns; on a logarithmic axis where both
     are above 0. */
-function fillBetween(context, curve, low, high, across, up) {
-  const [from, to] = inSight(curve.x, across.lo, across.hi);
+function fillBetween(context, { x, low, high }, across, up) {
+  const [from, to] = inSight(x, across.lo, across.hi);
   let points = [];
   for (let i = from; i < to; i++) {
-    if ((across.log && curve.x[i] <= 0) || (up.log && low[i] <= 0)) {
+    if ((across.log && x[i] <= 0) || (up.log && low[i] <= 0)) {
       fillArea(context, points, up);
       points = [];
       continue;
     }
-    const place = Math.round(across.at(curve.x[i]) * 2) / 2;
+    const place = Math.round(across.at(x[i]) * 2) / 2;
     const last = points.at(-1);
     if (last && last[0] === place) {
       last[1] = Math.min(last[1], low[i]);
@@ -158,12 +156,9 @@ function drawBands(context, scene, group) {
   context.fillStyle = group.colour;
   context.globalAlpha = 0.16;
   const { across, up } = scene;
-  for (const curve of group.curves) {
-    if (curve.low) fillBetween(context, curve, curve.low, curve.high, across, up);
-  }
-  if (group.mean && group.mean.n >= BANDS) {
-    fillBetween(context, group.mean, group.mean.low, group.mean.high, across, up);
-  }
+  const bands = group.curves.filter((curve) => curve.low);
+  if (group.mean?.n >= BANDS) bands.push(group.mean);
+  for (const band of bands) fillBetween(context, band, across, up);
   context.globalAlpha = 1;
 }
 

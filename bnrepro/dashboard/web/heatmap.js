@@ -47,11 +47,8 @@ function placeOf(heat) {
   const [low, high] = [Math.min(...values), largest(values)];
   const log = view.logy && low > 0;
   const u = log ? Math.log : (value) => value;
-  return {
-    low,
-    high,
-    of: (value) => (high > low ? (u(value) - u(low)) / (u(high) - u(low)) : 0.5),
-  };
+  const of = (value) => (high > low ? (u(value) - u(low)) / (u(high) - u(low)) : 0.5);
+  return { low, high, of };
 }
 
 function drawHeat(heat) {
@@ -73,12 +70,8 @@ function drawHeat(heat) {
     context.fillStyle = place > 0.5 ? "#000" : "#fff";
     context.font = "12px system-ui, sans-serif";
     context.textAlign = "center";
-    const digits = width > 70 ? 4 : 3;
-    context.fillText(
-      String(Number(each.value.toPrecision(digits))),
-      x + width / 2,
-      y + height / 2 + 4,
-    );
+    const text = String(Number(each.value.toPrecision(width > 70 ? 4 : 3)));
+    context.fillText(text, x + width / 2, y + height / 2 + 4);
   }
   drawHeatAxes(context, heat);
   drawRamp(context, heat, places);
@@ -102,13 +95,10 @@ function drawHeatAxes(context, { xs, ys, choice, box, width, height }) {
   );
   context.fillText(words(choice.x), (box.left + box.right) / 2, box.bottom + 33);
   context.textAlign = "right";
-  ys.forEach((value, j) =>
-    context.fillText(
-      short(value).slice(0, 14),
-      box.left - 6,
-      box.top + (ys.length - 0.5 - j) * height + 4,
-    ),
-  );
+  ys.forEach((value, j) => {
+    const y = box.top + (ys.length - 0.5 - j) * height + 4;
+    context.fillText(short(value).slice(0, 14), box.left - 6, y);
+  });
   context.save();
   context.translate(12, (box.top + box.bottom) / 2);
   context.rotate(-Math.PI / 2);
@@ -155,15 +145,13 @@ function showCell(found, aloud) {
 
 function readCell(px, py) {
   const { box, width, height, ys, cells } = now.heat;
-  const [i, j] = [
-    Math.floor((px - box.left) / width),
-    ys.length - 1 - Math.floor((py - box.top) / height),
-  ];
+  const i = Math.floor((px - box.left) / width);
+  const j = ys.length - 1 - Math.floor((py - box.top) / height);
   showCell(cells.find((each) => each.i === i && each.j === j) ?? null);
 }
 
 function moveCell(right, down) {
   const { cells } = now.heat;
-  const next = cell ? { i: cell.i + right, j: cell.j - down } : { i: cells[0].i, j: cells[0].j };
+  const next = cell ? { i: cell.i + right, j: cell.j - down } : cells[0];
   showCell(cells.find((each) => each.i === next.i && each.j === next.j) ?? cell, true);
 }

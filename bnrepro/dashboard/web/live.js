@@ -27,9 +27,8 @@ function later() {
 /** Take one event: {experiment, scale, run, settings, key, tables: [{name, keys, …, rows}]}. */
 function take(event) {
   const set = setFor(event);
-  const place = set.runs.findIndex(
-    (run) => runName(run.arm, run) === runName(event.run.arm, event.run),
-  );
+  const name = runName(event.run.arm, event.run);
+  const place = set.runs.findIndex((run) => runName(run.arm, run) === name);
   if (place < 0) set.runs.push(event.run);
   else set.runs[place] = event.run;
   delete set.index;
@@ -42,16 +41,8 @@ function setFor({ experiment, scale }) {
   const name = `${experiment}/${scale}/runs`;
   const known = setNamed(name);
   if (known) return known;
-  const made = {
-    name,
-    experiment,
-    scale,
-    source: "runs",
-    problem: "",
-    runs: [],
-    settings: {},
-    tables: [],
-  };
+  const empty = { problem: "", runs: [], settings: {}, tables: [] };
+  const made = { name, experiment, scale, source: "runs", ...empty };
   DATA.sets.push(made);
   return made;
 }

@@ -9,12 +9,8 @@ function looksOf(values) {
     values.length > DATA.palette.colours.length &&
     values.every((v) => typeof v === "number" || v === null);
   if (numeric) {
-    return new Map(
-      values.map((value, i) => [
-        value,
-        { label: short(value), colour: ramp(0.04 + 0.8 * (i / (values.length - 1))), dash: [] },
-      ]),
-    );
+    const colour = (i) => ramp(0.04 + 0.8 * (i / (values.length - 1)));
+    return new Map(values.map((v, i) => [v, { label: short(v), colour: colour(i), dash: [] }]));
   }
   const others = values.filter((value) => !DATA.looks[value]);
   return new Map(values.map((value) => [value, lookOf(value, others.indexOf(value))]));
@@ -24,22 +20,19 @@ function lookOf(value, number) {
   if (value !== null && DATA.looks[value]) return DATA.looks[value];
   const { colours, dashes } = DATA.palette;
   const label = value === null ? "all" : short(value);
-  return {
-    label,
-    colour: colours[number % colours.length],
-    dash: dashes[Math.floor(number / colours.length) % dashes.length],
-  };
+  const dash = dashes[Math.floor(number / colours.length) % dashes.length];
+  return { label, colour: colours[number % colours.length], dash };
 }
 
 /** The colour at a place from 0 to 1 of the ramp. */
 function ramp(place) {
   const at = Math.min(0.9999, Math.max(0, place)) * (RAMP.length - 1);
   const [from, to] = [RAMP[Math.floor(at)], RAMP[Math.floor(at) + 1]].map(channels);
-  const mixed = from.map((c, i) => Math.round(c + (to[i] - c) * (at % 1)));
-  return `#${mixed.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
+  return hex(from.map((c, i) => Math.round(c + (to[i] - c) * (at % 1))));
 }
 
 const channels = (colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+const hex = (rgb) => `#${rgb.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
 
 /** The colour as it is drawn: on a dark page dark colours are mixed with white. */
 function drawn(colour) {
@@ -47,8 +40,7 @@ function drawn(colour) {
   const rgb = channels(colour);
   const light = (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]) / 255;
   const share = Math.max(0, 0.62 - light) / Math.max(0.05, 1 - light);
-  const mixed = rgb.map((c) => Math.round(c + (255 - c) * share));
-  return `#${mixed.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
+  return hex(rgb.map((c) => Math.round(c + (255 - c) * share)));
 }
 
 /** A colour of the page's style. */

@@ -98,12 +98,9 @@ function showTheme() {
   document.documentElement.dataset.theme = theme;
 }
 
-window.addEventListener("error", (event) =>
-  sayAlert(`A part of this page failed: ${event.message}`),
-);
-window.addEventListener("unhandledrejection", (event) =>
-  sayAlert(`A part of this page failed: ${event.reason}`),
-);
+const sayFailure = (what) => sayAlert(`A part of this page failed: ${what}`);
+window.addEventListener("error", (event) => sayFailure(event.message));
+window.addEventListener("unhandledrejection", (event) => sayFailure(event.reason));
 window.addEventListener("hashchange", () => {
   fromFragment();
   show();

@@ -35,13 +35,8 @@ function drawAxes(context, scene) {
     context.fillText(short(tick), box.left - 6, y + 4);
   }
   context.textAlign = "center";
-  const unit =
-    choice.x === "step"
-      ? "training step"
-      : choice.x === "wall_s"
-        ? "seconds of training"
-        : words(choice.x);
-  context.fillText(unit, (box.left + box.right) / 2, box.bottom + 33);
+  const unit = { step: "training step", wall_s: "seconds of training" }[choice.x];
+  context.fillText(unit ?? words(choice.x), (box.left + box.right) / 2, box.bottom + 33);
   context.textAlign = "left";
 }
 
@@ -91,11 +86,8 @@ function drawEnds(context, scene) {
     for (const curve of group.curves) {
       if (runOf(scene.set, curve)?.status !== "diverged") continue;
       const x = Math.min(scene.box.right, scene.across.at(curve.x.at(-1)));
-      const y = Math.min(
-        scene.box.bottom,
-        Math.max(scene.box.top + 8, scene.up.at(curve.y.at(-1))),
-      );
-      context.fillText("✕", x, y + 4);
+      const y = Math.max(scene.box.top + 8, scene.up.at(curve.y.at(-1)));
+      context.fillText("✕", x, Math.min(scene.box.bottom, y) + 4);
     }
   }
   context.textAlign = "left";

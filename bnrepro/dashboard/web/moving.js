@@ -39,9 +39,7 @@ function listenToMoves() {
     }
   });
   for (const name of ["pointerup", "pointercancel"]) {
-    overlay.addEventListener(name, () => {
-      from = null;
-    });
+    overlay.addEventListener(name, () => (from = null));
   }
   overlay.addEventListener("pointerleave", () => {
     if (now.scene && !from) showPoint(now.scene, null);
@@ -83,13 +81,9 @@ function onKey(event) {
     return;
   } else if (arrow && event.shiftKey) {
     const { box } = now.scene;
-    const [x, y] = arrow;
-    moveView(
-      movedRange(now.scene, {
-        dx: -0.1 * x * (box.right - box.left),
-        dy: -0.1 * y * (box.bottom - box.top),
-      }),
-    );
+    const dx = -0.1 * arrow[0] * (box.right - box.left);
+    const dy = -0.1 * arrow[1] * (box.bottom - box.top);
+    moveView(movedRange(now.scene, { dx, dy }));
   } else if (arrow) {
     movePoint(now.scene, arrow[0], arrow[1]);
   } else if (event.key === "+" || event.key === "=") zoomBy(0.67);

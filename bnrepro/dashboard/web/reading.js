@@ -60,10 +60,8 @@ function showPoint(scene, point, aloud) {
   const tip = byId("tip");
   tip.hidden = !point;
   if (!point) return;
-  const [x, y] = [
-    scene.across.at(point.curve.x[point.index]),
-    scene.up.at(point.curve.y[point.index]),
-  ];
+  const x = scene.across.at(point.curve.x[point.index]);
+  const y = scene.up.at(point.curve.y[point.index]);
   context.strokeStyle = styled("--text");
   context.lineWidth = 2;
   context.beginPath();
@@ -106,8 +104,7 @@ function movePoint(scene, along, across) {
   if (!all.length) return;
   let at = all.findIndex(({ curve }) => curve === reading?.curve);
   if (at < 0) {
-    const first = all[0];
-    showPoint(scene, { ...first, index: first.curve.x.length - 1 }, true);
+    showPoint(scene, { ...all[0], index: all[0].curve.x.length - 1 }, true);
     return;
   }
   const x = reading.curve.x[reading.index];

@@ -51,17 +51,15 @@ function columnsOfRuns(set) {
   return [...used, ...settings];
 }
 
-/** What a column sorts by: numbers as numbers, runs without a value last. */
-function sortKey(set, run, key) {
-  return key.startsWith("s.") ? set.settings[run.arm]?.[key.slice(2)] : run[key];
-}
-
+/** The runs by the chosen column: numbers as numbers, runs without a value last. */
 function sorted(set) {
   const back = view.sort.startsWith("-");
   const key = view.sort.replace("-", "");
   if (!key) return set.runs;
+  const valueOf = (run) =>
+    (key.startsWith("s.") ? set.settings[run.arm]?.[key.slice(2)] : run[key]) ?? null;
   return [...set.runs].sort((one, other) => {
-    const [a, b] = [sortKey(set, one, key), sortKey(set, other, key)].map((v) => v ?? null);
+    const [a, b] = [valueOf(one), valueOf(other)];
     if (a === null || b === null) return (a === null) - (b === null);
     const order =
       typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
@@ -91,11 +89,8 @@ function showRuns(set) {
   for (const run of sorted(set).slice(0, SHOWN_ROWS)) body.append(rowOf(run, columns));
   keepFocus(place, () => {
     place.replaceChildren(element("h2", {}, `Runs (${set.runs.length})`));
-    const scroll = element("div", {
-      "class": "scroll",
-      "tabindex": "0",
-      "aria-label": "table of runs",
-    });
+    const about = { "class": "scroll", "tabindex": "0", "aria-label": "table of runs" };
+    const scroll = element("div", about);
     scroll.append(table);
     place.append(scroll);
     if (set.runs.length > SHOWN_ROWS) {

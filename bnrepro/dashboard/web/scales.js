@@ -5,17 +5,9 @@ function axis(lo, hi, from, to, log) {
   const u = log ? Math.log10 : (value) => value;
   const slope = (to - from) / (u(hi) - u(lo));
   const start = from - slope * u(lo);
-  return {
-    lo,
-    hi,
-    log,
-    slope,
-    start,
-    from,
-    to,
-    at: log ? (value) => start + slope * Math.log10(value) : (value) => start + slope * value,
-    value: (pixel) => (log ? 10 ** ((pixel - start) / slope) : (pixel - start) / slope),
-  };
+  const at = log ? (v) => start + slope * Math.log10(v) : (v) => start + slope * v;
+  const value = (pixel) => (log ? 10 ** ((pixel - start) / slope) : (pixel - start) / slope);
+  return { lo, hi, log, from, to, at, value };
 }
 
 /** The values of ticks: about one in `every` pixels. */

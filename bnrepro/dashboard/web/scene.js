@@ -12,13 +12,7 @@ function choiceOf(set, table) {
     (a, b) => valuesOf(set, table, b).length - valuesOf(set, table, a).length,
   );
   const metric = pick(view.metric, metrics);
-  const settings = table.keys.filter(
-    (key) =>
-      key !== "seed" &&
-      key !== "step" &&
-      (key !== "variant" || valuesOf(set, table, key).length > 1),
-  );
-  const canMap = settings.length > 1 || (settings.length === 1 && settings[0] !== "variant");
+  const canMap = table.keys.some((key) => !["seed", "step", "variant"].includes(key));
   const mapFirst = !table.counters.length && numeric.length > 1;
   const mode = canMap
     ? pick(view.mode, ["curves", "heat map"], mapFirst ? "heat map" : "curves")
@@ -36,17 +30,8 @@ function choiceOf(set, table) {
   );
   const colour = pick(view.colour, keys, firstColour(keys, set, table));
   const filtered = keys.filter((key) => key !== colour);
-  return {
-    metric,
-    mode,
-    x,
-    xs,
-    colour,
-    keys,
-    filtered,
-    filter: filterOf(set, table, filtered),
-    canMap,
-  };
+  const filter = filterOf(set, table, filtered);
+  return { metric, mode, x, xs, colour, keys, filtered, filter, canMap };
 }
 
 function mapChoice(set, table, { metric, mode, most, pick }) {
@@ -87,14 +72,8 @@ function filterOf(set, table, keys) {
 /** Curves of the present choice; kept until rows or the choice change. */
 function cachedCurves(set, table, choice) {
   const rows = table.chunks.reduce((sum, c) => sum + c.n + (c.extra?.length ?? 0), 0);
-  const name = JSON.stringify([
-    choice.metric,
-    choice.x,
-    choice.colour,
-    choice.filter,
-    rows,
-    table.chunks.length,
-  ]);
+  const { metric, x, colour, filter } = choice;
+  const name = JSON.stringify([metric, x, colour, filter, rows, table.chunks.length]);
   if (table.cached?.name !== name) table.cached = { name, curves: curvesOf(set, table, choice) };
   return table.cached.curves;
 }
@@ -111,7 +90,7 @@ function groupsOf(set, table, choice, curves) {
     ...looks.get(value),
     colour: drawn(looks.get(value).colour),
     shown: isShown(value),
-    all: curves.filter((curve) => curve.group === value),
+    curves: curves.filter((curve) => curve.group === value),
   }));
 }
 
@@ -133,10 +112,7 @@ function newest(set, choice, values) {
 function sceneOf(set, table, choice, box) {
   const groups = groupsOf(set, table, choice, cachedCurves(set, table, choice));
   const bounds = boundsOf(choice.metric);
-  for (const group of groups) {
-    group.curves = group.all;
-    group.mean = meanOf(set, table, group, bounds);
-  }
+  for (const group of groups) group.mean = meanOf(set, table, group, bounds);
   const shown = groups.filter((group) => group.shown && group.curves.length);
   const scene = {
     set,

@@ -57,19 +57,14 @@ function atCommonSteps(bases) {
 
 /** What a quantity can be, so that an interval does not leave it. */
 function boundsOf(metric) {
-  const isShare = /accuracy|saturated|share|error:/.test(metric);
-  return isShare
-    ? [0, 1]
-    : /loss|norm|spread|seconds/.test(metric)
-      ? [0, Infinity]
-      : [-Infinity, Infinity];
+  if (/accuracy|saturated|share|error:/.test(metric)) return [0, 1];
+  return [/loss|norm|spread|seconds/.test(metric) ? 0 : -Infinity, Infinity];
 }
 
 /** An exponential moving average over points, without the pull of a start at zero. */
 function smoothed(values, weight) {
   const result = new Float64Array(values.length);
-  let sum = 0;
-  let total = 0;
+  let [sum, total] = [0, 0];
   for (let i = 0; i < values.length; i++) {
     sum = weight * sum + (1 - weight) * values[i];
     total = weight * total + (1 - weight);
@@ -90,13 +85,8 @@ function speedUp(against, arm, share) {
   const pairs = seeds.map((seed) => {
     const [plain, mine] = [ofSeed(against, seed), ofSeed(arm, seed)];
     const target = share * largest(plain.y);
-    return {
-      seed,
-      target,
-      plain: reaches(plain, target),
-      mine: reaches(mine, target),
-      last: mine.x.at(-1),
-    };
+    const [before, after] = [plain, mine].map((curve) => reaches(curve, target));
+    return { target, plain: before, mine: after, last: mine.x.at(-1) };
   });
   const logs = pairs.map((pair) => (pair.mine === null ? null : Math.log(pair.plain / pair.mine)));
   const censored = logs.filter((value) => value === null).length;

@@ -9,26 +9,22 @@ function targetOf(scene) {
     ["variant", "arm"].includes(choice.colour) &&
     scene.every.length > 1;
   if (!can) return { share: 0, canTarget: false };
-  const names = scene.every.filter((group) => group.all.length).map((group) => group.value);
+  const names = scene.every.filter((group) => group.curves.length).map((group) => group.value);
   const claimed = DATA.experiments.find((each) => each.stem === set.experiment)?.against;
-  const against = names.includes(view.against)
-    ? view.against
-    : names.includes(claimed)
-      ? claimed
-      : names[0];
+  const against = [view.against, claimed, names[0]].find((name) => names.includes(name));
   const asked = choice.colour === "variant" && names.includes(claimed);
   const share = view.share === "" ? Number(asked) : Number(view.share);
   const plain = scene.every.find((group) => group.value === against);
   if (!share || !plain) return { share: 0, canTarget: true, against, names };
-  const targets = plain.all.map((curve) => share * largest(curve.y));
+  const targets = plain.curves.map((curve) => share * largest(curve.y));
   const target = targets.reduce((sum, value) => sum + value, 0) / targets.length;
-  const speeds = groups.map((group) => ({ group, ...speedUp(plain.all, group.all, share) }));
+  const speeds = groups.map((group) => ({ group, ...speedUp(plain.curves, group.curves, share) }));
   return { share, canTarget: true, against, names, target, targets, speeds, plain };
 }
 
 /** That an arm's runs have not ended, so that what they have not reached they may still reach. */
 function stillRuns({ set }, speed) {
-  const open = speed.group.all.some(
+  const open = speed.group.curves.some(
     (curve) => !["ok", "diverged", undefined].includes(runOf(set, curve)?.status),
   );
   return open && speed.censored ? " (so far)" : "";
@@ -122,30 +118,21 @@ function tellCrossings(scene) {
   const { share, plain, choice } = scene;
   const part = share === 1 ? "the best" : `${Math.round(100 * share)} % of the best`;
   const unit = words(choice.x);
-  place.append(
-    element(
-      "p",
-      {},
-      `Target: for each seed ${part} ${words(choice.metric)} of` +
-        ` “${plain.label}”. How many times as fast an arm reaches it, in ${unit} (geometric mean over` +
-        " seeds, 95 % interval; ◆: geometric mean of its crossings; dots: the seeds):",
-    ),
-  );
+  const said =
+    `Target: for each seed ${part} ${words(choice.metric)} of` +
+    ` “${plain.label}”. How many times as fast an arm reaches it, in ${unit} (geometric mean over` +
+    " seeds, 95 % interval; ◆: geometric mean of its crossings; dots: the seeds):";
+  place.append(element("p", {}, said));
   const list = element("ul");
   for (const speed of scene.speeds) {
     if (speed.group === plain) continue;
     const each = speed.pairs.map((pair) =>
       pair.mine === null ? `> ${exact(pair.last)}` : exact(pair.mine),
     );
-    const thin = speed.group.all.some((curve) => curve.thinned) ? " (thinned curve: ≈)" : "";
-    list.append(
-      element(
-        "li",
-        {},
-        `${speed.group.label}: ${ratioText(speed)}${stillRuns(scene, speed)};` +
-          ` ${unit} of each seed: ${each.join(", ") || "–"}${thin}`,
-      ),
-    );
+    const thin = speed.group.curves.some((curve) => curve.thinned) ? " (thinned curve: ≈)" : "";
+    const ratio = `${speed.group.label}: ${ratioText(speed)}${stillRuns(scene, speed)}`;
+    const text = `${ratio}; ${unit} of each seed: ${each.join(", ") || "–"}${thin}`;
+    list.append(element("li", {}, text));
   }
   place.append(list);
 }

@@ -25,25 +25,11 @@ const PLAIN = {
   theme: "auto",
 };
 const view = { ...PLAIN, filter: {} };
+const CHOICES = ["metric", "x", "down", "colour", "mode", "arms", "filter", "zoom", "logx", "logy"];
 // what a change of these resets, for it makes no sense elsewhere
 const RESETS = {
-  set: [
-    "table",
-    "metric",
-    "x",
-    "down",
-    "colour",
-    "mode",
-    "arms",
-    "filter",
-    "zoom",
-    "share",
-    "against",
-    "paper",
-    "logx",
-    "logy",
-  ],
-  table: ["metric", "x", "down", "colour", "mode", "arms", "filter", "zoom", "logx", "logy"],
+  set: ["table", ...CHOICES, "share", "against", "paper"],
+  table: CHOICES,
   metric: ["zoom"],
   x: ["zoom"],
   colour: ["arms", "zoom"],
