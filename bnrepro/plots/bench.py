@@ -1,5 +1,6 @@
 """The record of `make bench`: a figure of how cost grows, tables, and the README's sentences."""
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,12 +17,11 @@ from bnrepro.plots.style import ARMS, RC, Dash
 
 Record = Mapping[str, Any]
 Row = Mapping[str, Any]
-MARKS = {"here": "o", "eager": "s", "eager, batches ready": "^", "JAX": "D", "products": "x"}
-LINES: Mapping[str, Dash] = {
-    "here": "-",
-    "JAX": (0, (1, 1)),
-    "products": (0, (4, 3)),
-    "eager": "-.",
+LOOKS: Mapping[str, tuple[str, Dash]] = {  # mark and line of what is compared
+    "here": ("o", "-"),
+    "JAX": ("D", (0, (1, 1))),
+    "products": ("x", (0, (4, 3))),
+    "eager": ("s", "-."),
 }
 NAMES = {"eager": "plain PyTorch loop", "products": "dense matrix products alone"}
 SEEDS = 5  # of the MNIST experiment, where its trainer is compared with others
@@ -46,21 +46,20 @@ def of(record: Record, part: str, **values: Any) -> list[Row]:
 
 def slots_panel(axis: Axes, rows: Sequence[Row]) -> None:
     """µs a seed-step against the number of slots, each contestant of each arm."""
-    for arm in unique(rows, "arm"):
-        for trainer in unique(rows, "trainer"):
-            chosen = [r for r in rows if (r["arm"], r["trainer"]) == (arm, trainer)]
-            if trainer in LINES and chosen:
-                name = f"{NAMES.get(trainer, trainer)}, {ARMS[arm].label}"
-                x, y = [r["slots"] for r in chosen], [r["us"] for r in chosen]
-                axis.plot(x, y, label=name, **look(arm, trainer))
+    contestants = [trainer for trainer in unique(rows, "trainer") if trainer in LOOKS]
+    lines(axis, rows, contestants, "slots", "us")
     grow(axis, unique(rows, "slots"), "networks trained at once", "µs a step of one network")
     axis.set_title("(a) MNIST: the time of a step")
 
 
-def look(arm: str, trainer: str) -> dict[str, Any]:
-    """An arm's colour, a contestant's line and mark."""
-    line = {"color": ARMS[arm].colour, "linestyle": LINES[trainer]}
-    return {**line, "marker": MARKS[trainer], "markersize": 4}
+def lines(axis: Axes, rows: Sequence[Row], trainers: Iterable[str], x: str, y: str) -> None:
+    """Column y against column x: a line in each arm's colour and each contestant's look."""
+    for arm, trainer in itertools.product(unique(rows, "arm"), trainers):
+        if chosen := [r for r in rows if (r["arm"], r["trainer"]) == (arm, trainer)]:
+            values = [[r[column] for r in chosen] for column in (x, y)]
+            (mark, dash), colour = LOOKS[trainer], ARMS[arm].colour
+            name = f"{NAMES.get(trainer, trainer)}, {ARMS[arm].label}"
+            axis.plot(*values, marker=mark, markersize=4, linestyle=dash, color=colour, label=name)
 
 
 def bn_panel(axis: Axes, rows: Sequence[Row]) -> None:
@@ -82,12 +81,7 @@ def bn_panel(axis: Axes, rows: Sequence[Row]) -> None:
 
 def inception_panel(axis: Axes, rows: Sequence[Row]) -> None:
     """Images a second against the network's width, here and as usually written."""
-    for arm in unique(rows, "arm"):
-        for trainer in ("here", "eager"):
-            chosen = [r for r in rows if (r["arm"], r["trainer"]) == (arm, trainer)]
-            x, y = [r["width"] for r in chosen], [r["images_s"] for r in chosen]
-            name = f"{NAMES.get(trainer, trainer)}, {ARMS[arm].label}"
-            axis.plot(x, y, label=name, **look(arm, trainer))
+    lines(axis, rows, ("here", "eager"), "width", "images_s")
     grow(axis, unique(rows, "width"), "width (1: the paper's)", "images a second")
     if rows:
         plain_numbers(axis.yaxis)

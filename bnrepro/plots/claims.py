@@ -16,14 +16,13 @@ def measured(verdict: Verdict) -> str:
     """The interval in the claim's unit."""
     interval = verdict.interval
     if any(isinstance(v, Above) for v in verdict.values):
-        scale = partial(in_unit, verdict)
-        return with_unit(verdict, ", ".join(number(v, scale) for v in verdict.values))
+        texts = (number(v, partial(in_unit, verdict)) for v in verdict.values)
+        return with_unit(verdict, ", ".join(texts))
     if interval is None:
         return verdict.why or _extremes(verdict)
     signs = f"; {verdict.why}" if verdict.claim["criterion"]["over"] == "sign" else ""
-    if is_logarithm(verdict):
-        return with_unit(verdict, exponential(interval).text(2)) + signs
-    return with_unit(verdict, interval.times(factor(verdict)).text(2)) + signs
+    scaled = exponential(interval) if is_logarithm(verdict) else interval.times(factor(verdict))
+    return with_unit(verdict, scaled.text(2)) + signs
 
 
 def is_logarithm(verdict: Verdict) -> bool:

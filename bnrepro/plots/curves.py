@@ -56,22 +56,21 @@ def mean_and_interval(
     Where some seeds trained and some did not, a mean stands for none: seeds alone are shown.
     """
     look, runs = arm(variant), evidence.where("runs", variant=variant)
-    curves = [c for run in runs if (c := evidence.curve(variant, run["seed"]))]
+    found = [c for run in runs if (c := evidence.curve(variant, run["seed"]))]
+    curves = [{x: of(y) for x, y in curve} for curve in found]
     alike = len({run.get("outcome") for run in runs}) == 1
     lost = [s for run in runs if (s := run.get("first_non_finite_step")) is not None]
     remark = f", {len(lost)} of {len(runs)} diverged" if lost else "" if alike else " (each seed)"
     look = look._replace(label=label(evidence, variant) + remark)
     mark_diverged(axis, lost, look.colour)
-    curves = [[(x, of(y)) for x, y in curve] for curve in curves]
-    points = [([x for x, _ in curve], [y for _, y in curve]) for curve in curves]
+    points = [([*curve], [*curve.values()]) for curve in curves]
     if not (alike and curves):
         lines(axis, points or [([], [])], look, linewidth=1.1)
         return [], []
     for x, y in points:
         axis.plot(x, y, color=look.colour, alpha=0.25, linewidth=0.6)
-    common = [dict(curve) for curve in curves]
-    steps = sorted(set.intersection(*(set(c) for c in common)))
-    intervals = [t_interval([c[step] for c in common]) for step in steps]
+    steps = sorted(set.intersection(*map(set, curves)))
+    intervals = [t_interval([curve[step] for curve in curves]) for step in steps]
     means = [i.mean for i in intervals]
     axis.plot(steps, means, linewidth=1.8, label=look.label, **look.line)
     if interval and len(curves) >= FEWEST:

@@ -83,9 +83,8 @@ def page(markdown: str, source: Path, target: Path) -> str:
 
 def is_caption(tokens: Sequence[Token]) -> bool:
     """Whether a paragraph is emphasised from its beginning to its end."""
-    return [t.type for t in tokens if t.type.startswith("em_")] == ["em_open", "em_close"] and (
-        tokens[0].type == "em_open" and tokens[-1].type == "em_close"
-    )
+    marks = [i for i, token in enumerate(tokens) if token.type.startswith("em_")]
+    return marks == [0, len(tokens) - 1]
 
 
 def change(tokens: Iterable[Token], source: Path, target: Path) -> None:

@@ -53,10 +53,10 @@ HOW = """\
 
 def report_text(ledger: Ledger) -> str:
     """The whole page."""
-    titles = [title for title, _ in chapters(ledger)]
-    contents = " · ".join(f"[{title}](#{slug(title)})" for title in titles)
+    below = chapters(ledger)
+    contents = " · ".join(f"[{title}](#{slug(title)})" for title, _ in below)
     parts = ["# Does the paper hold?", summary(ledger), f"Contents: {contents}"]
-    parts += [f"## {title}\n\n{text.strip()}" for title, text in chapters(ledger)]
+    parts += [f"## {title}\n\n{text.strip()}" for title, text in below]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -116,9 +116,8 @@ def figures(judged: Judged) -> Iterable[str]:
     """Every committed figure with its caption below it."""
     for name, draw in judged.experiment.figures.FIGURES.items():
         path = f"{judged.experiment.stem}/{judged.scale}/{name}.png"
-        if not (ROOT / "results" / path).exists():
-            continue
-        yield f"![{name}]({path})\n\n*{caption(draw)}*"
+        if (ROOT / "results" / path).exists():
+            yield f"![{name}]({path})\n\n*{caption(draw)}*"
 
 
 def caption(draw: Callable[..., Any]) -> str:
@@ -182,17 +181,11 @@ def others(experiments: Sequence[Judged]) -> Iterable[str]:
         path = ROOT / "configs" / judged.experiment.stem / "published.yaml"
         for entry in parse_yaml(path.read_text("utf-8")) if path.exists() else []:
             rows = [entry["header"], *entry["rows"]]
-            if "ours" in entry and judged.evidence is not None:
-                rows.append([ours(judged), *means(judged.evidence, **entry["ours"])])
+            if "ours" in entry and (evidence := judged.evidence) is not None:
+                made = f"{evidence.data}, scale {judged.scale}, {len(all_seeds(evidence))} seeds"
+                rows.append([f"**here**, {made}", *means(evidence, **entry["ours"])])
             remark = entry.get("remark", "").strip()
             yield f"{entry['title']}\n\n{left_table(rows)}\n{remark}".strip()
-
-
-def ours(judged: Judged) -> str:
-    """How a row of ours is called."""
-    evidence = judged.evidence
-    assert evidence is not None
-    return f"**here**, {evidence.data}, scale {judged.scale}, {len(all_seeds(evidence))} seeds"
 
 
 def means(evidence: Evidence, column: str, arms: Sequence[str]) -> list[str]:
@@ -212,16 +205,16 @@ def runs_table(experiments: Sequence[Judged]) -> str:
     rows = [["experiment", "scale", "data", "seeds", "machine", "PyTorch", "minutes",
              "peak MB", "commit"]]  # fmt: skip
     for judged in experiments:
-        if judged.evidence is not None:
-            runs = judged.evidence.runs
-            texts = [", ".join(sorted({str(r[c])[:10] for r in runs})) for c in ("torch", "commit")
-                     if c in runs[0]]  # fmt: skip
-            version, commits = texts if len(texts) == 2 else ["–", *texts]
-            machine = ", ".join(unique(runs, "hardware"))
-            seeds = seed_text(all_seeds(judged.evidence))
-            what = [f"`{judged.experiment.stem}`", judged.scale, judged.evidence.data, seeds]
+        if (evidence := judged.evidence) is not None:
+            runs = evidence.runs
+            version, commits = (
+                ", ".join(sorted({str(r[c])[:10] for r in runs if c in r})) or "–"
+                for c in ("torch", "commit")
+            )
+            seeds, machine = seed_text(all_seeds(evidence)), ", ".join(unique(runs, "hardware"))
+            what = [f"`{judged.experiment.stem}`", judged.scale, evidence.data, seeds, machine]
             peak = max((r["peak_mb"] for r in runs if r.get("peak_mb")), default="–")
-            rows.append([*what, machine, version, minutes(judged.evidence), str(peak), commits])
+            rows.append([*what, version, minutes(evidence), str(peak), commits])
     return (
         "Every run was made from a commit without local changes. Minutes are those of all threads "
         "for sweeps; of training without evaluation for the others. Peak MB is the most memory of "
@@ -261,9 +254,8 @@ def values_table(verdicts: Sequence[Verdict]) -> str:
             arms = " against ".join(str(claim[k]) for k in ("arm", "against") if k in claim)
             name = f"`{claim['metric']}`" + (f", {arms}" if arms else "")
             p = "–" if v.p is None else f"{v.p:.2g}"
-            values = values_text(v)
-            line = [f"`{claim['id']}`", name, criterion, str(claim["n"]), v.test or "–", p]
-            rows.append([*line, values])
+            test = [str(claim["n"]), v.test or "–", p]
+            rows.append([f"`{claim['id']}`", name, criterion, *test, values_text(v)])
     return "A metric whose name begins with `log_` is a natural logarithm.\n\n" + left_table(rows)
 
 

@@ -10,18 +10,16 @@ from bnrepro.experiment import Table
 ROWS = 12  # of a table on a terminal
 
 
-def markdown(rows: Table) -> str:
-    """A Markdown table, numbers to the right."""
+def markdown(rows: Table, rule: str = "---:") -> str:
+    """A Markdown table; columns behind the first to the right, unless `rule` says otherwise."""
     header, *body = rows
-    rule = ["---", *("---:" for _ in header[1:])]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *body)) + "\n"
+    lines = [header, ["---", *[rule] * (len(header) - 1)], *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def left_table(rows: Table) -> str:
     """A Markdown table of texts, to the left; a bar in a cell stays a bar."""
-    header, *body = ([str(cell).replace("|", "\\|") for cell in row] for row in rows)
-    lines = [header, ["---"] * len(header), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return markdown([[str(cell).replace("|", "\\|") for cell in row] for row in rows], "---")
 
 
 def show(rows: Table, title: str, most: int | None = None) -> None:
