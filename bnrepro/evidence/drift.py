@@ -28,8 +28,7 @@ def unit_drift(steps: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
     """Drift of every unit, (units,) each; NaN where fewer than two probes came late enough."""
     late = values[steps >= FROM_STEP]
     if len(late) < 2:
-        nothing = np.full(values.shape[-1], np.nan)
-        return {"median": nothing, "relative": nothing, "spread": nothing}
+        return dict.fromkeys(("median", "relative", "spread"), np.full(values.shape[-1], np.nan))
     spread = np.maximum(late[:, 2] - late[:, 0], 1e-6)
     median = late[:, 1].std(axis=0, ddof=1)
     return {

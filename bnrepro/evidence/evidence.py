@@ -38,8 +38,6 @@ class Evidence:
             raise AttributeError(f"{name}: assign evidence.tables[{name!r}] instead")
         super().__setattr__(name, value)
 
-    __hash__ = None  # type: ignore[assignment]  # tables change
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Evidence) and self.tables == other.tables
 

@@ -6,26 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from bnrepro.evidence.drift import (
-    SHEET_RANKS,
-    TYPICAL_RANK,
-    at_rank,
-    layer_drift,
-    series,
-    unit_drift,
-    units_by_drift,
-)
+from bnrepro.evidence import drift
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.tables import Row
-from bnrepro.run.record import (
-    Record,
-    has_result,
-    read_config,
-    read_json,
-    read_summary,
-    require,
-    seed_folders,
-)
+from bnrepro.run import record
 
 Folders = Mapping[str, Path]  # of each arm
 NUMBER = (int, float)
@@ -60,16 +44,15 @@ def gather_runs(folders: Folders, seeds: Sequence[int] | None = None) -> Evidenc
     drifts: list[Row] = []
     finished = [(v, s, run) for v, f in folders.items() for s, run in _finished(f, seeds)]
     for variant, seed, folder in finished:
-        rows = Record(folder).rows()
+        rows = record.Record(folder).rows()
         key = {"variant": variant, "seed": seed}
         probed = [r for r in rows if r.get("percentiles")]
         layers = list(probed[0]["percentiles"][modes(probed[0])[0]]) if probed else []
-        first = all(run["variant"] != variant for run in runs)
+        if all(run["variant"] != variant for run in runs):  # the arm's first seed
+            units.extend(key | row for row in _typical_units(probed, layers))
         runs.append(key | run_row(folder) | _drifts(probed, layers))
         curves.extend(key | _curve_row(row, layers) for row in rows)
         drifts.extend(key | row for row in _unit_drifts(probed, layers))
-        if first:
-            units.extend(key | row for row in _typical_units(probed, layers))
     criteria = common_criteria([folder for *_, folder in finished])
     return Evidence(runs=runs, criteria=criteria, curves=curves, units=units, drifts=drifts)
 
@@ -80,12 +63,12 @@ def gather_cells(folders: Folders, seeds: Sequence[int] | None = None) -> Eviden
     The seeds of a sweep are part of its config, so `seeds` selects nothing.
     """
     (variant, folder), *_ = folders.items()
-    if not has_result(folder):
+    if not record.has_result(folder):
         return Evidence(runs=[])
     tables: dict[str, list[Row]] = {}
-    for row in Record(folder).rows():
+    for row in record.Record(folder).rows():
         tables.setdefault(row.pop("part"), []).append(row)
-    summary = read_summary(folder) or {}
+    summary = record.read_summary(folder) or {}
     cost = {k: summary.get(k) for k in ("wall_s", "cpu_s")}  # cpu_s: seconds of all threads
     run = {"variant": variant, **provenance(folder), **cost}
     return Evidence(runs=[run], criteria=common_criteria([folder]), **tables)
@@ -93,7 +76,7 @@ def gather_cells(folders: Folders, seeds: Sequence[int] | None = None) -> Eviden
 
 def common_criteria(folders: Sequence[Path]) -> list[Row]:
     """The claims' hashes that all these records hold: fixed before every one of the runs."""
-    summaries = [read_json(folder / "summary.json") or {} for folder in folders]
+    summaries = [record.read_json(folder / "summary.json") or {} for folder in folders]
     each = [set(summary.get("criteria", {}).items()) for summary in summaries]
     common = set.intersection(*each) if each else set()
     return [{"claim": claim, "hash": value} for claim, value in sorted(common)]
@@ -101,9 +84,9 @@ def common_criteria(folders: Sequence[Path]) -> list[Row]:
 
 def provenance(folder: Path) -> Row:
     """Where a record's numbers come from. Raises a UserError where it does not say all of it."""
-    summary, meta = read_summary(folder) or {}, Record(folder).read_meta(**META)
-    require(folder / "meta.json", meta["data"], name=str, checksum=str)
-    require(folder / "meta.json", meta["versions"], torch=str)
+    summary, meta = record.read_summary(folder) or {}, record.Record(folder).read_meta(**META)
+    record.require(folder / "meta.json", meta["data"], name=str, checksum=str)
+    record.require(folder / "meta.json", meta["versions"], torch=str)
     return {
         "data": meta["data"]["name"],
         "data_checksum": meta["data"]["checksum"],
@@ -122,8 +105,8 @@ def run_row(folder: Path) -> Row:
 
     Raises a UserError for a record that lacks some of it, as those of earlier versions may.
     """
-    summary, meta = read_summary(folder) or {}, Record(folder).read_meta(group=list)
-    cfg = read_config(folder, optim=dict, model=dict)
+    summary, meta = record.read_summary(folder) or {}, record.Record(folder).read_meta(group=list)
+    cfg = record.read_config(folder, optim=dict, model=dict)
     final, best = summary["final"] or {}, summary["best"]
     return {
         **{k: summary[k] for k in ("status", "outcome", "first_non_finite_step", "steps")},
@@ -147,9 +130,9 @@ def run_row(folder: Path) -> Row:
 
 def _finished(folder: Path, seeds: Sequence[int] | None) -> list[tuple[int, Path]]:
     """Seeds and folders of an arm's finished runs that are whole."""
-    runs = seed_folders(folder).items()
+    runs = record.seed_folders(folder).items()
     chosen = [(seed, run) for seed, run in runs if seeds is None or seed in seeds]
-    return [(seed, run) for seed, run in chosen if has_result(run, **TRAINED)]
+    return [(seed, run) for seed, run in chosen if record.has_result(run, **TRAINED)]
 
 
 def modes(row: Row) -> list[str]:
@@ -162,7 +145,7 @@ def _drifts(probed: list[Row], layers: list[str]) -> Row:
         f"drift_{name}_{mode}_{layer}": round(value, 6)
         for mode in (modes(probed[0]) if probed else ())
         for layer in layers
-        for name, value in layer_drift(probed, mode, layer).items()
+        for name, value in drift.layer_drift(probed, mode, layer).items()
         if np.isfinite(value)
     }
 
@@ -173,7 +156,7 @@ def _unit_drifts(probed: list[Row], layers: list[str]) -> Iterator[Row]:
         columns = {
             f"{name}_{mode}": values
             for mode in modes(probed[0])
-            for name, values in unit_drift(*series(probed, mode, layer)).items()
+            for name, values in drift.unit_drift(*drift.series(probed, mode, layer)).items()
             if len(values) and np.isfinite(values).all()
         }
         for unit, values in enumerate(zip(*columns.values(), strict=True)):
@@ -190,24 +173,23 @@ def _curve_row(row: Row, layers: list[str]) -> Row:
         plain |= {f"{name}_{layer}": value for layer, value in row.get(name, {}).items()}
     for mode in modes(row):
         for layer in layers:
-            if not (percentiles := row["percentiles"][mode].get(layer)):
-                continue  # not finite
-            low, middle, high = np.array(percentiles)
-            plain[f"median_{mode}_{layer}"] = round(float(middle.mean()), 5)
-            plain[f"spread_{mode}_{layer}"] = round(float((high - low).mean()), 5)
+            if percentiles := row["percentiles"][mode].get(layer):  # else not finite
+                low, middle, high = np.array(percentiles)
+                plain[f"median_{mode}_{layer}"] = round(float(middle.mean()), 5)
+                plain[f"spread_{mode}_{layer}"] = round(float((high - low).mean()), 5)
     return plain
 
 
 def _typical_units(probed: list[Row], layers: list[str]) -> Iterator[Row]:
     """Percentiles of the units of chosen ranks by drift in the first mode recorded."""
     for layer in layers:
-        order = units_by_drift(probed, modes(probed[0])[0], layer)
-        ranks = {TYPICAL_RANK, *(SHEET_RANKS if layer == layers[-1] else ())} if order else ()
-        for rank in sorted(ranks):
-            unit = at_rank(order, rank)
+        order = drift.units_by_drift(probed, modes(probed[0])[0], layer)
+        sheet = drift.SHEET_RANKS if layer == layers[-1] else ()
+        for rank in sorted({drift.TYPICAL_RANK, *sheet} if order else ()):
+            unit = drift.at_rank(order, rank)
             for mode in modes(probed[0]):
                 key: dict[str, Any] = {"mode": mode, "layer": layer, "rank": rank, "unit": unit}
-                steps, values = series(probed, mode, layer)
+                steps, values = drift.series(probed, mode, layer)
                 for step, layer_values in zip(steps.tolist(), values, strict=True):
                     low, middle, high = layer_values[:, unit].tolist()
                     yield key | {"step": step, "p15": low, "p50": middle, "p85": high}

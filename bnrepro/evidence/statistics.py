@@ -86,25 +86,26 @@ def combine(f: Callable[..., float | None], *columns: Iterable[float | None]) ->
     return [None if None in values else f(*values) for values in zip(*columns, strict=True)]
 
 
+def complete(values: Iterable[float | None]) -> list[float]:
+    """The values; none of them where one is missing."""
+    found = list(values)
+    return [] if None in found else known(found)
+
+
 def largest(values: Iterable[float | None]) -> float | None:
     """None when one of them is missing, or when there is none."""
-    return _of_all(max, values)
+    return max(complete(values), default=None)
 
 
 def mean(values: Iterable[float | None]) -> float | None:
     """None when one of them is missing, or when there is none."""
-    return _of_all(lambda all_of_them: math.fsum(all_of_them) / len(all_of_them), values)
+    there = complete(values)
+    return math.fsum(there) / len(there) if there else None
 
 
 def upper_median(values: Sequence[float | None]) -> float:
     """The median, of an even number the upper one; a missing value counts as infinite."""
     return sorted(math.inf if value is None else value for value in values)[len(values) // 2]
-
-
-def _of_all(f: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
-    found = list(values)
-    there = known(found)
-    return f(there) if there and len(there) == len(found) else None
 
 
 def t_interval(values: Sequence[float]) -> Interval:
@@ -148,6 +149,5 @@ def bootstrap_interval(values: np.ndarray, draws: int = 2000) -> Interval:
 
 def exponential(interval: Interval) -> Interval:
     """An interval of logarithms as one of ratios: the mean becomes the geometric mean."""
-    low = None if interval.low is None else math.exp(interval.low)
-    high = None if interval.high is None else math.exp(interval.high)
+    low, high = (None if b is None else math.exp(b) for b in (interval.low, interval.high))
     return Interval(math.exp(interval.mean), low, high, interval.n)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bnrepro.evidence.statistics import Interval, Values, combine, exponential, known, t_interval
+from bnrepro.evidence.statistics import Interval, Values, combine, complete, exponential, t_interval
 from bnrepro.evidence.tables import Row
 
 Curve = Sequence[tuple[float, float]]  # (step, accuracy), rising in step
@@ -36,9 +36,8 @@ class SpeedUp(NamedTuple):
 
     def ratio(self) -> Interval | None:
         """Geometric mean with t-interval; None as soon as one seed is censored."""
-        there = known(self.log_ratios)
-        whole = there and len(there) == len(self.log_ratios)
-        return exponential(t_interval(there)) if whole else None
+        there = complete(self.log_ratios)
+        return exponential(t_interval(there)) if there else None
 
     def text(self) -> str:
         """The ratio, or in how many seeds there is none."""

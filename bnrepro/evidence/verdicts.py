@@ -66,13 +66,12 @@ def judge(claim: Claim, evidence: Evidence | None, scale: str) -> Verdict:
 def _judge(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
     if "provided" in claim:
         needed = {**claim, **claim["provided"]}
-        del needed["provided"]
-        found = _judge(needed, evidence, scale)
-        if found.verdict not in ("holds", "not run"):
-            why = f"{needed['metric']} of {needed['arm']}: {each_text(found.values, 3)}"
-            return Verdict(claim, scale, "not testable here", [], None, why)
+        found = _judge_values(needed, evidence, scale)
         if found.verdict == "not run":
             return replace(found, claim=claim)
+        if found.verdict != "holds":
+            why = f"{needed['metric']} of {needed['arm']}: {each_text(found.values, 3)}"
+            return Verdict(claim, scale, "not testable here", [], None, why)
     return _judge_values(claim, evidence, scale)
 
 
@@ -81,7 +80,7 @@ def _judge_values(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
     if not values:
         return Verdict(claim, scale, "not run", [], None, "no run to judge it by")
     there = known(values)
-    if not there or len(there) < len(values):
+    if len(there) < len(values):
         why = f"target never reached (or run diverged) in {values.count(None)} of {len(values)}"
         return Verdict(claim, scale, "inconclusive" if there else "fails", values, None, why)
     if claim["criterion"]["over"] == "every":
