@@ -7,7 +7,7 @@ the output column states), the first convolution separable or dense, and BN in t
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ class Module(NamedTuple):
     proj: int
 
 
+FILTERS = ("n1x1", "reduce3", "n3x3", "reduce_double", "double3", "proj")  # scale with the width
 FIGURE_5 = (
     Module("3a", 1, 64, 64, 64, 64, 96, "avg", 32),
     Module("3b", 1, 64, 64, 96, 64, 96, "avg", 64),
@@ -119,18 +120,12 @@ class InceptionSpec:
 
     def modules(self) -> list[Module]:
         """Figure 5 with this width and these projections."""
-        return [self._scaled(row) for row in FIGURE_5]
-
-    def _scaled(self, row: Module) -> Module:
-        f = self.filters
-        return row._replace(
-            n1x1=f(row.n1x1),
-            reduce3=f(row.reduce3),
-            n3x3=f(row.n3x3),
-            reduce_double=f(row.reduce_double),
-            double3=f(row.double3),
-            proj=f(self.projection_4cd if row.name in ("4c", "4d") else row.proj),
-        )
+        modules = []
+        for row in FIGURE_5:
+            read = row._replace(proj=self.projection_4cd) if row.name in ("4c", "4d") else row
+            counts: dict[str, Any] = {name: self.filters(getattr(read, name)) for name in FILTERS}
+            modules.append(read._replace(**counts))
+        return modules
 
 
 class ConvUnit(nn.Module):
@@ -269,10 +264,9 @@ class Inception(nn.Module):
         norm = spec.stem_norm
         pools = [nn.MaxPool2d(3, 2, 1) if pool else nn.Identity() for pool in stem.pools]
         lrn = [ResponseNorm(n, *LRN) if spec.lrn else nn.Identity() for n in (first, second)]
+        conv1 = (spec.channels, first, stem.kernel, stem.stride, norm, spec.separable)
         return {
-            "conv1": ConvUnit(
-                spec, spec.channels, first, stem.kernel, stem.stride, norm, spec.separable
-            ),
+            "conv1": ConvUnit(spec, *conv1),
             "pool1": pools[0],
             "lrn1": lrn[0],
             "conv2_reduce": ConvUnit(spec, first, reduce, 1, norm=norm),

@@ -37,16 +37,12 @@ def initial_variance(spec: InceptionSpec, module: nn.Conv2d | nn.Linear) -> floa
 
     In convolutions times `init_gain`².
     """
-    gain = spec.init_gain if isinstance(module, nn.Conv2d) else 1.0
-    return gain**2 * _plain_variance(spec, module)
-
-
-def _plain_variance(spec: InceptionSpec, module: nn.Conv2d | nn.Linear) -> float:
-    fan_in = module.weight[0].numel()
+    weight, convolves = module.weight, isinstance(module, nn.Conv2d)
+    fan_in, fan_out = weight[0].numel(), weight.numel() // weight.shape[1]
     if spec.init == "gaussian":
-        return spec.init_std**2
-    if spec.init == "glorot":
-        fan_out = module.weight.numel() // module.weight.shape[1]
-        return 2 / (fan_in + fan_out)
-    gain = 2.0 if spec.init == "he" and isinstance(module, nn.Conv2d) else 1.0
-    return gain / fan_in
+        variance = spec.init_std**2
+    elif spec.init == "glorot":
+        variance = 2 / (fan_in + fan_out)
+    else:
+        variance = (2.0 if spec.init == "he" and convolves else 1.0) / fan_in
+    return spec.init_gain**2 * variance if convolves else variance

@@ -58,16 +58,14 @@ class SlotMLP:
     """
 
     def __init__(
-        self,
-        model: ModelConfig,
-        slots: Sequence[Slot],
-        inputs: int,
-        classes: int,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        self, model: ModelConfig, slots: Sequence[Slot], inputs: int, classes: int,
+        device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32,
         transform: Transform | None = None,
-    ) -> None:
-        self.transform = transform or default_transform(model)
+    ) -> None:  # fmt: skip
+        if transform is None:
+            by_batch = model.norm == "batch"
+            transform = BatchTransform(model.eps, model.bn_momentum) if by_batch else Transform()
+        self.transform = transform
         self.sigmoid = model.activation == "sigmoid"
         self.hidden = [f"hidden{i + 1}" for i in range(len(model.hidden))]
         self.params: dict[str, Tensor] = {}
@@ -158,12 +156,12 @@ class SlotMLP:
         self, name: str, layer: HiddenLayer, d: Tensor, grads: dict[str, Tensor]
     ) -> Tensor:
         """∂ℓ/∂u from d = ∂ℓ/∂z; for the first layer, whose u is the image, only what is needed."""
-        place, state = self.transform.place, layer.state
+        place, state, y, aten = self.transform.place, layer.state, layer.y, torch.ops.aten
         if layer.mask is not None:
             d = d * layer.mask
         if place == "after":
             d = self.transform.backward(self, name, d, state, grads)
-        d = self._activate_backward(d, layer.y)
+        d = aten.sigmoid_backward(d, y) if self.sigmoid else aten.threshold_backward(d, y, 0)
         if place == "preactivation":
             d = self.transform.backward(self, name, d, state, grads)
         needed = name != self.hidden[0] or place == "input"
@@ -177,11 +175,6 @@ class SlotMLP:
         if f"{name}.bias" in self.params:
             grads[f"{name}.bias"] = d.sum(1, keepdim=True)
         return torch.bmm(d, self.params[f"{name}.weight"].mT) if needed else d
-
-    def _activate_backward(self, dy: Tensor, y: Tensor) -> Tensor:
-        if self.sigmoid:
-            return torch.ops.aten.sigmoid_backward(dy, y)
-        return torch.ops.aten.threshold_backward(dy, y, 0)
 
     def estimate_population(self, batches: Sequence[Tensor]) -> None:
         """Algorithm 2: E[x] = E_B[μ_B] and Var[x] = m/(m−1) · E_B[σ²_B] over training batches."""
@@ -206,13 +199,6 @@ class SlotMLP:
         other = copy.copy(self)
         other.transform = transform
         return other
-
-
-def default_transform(model: ModelConfig) -> Transform:
-    """BN where the model has it, ahead of the nonlinearity; else nothing."""
-    if model.norm == "batch":
-        return BatchTransform(model.eps, model.bn_momentum)
-    return Transform()
 
 
 def in_float64(net: SlotMLP) -> SlotMLP:

@@ -32,9 +32,7 @@ class Transform:
     place: Place = "preactivation"
     bias = True  # whether the layer learns b: redundant ahead of a transform that centres
     normalises = False
-    initial: ClassVar[
-        dict[str, float]
-    ] = {}  # learned parameters, one a unit, and their first values
+    initial: ClassVar[dict[str, float]] = {}  # first values of learned parameters, one a unit
 
     @property
     def estimator(self) -> "Transform":
