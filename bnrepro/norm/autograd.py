@@ -6,12 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bnrepro.norm.functional import (
-    _input_gradient,
-    _normalize_synchronised,
-    _sums,
-    normalize,
-)
+from bnrepro.norm.functional import _input_gradient, _normalize_synchronised, _sums, normalize
 from bnrepro.norm.synchronised import sum_over_processes
 
 

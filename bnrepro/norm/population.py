@@ -49,7 +49,9 @@ def population_statistics(model: nn.Module, batches: Iterable[Any]) -> None:
             "such as x.split(64)"
         )
     device = layers[0].running_mean.device
-    with _estimating(model, layers), torch.random.fork_rng(_cuda_devices(model)):
+    tensors = [*model.parameters(), *model.buffers()]
+    gpus = sorted({t.get_device() for t in tensors if t.is_cuda})
+    with _estimating(model, layers), torch.random.fork_rng(gpus):
         number = 0
         for number, batch in enumerate(batches, start=1):
             model(_input(batch, number).to(device))
@@ -91,11 +93,6 @@ def _estimating(model: nn.Module, layers: list[Any]) -> Iterator[None]:
         for module, name, buffer, before in buffers:
             if id(buffer) not in kept:
                 module._buffers[name] = buffer.copy_(before)
-
-
-def _cuda_devices(model: nn.Module) -> list[int]:
-    tensors = [*model.parameters(), *model.buffers()]
-    return sorted({t.get_device() for t in tensors if t.is_cuda})
 
 
 def _input(batch: Any, number: int) -> Tensor:
