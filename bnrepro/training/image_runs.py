@@ -17,14 +17,7 @@ from bnrepro.data import ImageSet, open_images
 from bnrepro.run import processes
 from bnrepro.run.device import set_up_torch
 from bnrepro.run.locks import locked
-from bnrepro.run.loop import (
-    Recording,
-    chance_accuracy,
-    marking,
-    record_training,
-    resume,
-    summarise,
-)
+from bnrepro.run.loop import Recording, chance_accuracy, marking, record_training, resume, summarise
 from bnrepro.run.mirror import check, open_mirrors
 from bnrepro.run.progress import Bar
 from bnrepro.run.record import Record, forced, is_finished
@@ -54,14 +47,9 @@ def train_arm(cfg: ImageConfig, keep: Keep | None = None) -> None:
 
 
 def train_seed(
-    cfg: ImageConfig,
-    seed: int,
-    data: ImageSet,
-    device: torch.device,
-    folder: Path,
-    identity: str,
+    cfg: ImageConfig, seed: int, data: ImageSet, device: torch.device, folder: Path, identity: str,
     keep: Keep | None = None,
-) -> None:
+) -> None:  # fmt: skip
     """One seed's run in `folder/seed-<k>`, unless it is finished."""
     target = folder / f"seed-{seed}"
     with contextlib.ExitStack() as stack, enough_memory(cfg):

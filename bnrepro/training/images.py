@@ -70,10 +70,7 @@ def network_spec(
     cfg: ImageConfig, classes: int, channels: int, side: int | None = None
 ) -> InceptionSpec:
     """The shape of the arm's network on images of so many classes, channels and pixels a side."""
-    model = vars(cfg.model)
-    return InceptionSpec(
-        classes=classes, channels=channels, side=side, sync_bn=cfg.sync_bn, **model
-    )
+    return InceptionSpec(classes, channels, side=side, sync_bn=cfg.sync_bn, **vars(cfg.model))
 
 
 def build(cfg: ImageConfig, source: ImageSource, seed: int) -> Inception:
@@ -85,8 +82,7 @@ def build(cfg: ImageConfig, source: ImageSource, seed: int) -> Inception:
 
 def sgd(cfg: ImageConfig, network: nn.Module, fused: bool = False) -> torch.optim.SGD:
     """SGD with momentum; L2 acts on weights of convolutions and the classifier, not on γ, β, b."""
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    weights = [layer.weight for layer in layers]
+    weights = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     known = set(map(id, weights))
     others = [p for p in network.parameters() if id(p) not in known]
     decay = cfg.optim.weight_decay / cfg.optim.weight_decay_divisor

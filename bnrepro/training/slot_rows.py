@@ -19,17 +19,10 @@ Row = dict[str, Any]
 
 
 def sweep_trainer(
-    cfg: Any,
-    data: Dataset,
-    device: torch.device,
-    transform: Transform,
-    rates: Sequence[float],
-    *,
-    activation: str = "sigmoid",
-    hidden: Sequence[int] | None = None,
-    batch: int | None = None,
+    cfg: Any, data: Dataset, device: torch.device, transform: Transform, rates: Sequence[float], *,
+    activation: str = "sigmoid", hidden: Sequence[int] | None = None, batch: int | None = None,
     seeds: Sequence[int] | None = None,
-) -> SlotTrainer:
+) -> SlotTrainer:  # fmt: skip
     """Networks of every rate and seed, of Gaussian initial weights, normalised by a transform.
 
     Widths, mini-batch and seeds are the config's unless they are given.
@@ -97,14 +90,11 @@ def probe(trainer: SlotTrainer, x: Tensor) -> list[Row]:
         values = [percentiles(a).cpu().double().numpy().round(4) for a in inputs]
         for i, row in enumerate(rows):
             row["percentiles"][mode] = {
-                name: _listed(v[i]) for name, v in zip(net.hidden, values, strict=True)
+                name: v[i].tolist() if np.isfinite(v[i]).all() else None
+                for name, v in zip(net.hidden, values, strict=True)
             }
     for name, a in zip(net.hidden, inference, strict=True):
         for row, share, counts in zip(rows, saturated_share(a), histogram(a), strict=True):
             row.setdefault("saturated", {})[name] = finite(share)
             row.setdefault("histogram", {})[name] = counts
     return rows
-
-
-def _listed(values: np.ndarray) -> list[list[float]] | None:
-    return values.tolist() if np.isfinite(values).all() else None

@@ -142,6 +142,7 @@ def measure_cell(
     for stop in cell.stops:
         losses = next(trainer.run([stop]), None)  # None: step 0, or no network is finite
         columns = measure_stop(cfg, trainer, losses, probes)
+        wall_s = round(trainer.seconds / len(trainer.slots), 4)  # of each of these networks
         for i, row in enumerate(key_rows(cell)):
             values = {name: finite(column[i]) for name, column in columns.items()}
             first, accuracy = trainer.first_non_finite[i], values["test_accuracy"]
@@ -149,7 +150,7 @@ def measure_cell(
                 values = dict.fromkeys(values)
             outcome = describe_outcome(first, accuracy, chance)
             row |= {"step": stop, "outcome": outcome, "first_non_finite": first}
-            yield row | {"chance": round(chance, 6), "wall_s": seconds(trainer)} | values
+            yield row | {"chance": round(chance, 6), "wall_s": wall_s} | values
 
 
 def key_rows(cell: SweepCell) -> Iterator[Row]:
@@ -178,8 +179,3 @@ def measure_stop(
     for probe in probes:
         columns |= probe(trainer, layers)
     return columns
-
-
-def seconds(trainer: SlotTrainer) -> float:
-    """Seconds of training so far for each of the trainer's networks."""
-    return round(trainer.seconds / len(trainer.slots), 4)
