@@ -12,14 +12,10 @@ function listenToServer() {
   events.onerror = () => sayAlert("The server does not answer; what is shown is what was known.");
 }
 
-let waiting = false;
-
 /** Show what came once, however many rows came. */
 function later() {
-  if (waiting) return;
-  waiting = true;
-  setTimeout(() => {
-    waiting = false;
+  later.timer ??= setTimeout(() => {
+    later.timer = null;
     show();
   }, 100);
 }
@@ -53,9 +49,7 @@ const sameKey = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 function dropChunks(set, key) {
   for (const table of set.tables) {
     table.chunks = table.chunks.filter((chunk) => !sameKey(chunk.key, key));
-    delete table.cached;
-    delete table.known;
-    delete table.counts;
+    for (const kept of ["cached", "known", "counts"]) delete table[kept];
   }
 }
 

@@ -37,10 +37,9 @@ function tell(scene, { group, curve, index }) {
   if (table.counters.length && choice.x !== "step")
     lines.push([`step ${exact(curve.step[index])}`]);
   lines.push([`${words(choice.metric)} ${exact(curve.y[index])}`]);
-  if (curve.low) {
+  if (curve.low && curve.n !== 2) {
     const name = curve.n ? "95 % interval" : "15th, 85th percentile";
-    if (curve.n !== 2)
-      lines.push([`${name} ${exact(curve.low[index])}, ${exact(curve.high[index])}`]);
+    lines.push([`${name} ${exact(curve.low[index])}, ${exact(curve.high[index])}`]);
   }
   for (const other of scene.groups) {
     const mean = other.mean;

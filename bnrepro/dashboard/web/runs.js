@@ -8,7 +8,7 @@ const COLUMNS = [
   ["lr", "lr", (run) => exact(run.lr)],
   ["init_std", "init_std", (run) => exact(run.init_std)],
   ["status", "status", (run) => run.status],
-  ["outcome", "outcome", (run) => outcomeOf(run)],
+  ["outcome", "outcome", outcomeOf],
   ["done", "steps", (run) => exact(run.done)],
   ["last", "last accuracy", (run) => exact(run.last)],
   ["best", "best accuracy", (run) => exact(run.best)],
@@ -43,12 +43,8 @@ function columnsOfRuns(set) {
       ["arm", "status"].includes(key) ||
       (SETTINGS.includes(key) ? new Set(values(key)).size > 1 : values(key).some((v) => v !== "")),
   );
-  const settings = differing(set).map((key) => [
-    `s.${key}`,
-    key,
-    (run) => exact(set.settings[run.arm]?.[key]),
-  ]);
-  return [...used, ...settings];
+  const setting = (key) => (run) => exact(set.settings[run.arm]?.[key]);
+  return [...used, ...differing(set).map((key) => [`s.${key}`, key, setting(key)])];
 }
 
 /** The runs by the chosen column: numbers as numbers, runs without a value last. */

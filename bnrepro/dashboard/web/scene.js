@@ -8,9 +8,8 @@ function choiceOf(set, table) {
   const metrics = metricsOf(table);
   const pick = (asked, list, first) => (list.includes(asked) ? asked : (first ?? list[0] ?? ""));
   const numeric = table.keys.filter((key) => key !== "seed" && isNumeric(set, table, key));
-  const most = [...numeric].sort(
-    (a, b) => valuesOf(set, table, b).length - valuesOf(set, table, a).length,
-  );
+  const count = (key) => valuesOf(set, table, key).length;
+  const most = [...numeric].sort((a, b) => count(b) - count(a));
   const metric = pick(view.metric, metrics);
   const canMap = table.keys.some((key) => !["seed", "step", "variant"].includes(key));
   const mapFirst = !table.counters.length && numeric.length > 1;

@@ -90,16 +90,10 @@ function speedUp(against, arm, share) {
   });
   const logs = pairs.map((pair) => (pair.mine === null ? null : Math.log(pair.plain / pair.mine)));
   const censored = logs.filter((value) => value === null).length;
-  const ratio = pairs.length && !censored ? interval(logs) : null;
-  return {
-    pairs,
-    censored,
-    ratio: ratio && {
-      mean: Math.exp(ratio.mean),
-      low: ratio.low === null ? null : Math.exp(ratio.low),
-      high: ratio.high === null ? null : Math.exp(ratio.high),
-    },
-  };
+  if (!pairs.length || censored) return { pairs, censored, ratio: null };
+  const { mean, low, high } = interval(logs);
+  const exp = (log) => (log === null ? null : Math.exp(log));
+  return { pairs, censored, ratio: { mean: exp(mean), low: exp(low), high: exp(high) } };
 }
 
 const ofSeed = (curves, seed) => curves.find((curve) => curve.key.seed === seed);
