@@ -16,7 +16,8 @@ from typing import Any
 
 from bnrepro import ROOT
 from bnrepro.errors import UserError
-from bnrepro.evidence.steps import Curve
+from bnrepro.evidence.statistics import Values, largest
+from bnrepro.evidence.steps import Curve, curve_of
 from bnrepro.evidence.tables import Row, read_table, write_table
 
 PLAIN = ("runs", "criteria", "cells")  # small tables, committed as readable CSV; others compressed
@@ -58,9 +59,10 @@ class Evidence:
         """The data set's name; all runs of one evidence share it."""
         return self.runs[0].get("data", "") if self.runs else ""
 
-    def seeds(self, variant: str) -> list[int]:
-        """The seeds of an arm's runs."""
-        return sorted(run["seed"] for run in self.where("runs", variant=variant))
+    def seeds(self, *variants: str) -> list[int]:
+        """The seeds of an arm's runs; of several arms those that all of them have."""
+        each = ({run["seed"] for run in self.where("runs", variant=v)} for v in variants)
+        return sorted(set.intersection(*each))
 
     def run(self, variant: str, seed: int) -> Row:
         """The row of one run."""
@@ -68,8 +70,7 @@ class Evidence:
 
     def curve(self, variant: str, seed: int, axis: str = "step") -> Curve:
         """Test accuracy of one run against a column of its rows."""
-        rows = self.where("curves", variant=variant, seed=seed)
-        return [(r[axis], r["test_accuracy"]) for r in rows if r["test_accuracy"] is not None]
+        return curve_of(self.where("curves", variant=variant, seed=seed), axis=axis)
 
 
 def unique(rows: Iterable[Row], column: str) -> list[Any]:
@@ -84,6 +85,12 @@ def grouped(rows: Iterable[Row], *columns: str) -> dict[Any, list[Row]]:
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return groups
+
+
+def largest_by_seed(rows: Iterable[Row], *columns: str) -> Values:
+    """The largest of these columns over the rows of each seed; None where one is missing."""
+    each = grouped(rows, "seed").values()
+    return [largest(row[column] for row in of_seed for column in columns) for of_seed in each]
 
 
 def all_seeds(evidence: Evidence) -> list[int]:

@@ -69,6 +69,17 @@ def number_text(value: float | None, form: str = ".3g") -> str:
     return "not finite" if value is None or math.isinf(value) else format(value, form)
 
 
+def ratio_text(logs: Sequence[float | None], digits: int = 2, lost: str | None = None) -> str:
+    """The geometric mean of ratios, from their logarithms, with its interval, in words of a table.
+
+    Where a value is missing it says how many are, or `lost`; a dash where there is none.
+    """
+    there = known(logs)
+    if len(there) < len(logs) or not logs:
+        return mean_text(logs, digits, lost=lost if logs else None)
+    return exponential(t_interval(there)).text(digits)
+
+
 class Above(float):
     """A value of which is known only that it lies above this number; above −∞: nothing is."""
 
@@ -90,6 +101,20 @@ def complete(values: Iterable[float | None]) -> list[float]:
     """The values; none of them where one is missing."""
     found = list(values)
     return [] if None in found else known(found)
+
+
+def percent(values: Iterable[float | None]) -> Values:
+    """Shares in per cent, or their differences in percentage points."""
+    return combine(lambda value: 100 * value, values)
+
+
+def difference(more: float | None, less: float | None) -> float | None:
+    """more − less, where either may be a lower bound; None where one is missing."""
+    if more is None or less is None:
+        return None
+    if isinstance(less, Above):
+        return Above(-math.inf)
+    return Above(more - less) if isinstance(more, Above) else more - less
 
 
 def largest(values: Iterable[float | None]) -> float | None:

@@ -4,15 +4,46 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bnrepro.evidence.statistics import Interval, Values, combine, complete, exponential, t_interval
+from bnrepro.evidence.statistics import (
+    Above,
+    Interval,
+    Values,
+    complete,
+    exponential,
+    t_interval,
+)
 from bnrepro.evidence.tables import Row
 
 Curve = Sequence[tuple[float, float]]  # (step, accuracy), rising in step
 
 
+def curve_of(rows: Sequence[Row], column: str = "test_accuracy", axis: str = "step") -> Curve:
+    """The accuracies of a run's rows over another column, as far as they are finite."""
+    return [(row[axis], row[column]) for row in rows if row[column] is not None]
+
+
 def steps_to(curve: Curve, target: float) -> float | None:
     """The first evaluated step with accuracy of at least `target`; None: never reached."""
     return next((step for step, accuracy in curve if accuracy >= target), None)
+
+
+def steps_text(steps: float | None, last: float) -> str:
+    """Steps to a target in words of a table; a bound where it is not reached until the last."""
+    return f"> {last:,.0f}" if steps is None else f"{steps:,.0f}"
+
+
+def log_ratio_to(target: float, arm: Curve, against: Curve) -> float | None:
+    """ln(steps_against / steps_arm) to one target; None where one of the two never reaches it."""
+    mine, other = steps_to(arm, target), steps_to(against, target)
+    return None if mine is None or other is None else math.log(other / mine)
+
+
+def log_ratio_or_bound(more: float | None, less: float | None, last: float) -> float | None:
+    """ln(more / less) of steps to a target; a lower bound where `more` are not enough until the
+    last, None where `less` are not."""
+    if less is None:
+        return None
+    return Above(math.log(last / less)) if more is None else math.log(more / less)
 
 
 def best(curve: Curve) -> float:
@@ -72,8 +103,5 @@ def speed_up(
     `goal`: takes another accuracy than the best from a curve of `against`.
     """
     targets = [share * goal(plain) for plain in against]
-    steps = (
-        [steps_to(c, t) for c, t in zip(each, targets, strict=True)] for each in (against, arm)
-    )
-    logs = combine(lambda plain, mine: math.log(plain / mine), *steps)
+    logs = [log_ratio_to(*each) for each in zip(targets, arm, against, strict=True)]
     return SpeedUp(logs, targets.count(math.inf))

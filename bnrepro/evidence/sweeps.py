@@ -6,11 +6,16 @@ A row is one network at one stop, as `training/slot_sweep.py` records it.
 import math
 from collections.abc import Iterable, Sequence
 
-from bnrepro.evidence.evidence import unique
+from bnrepro.evidence.evidence import Evidence, unique
 from bnrepro.evidence.tables import Row
 
 GUESS = math.log(10)  # cross-entropy of naming each of the ten classes with probability 1/10
 LOST = 0.5  # of the units of one layer: this share of lost units names a failure
+
+
+def activations(evidence: Evidence) -> list[str]:
+    """The activations that were measured, of a sweep with a table for each."""
+    return [name for name in ("sigmoid", "relu") if name in evidence.tables]
 
 
 def last(rows: Iterable[Row]) -> list[Row]:
@@ -60,8 +65,13 @@ def best_cell(rows: Iterable[Row], axes: Sequence[str], seed: int) -> dict[str, 
 def at_best_rate(rows: Iterable[Row]) -> dict[int, list[Row]]:
     """Every seed's rows at the rate that the other seeds' last training losses choose."""
     rows = list(rows)
-    best = {seed: best_cell(rows, ["lr"], seed)["lr"] for seed in unique(rows, "seed")}
+    best = {seed: best_cell(rows, ["lr"], seed)["lr"] for seed in sorted(unique(rows, "seed"))}
     return {s: [r for r in rows if r["seed"] == s and r["lr"] == lr] for s, lr in best.items()}
+
+
+def best_ends(rows: Iterable[Row]) -> list[Row]:
+    """The last row of each seed of `at_best_rate`."""
+    return [last(of_seed)[0] for of_seed in at_best_rate(rows).values()]
 
 
 def accuracy(row: Row) -> float:

@@ -18,20 +18,31 @@ def panels(
     return plt.subplots(lines, columns, figsize=size, squeeze=False, **options)
 
 
-def legend_below(figure: Figure, axes: Iterable[Axes], columns: int = 4, **style: Any) -> None:
-    """One legend for all panels: every label of these axes once, in their order."""
-    handles: dict[str, Any] = {}
-    for axis in axes:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    style = {"loc": "outside lower center", "ncols": columns, **style}
+def legend_below(
+    figure: Figure, axes: Iterable[Axes], columns: int | None = 4, **style: Any
+) -> None:
+    """One legend for all panels: every label of these axes once, in their order.
+
+    Without a number of `columns` all labels stand beside each other.
+    """
+    handles = first_handles(axes)
+    style = {"loc": "outside lower center", "ncols": columns or len(handles), **style}
     figure.legend(handles.values(), handles, **style)
 
 
 def legend_in(axis: Axes, **style: Any) -> None:
-    """A legend inside a panel, where there is anything to explain."""
-    if axis.get_legend_handles_labels()[1]:
-        axis.legend(**style)
+    """A legend inside a panel, where there is anything to explain: every label once."""
+    if handles := first_handles([axis]):
+        axis.legend(handles.values(), handles, **style)
+
+
+def first_handles(axes: Iterable[Axes]) -> dict[str, Any]:
+    """What is drawn first under each label of these axes, in their order."""
+    handles: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    return handles
 
 
 def name_panels(axes: Iterable[Axes], titles: Iterable[str]) -> None:

@@ -35,7 +35,7 @@ def speed(evidence: Evidence, fast: str, plain: str, share: float = 1, axis: str
 
     Seconds are compared where both runs of a seed were made on the same kind of machine.
     """
-    seeds = sorted(set(evidence.seeds(fast)) & set(evidence.seeds(plain)))
+    seeds = evidence.seeds(fast, plain)
     if axis == "wall_s":
         seeds = [seed for seed in seeds if same_machine(evidence, fast, plain, seed)]
     against, arm_curves = ([evidence.curve(v, s, axis) for s in seeds] for v in (plain, fast))
