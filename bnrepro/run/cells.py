@@ -30,6 +30,7 @@ from bnrepro.run.record import NO_ROWS, Mark, Record, forced, is_finished
 log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 Row = dict[str, Any]
+Cell = Callable[[Any, Dataset, torch.device], Iterable[Row]]  # one that measures itself
 MeasureCell = Callable[[Any, Dataset, Any, torch.device], Iterable[Row]]
 
 
@@ -40,11 +41,17 @@ class Spent(NamedTuple):
     cpu_s: float = 0.0  # of all threads and processes
 
 
-def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell) -> Path:
+def call(cfg: Any, data: Dataset, cell: Cell, device: torch.device) -> Iterable[Row]:
+    """The rows of a cell that measures itself."""
+    return cell(cfg, data, device)
+
+
+def run_cells(cfg: Any, cells: Sequence[Any], measure: MeasureCell = call) -> Path:
     """Measure every cell in turn and record its rows; returns the record's folder.
 
-    `measure(cfg, data, cell, device)` gives the rows of one cell and depends on nothing else; a
-    row's `part` says which shape it has, and `cell`, added here, counts the cells from 1.
+    `measure(cfg, data, cell, device)` gives the rows of one cell and depends on nothing else;
+    without it, `cell(cfg, data, device)` does. A row's `part` says which shape it has, and `cell`,
+    added here, counts the cells from 1.
     """
     device, data = set_up_torch(cfg), open_dataset(cfg.data)
     identity = config_hash(cfg, data.checksum)

@@ -10,7 +10,7 @@ There is no γ and no β, as in Section 2: with the gradient through the statist
 `Normalisation` is BN with γ = 1, β = 0, and the gradient is all that differs between the arms.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from itertools import product
@@ -24,19 +24,18 @@ from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
 from bnrepro.models.mlp import Slot, initial_weight
 from bnrepro.norm import normalize
-from bnrepro.run.cells import run_cells
+from bnrepro.run.cells import Cell, run_cells
 from bnrepro.run.values import number
 from bnrepro.training.slot_rows import by_slot, first_layer, sweep_trainer
 from experiments.bias_growth import BiasGrowthConfig
 from experiments.bias_growth.transforms import Arm, Normalisation
 
-Cell = Callable[[BiasGrowthConfig, Dataset, torch.device], Iterable[Row]]
 THROUGH = [Arm("scale", "through"), Arm("centre", "through")]
 
 
 def run(cfg: BiasGrowthConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
+    run_cells(cfg, cells(cfg))
 
 
 def cells(cfg: BiasGrowthConfig) -> list[Cell]:

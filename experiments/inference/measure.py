@@ -7,7 +7,7 @@ Rows have a `part`: `accuracy` (one a network, statistics and stop), `moments` a
 network and layer), `company` and `spread` (what batch-mates change), `fold` and `enumeration`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from bnrepro.evidence.tables import Row
 from bnrepro.models.mlp import HiddenLayer, SlotMLP, in_float64
 from bnrepro.models.transforms import BatchTransform, Statistics
 from bnrepro.norm import normalize
-from bnrepro.run.cells import run_cells
+from bnrepro.run.cells import Cell, run_cells
 from bnrepro.run.values import finite
 from bnrepro.seeding import stream
 from bnrepro.training.probes import divided_logits
@@ -30,8 +30,6 @@ from bnrepro.training.slot_rows import by_slot, sweep_trainer
 from bnrepro.training.slots import SlotTrainer
 from experiments.inference import InferenceConfig
 from experiments.inference.folding import fold_rows
-
-Cell = Callable[[InferenceConfig, Dataset, torch.device], Iterable[Row]]
 
 
 class Moments(NamedTuple):
@@ -44,7 +42,7 @@ class Moments(NamedTuple):
 
 def run(cfg: InferenceConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
+    run_cells(cfg, cells(cfg))
 
 
 def cells(cfg: InferenceConfig) -> list[Cell]:

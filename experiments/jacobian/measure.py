@@ -15,7 +15,7 @@ I = Cov[ẑ] = J Cov[x̂] Jᵀ = J Jᵀ. `exact_row` checks it and what is left 
 scaled to unit variance; `random_row` measures matrices of N(0, 1/n) entries for comparison.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 
@@ -27,7 +27,7 @@ from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
 from bnrepro.models.mlp import HiddenLayer, SlotMLP, in_float64
 from bnrepro.models.transforms import BatchTransform, Transform
-from bnrepro.run.cells import run_cells
+from bnrepro.run.cells import Cell, run_cells
 from bnrepro.run.values import number
 from bnrepro.seeding import stream
 from bnrepro.training.slot_rows import sweep_trainer
@@ -36,12 +36,11 @@ from experiments.jacobian import JacobianConfig
 from experiments.jacobian.metrics import NEAR, QUANTILES
 
 ZERO = 1e-12  # a singular value this small beside the largest counts as 0
-Cell = Callable[[JacobianConfig, Dataset, torch.device], Iterable[Row]]
 
 
 def run(cfg: JacobianConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
+    run_cells(cfg, cells(cfg))
 
 
 def cells(cfg: JacobianConfig) -> list[Cell]:
@@ -163,7 +162,8 @@ def stop_rows(
             each = jacobian(slopes[: cfg.jacobian_examples], weight, scales[i], x, z)
             mean = jacobian(slopes.mean(0, keepdim=True), weight, scales[i], x, z)
             key = {"seed": slot.seed, "layer": layer, "step": trainer.step, "loss": losses[i]}
-            key |= premises(x, each, mean[0])
+            key |= {"correlation": correlation(x), "kurtosis": excess_kurtosis(x)}
+            key |= {"nonlinearity": nonlinearity(each, mean[0])}
             yield {**key, "matrix": "example", **spectrum(each.cpu())}
             yield {**key, "matrix": "mean", **spectrum(mean.cpu())}
 
@@ -194,16 +194,7 @@ def jacobian(slopes: Tensor, weight: Tensor, scale: Tensor, x: Tensor, z: Tensor
     return left[None, :, None] * weight.T * right[:, None, :]
 
 
-# --- the conjecture's premises -------------------------------------------------------------------
-
-
-def premises(x: Tensor, each: Tensor, mean: Tensor) -> Row:
-    """How far the layer is from what the argument assumes: uncorrelated, Gaussian, linear."""
-    return {
-        "correlation": correlation(x),
-        "kurtosis": excess_kurtosis(x),
-        "nonlinearity": nonlinearity(each, mean),
-    }
+# --- how far a layer is from what the argument assumes: uncorrelated, Gaussian, linear -----------
 
 
 def correlation(x: Tensor) -> float | None:

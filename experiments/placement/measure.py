@@ -15,7 +15,7 @@ last stop) and `reference` (what a Gaussian sample of that size would measure); 
 `convolution.py` are described there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -25,7 +25,7 @@ from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
 from bnrepro.models.transforms import BatchTransform, Transform
-from bnrepro.run.cells import run_cells
+from bnrepro.run.cells import Cell, run_cells
 from bnrepro.run.values import finite
 from bnrepro.seeding import stream
 from bnrepro.training.distributions import Shape, density, distances, measure_shape
@@ -45,12 +45,9 @@ ARMS: dict[str, Callable[[float], Transform]] = {  # what normalises, made with 
 LAST = 100  # steps over which a training loss is averaged
 
 
-Cell = Callable[[PlacementConfig, Dataset, torch.device], Iterable[Row]]
-
-
 def run(cfg: PlacementConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
+    run_cells(cfg, cells(cfg))
 
 
 def cells(cfg: PlacementConfig) -> list[Cell]:

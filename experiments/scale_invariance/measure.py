@@ -8,7 +8,7 @@ gradients of trained networks.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,18 +22,17 @@ from bnrepro.evidence.tables import Row
 from bnrepro.models.mlp import SlotMLP
 from bnrepro.models.transforms import BatchTransform, Transform
 from bnrepro.norm import normalize
-from bnrepro.run.cells import run_cells
+from bnrepro.run.cells import Cell, run_cells
 from bnrepro.training.slot_rows import by_slot, first_layer, sweep_trainer
 from experiments.scale_invariance import ScaleInvarianceConfig
 from experiments.scale_invariance.metrics import ERRORS
 
 Layer = Callable[[Tensor, Tensor], Tensor]  # (u, W) -> (m, units)
-Cell = Callable[[ScaleInvarianceConfig, Dataset, torch.device], Iterable[Row]]
 
 
 def run(cfg: ScaleInvarianceConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
+    run_cells(cfg, cells(cfg))
 
 
 def cells(cfg: ScaleInvarianceConfig) -> list[Cell]:

@@ -10,7 +10,7 @@ statistics of the mini-batch, and have the γ and β of Algorithm 1; only the tr
 For inference their statistics are those of fixed training images, passed through as one batch.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -19,19 +19,17 @@ from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset, split_validation
 from bnrepro.data.order import epoch_batches
 from bnrepro.evidence.tables import Row
-from bnrepro.run.cells import run_cells
+from bnrepro.run.cells import Cell, run_cells
 from bnrepro.training.slot_rows import by_slot, first_layer, sweep_trainer
 from bnrepro.training.slots import SlotTrainer
 from experiments.whitening import WhiteningConfig
 from experiments.whitening.cost import cost_rows, step_cost_rows
 from experiments.whitening.transforms import ARMS, transform_of
 
-Cell = Callable[[WhiteningConfig, Dataset, torch.device], Iterable[Row]]
-
 
 def run(cfg: WhiteningConfig) -> None:
     """Measure every cell and leave one record."""
-    run_cells(cfg, cells(cfg), lambda cfg, data, cell, device: cell(cfg, data, device))
+    run_cells(cfg, cells(cfg))
 
 
 def cells(cfg: WhiteningConfig) -> list[Cell]:
