@@ -4,20 +4,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.statistics import exponential, known, mean_text, t_interval
-from bnrepro.evidence.sweeps import accuracy, last
+from bnrepro.evidence.statistics import Values, mean_text, ratio_text
+from bnrepro.evidence.sweeps import accuracy, activations, at_best_rate, best_ends, last
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import lines, plain_numbers
 from bnrepro.plots.panels import legend_below, panels, ticks_at
-from bnrepro.plots.style import arm, on_data
-from experiments.amplification.metrics import (
-    ACTIVATIONS,
-    activations,
-    best_rows,
-    changes,
-    log_growth,
-    log_growths,
-)
+from bnrepro.plots.style import arm, nonlinearity, on_data
+from experiments.amplification.metrics import changes, log_growth, log_growths
 
 ARMS = ("baseline", "bn")
 
@@ -42,7 +35,7 @@ def changes_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     """The changes over depth at the end of training: strong along the gradient, faint at random."""
     for name in ARMS:
         look = arm(name)
-        rows = [last(each)[0] for each in best_rows(evidence, activation, name)]
+        rows = best_ends(evidence.where(activation, arm=name))
         for kind, text, style in (("update", "along the gradient", 1.0), ("random", "random", 0.4)):
             curves = [changes(row, kind) for row in rows]
             points = [(range(1, len(curve) + 1), curve) for curve in curves]
@@ -51,7 +44,7 @@ def changes_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     axis.set_yscale("log")
     plain_numbers(axis.yaxis)
     ticks_at(axis.xaxis, range(1, 1 + len(changes(evidence.tables[activation][0]))))
-    axis.set(title=ACTIVATIONS[activation], xlabel="hidden layer")
+    axis.set(title=nonlinearity(activation), xlabel="hidden layer")
 
 
 FIGURES = {"changes": changes_figure}
@@ -63,24 +56,21 @@ def tables(evidence: Evidence) -> list[Table]:
     rows = [[*header, "in a random direction", "the same at the start", "last test accuracy, %"]]
     for activation in activations(evidence):
         for name in ARMS:
-            each = best_rows(evidence, activation, name)
-            found = [last(r)[0] for r in each]
+            each = list(at_best_rate(evidence.where(activation, arm=name)).values())
+            found = [last(rows)[0] for rows in each]
             growth = [log_growth(row) for row in found]
             random = ([log_growth(r[place], "random") for r in each] for place in (-1, 0))
             rates = ", ".join(f"{row['lr']:g}" for row in found)
             by_seed = ", ".join(growth_text([value]) for value in growth)
             line = [rates, growth_text(growth), by_seed, *map(growth_text, random)]
             line.append(mean_text([accuracy(row) for row in found], 1, 100, limits=(0, 1)))
-            rows.append([f"{ACTIVATIONS[activation]}, {arm(name).label}", *line])
+            rows.append([f"{nonlinearity(activation)}, {arm(name).label}", *line])
     return [rows]
 
 
-def growth_text(logs: list[float | None]) -> str:
+def growth_text(logs: Values) -> str:
     """The geometric mean of growths, from their logarithms, with its interval."""
-    there = known(logs)
-    if len(there) < len(logs):
-        return "diverged"
-    return exponential(t_interval(there)).text(2) if there else "–"
+    return ratio_text(logs, lost="diverged")
 
 
 def answer(evidence: Evidence) -> str:
@@ -88,7 +78,7 @@ def answer(evidence: Evidence) -> str:
     parts = []
     for activation in activations(evidence):
         plain, bn = (growth_text(log_growths(evidence, activation, name)) for name in ARMS)
-        parts.append(f"{ACTIVATIONS[activation]} {bn} with BN, {plain} without")
+        parts.append(f"{nonlinearity(activation)} {bn} with BN, {plain} without")
     depth = len(changes(evidence.tables[activations(evidence)[0]][0]))
     return (
         "After training a small step of the first layer's weights along the gradient changes layer "

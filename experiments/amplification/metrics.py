@@ -12,21 +12,8 @@ from operator import sub
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import Values, combine
-from bnrepro.evidence.sweeps import at_best_rate, last
+from bnrepro.evidence.sweeps import activations, best_ends
 from bnrepro.evidence.tables import Row
-
-ACTIVATIONS = {"sigmoid": "sigmoid", "relu": "ReLU"}  # also the names of the tables
-
-
-def activations(evidence: Evidence) -> list[str]:
-    """The activations that were measured."""
-    return [name for name in ACTIVATIONS if name in evidence.tables]
-
-
-def best_rows(evidence: Evidence, activation: str, arm: str) -> list[list[Row]]:
-    """The rows of each seed of an arm at its best rate, in rising step."""
-    found = at_best_rate(evidence.where(activation, arm=arm))
-    return [rows for _, rows in sorted(found.items())]
 
 
 def changes(row: Row, kind: str = "update") -> Values:
@@ -42,7 +29,7 @@ def log_growth(row: Row, kind: str = "update") -> float | None:
 
 def log_growths(evidence: Evidence, activation: str, arm: str) -> Values:
     """`log_growth` of every seed at the end of training."""
-    return [log_growth(last(rows)[0]) for rows in best_rows(evidence, activation, arm)]
+    return [log_growth(row) for row in best_ends(evidence.where(activation, arm=arm))]
 
 
 def log_smallest_growth(evidence: Evidence, claim: Claim) -> Values:

@@ -5,13 +5,13 @@ from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import each_text, known, mean, mean_text
-from bnrepro.evidence.sweeps import accuracy, last
+from bnrepro.evidence.sweeps import accuracy, at_best_rate, last
 from bnrepro.experiment import Table
 from bnrepro.plots.bands import band
 from bnrepro.plots.curves import plain_numbers, seed_lines, thousands
 from bnrepro.plots.panels import panels, ticks_at
 from bnrepro.plots.style import arm, on_data
-from experiments.gamma_beta.metrics import best_rows, ends, linear_shares
+from experiments.gamma_beta.metrics import ends, linear_shares
 
 ARMS = ("baseline", "bn", "bn_fixed")
 
@@ -39,7 +39,7 @@ def share_panel(axis: Axes, evidence: Evidence) -> None:
     for name in arms(evidence):
         rows = [
             {**row, "share": mean(linear_shares(row).values())}
-            for each in best_rows(evidence, name).values()
+            for each in at_best_rate(evidence.where("sigmoid", arm=name)).values()
             for row in each
         ]
         seed_lines(axis, rows, "share", arm(name), 100)
@@ -60,8 +60,7 @@ def error_panel(axis: Axes, evidence: Evidence) -> None:
     rates = sorted(unique(evidence.sigmoid, "lr"))
     axis.set_xscale("log")
     ticks_at(axis.xaxis, rates)
-    axis.set(xlabel="learning rate", ylabel="test error at the end, %")
-    axis.set_yscale("log")
+    axis.set(xlabel="learning rate", ylabel="test error at the end, %", yscale="log")
     plain_numbers(axis.yaxis)
     axis.set_title("test error; lines are means; diverged: 100")
 
@@ -80,9 +79,8 @@ def tables(evidence: Evidence) -> list[Table]:
         shares = [[linear_shares(row)[layer] for row in found] for layer in layers]
         rates = ", ".join(f"{row['lr']:g}" for row in found)
         texts = [mean_text(each, 2, 100, limits=(0, 1)), each_text(each, 2, 100)]
-        rows.append(
-            [arm(name).label, rates, *texts, *(mean_text(s, 1, 100, limits=(0, 1)) for s in shares)]
-        )
+        texts += [mean_text(share, 1, 100, limits=(0, 1)) for share in shares]
+        rows.append([arm(name).label, rates, *texts])
     return [rows]
 
 
@@ -94,10 +92,9 @@ def answer(evidence: Evidence) -> str:
         shares = [known(linear_shares(row).values()) for row in found]
         lowest = min((min(each) for each in shares if each), default=None)
         share = "" if lowest is None else f", at least {100 * lowest:.0f} % of inputs"
-        last_accuracy = mean_text(
-            [row["test_accuracy"] for row in found], 2, 100, " %", limits=(0, 1)
-        )
-        parts.append(f"{last_accuracy} {arm(name).label}{share}")
+        accuracies = [row["test_accuracy"] for row in found]
+        ending = mean_text(accuracies, 2, 100, " %", limits=(0, 1))
+        parts.append(f"{ending} {arm(name).label}{share}")
     return (
         "Test accuracy, each arm at its best rate, and the smallest share of a layer's inputs "
         f"between −2 and 2: {'; '.join(parts)}."

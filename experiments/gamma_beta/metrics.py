@@ -9,18 +9,13 @@ from operator import sub
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import Values, combine, mean
-from bnrepro.evidence.sweeps import at_best_rate, last
+from bnrepro.evidence.sweeps import best_ends
 from bnrepro.evidence.tables import Row
-
-
-def best_rows(evidence: Evidence, arm: str) -> dict[int, list[Row]]:
-    """Every seed's rows of an arm at its best rate, in rising step."""
-    return at_best_rate(evidence.where("sigmoid", arm=arm))
 
 
 def ends(evidence: Evidence, arm: str) -> list[Row]:
     """Every seed's last row at the arm's best rate, by seed."""
-    return [last(rows)[0] for _, rows in sorted(best_rows(evidence, arm).items())]
+    return best_ends(evidence.where("sigmoid", arm=arm))
 
 
 def linear_shares(row: Row) -> dict[str, float | None]:
@@ -36,16 +31,11 @@ def smallest_linear_share(evidence: Evidence, claim: Claim) -> Values:
 
 def linear_share_change(evidence: Evidence, claim: Claim) -> Values:
     """The mean over hidden layers of that share for `arm` minus that for `against`."""
-    arms = (
-        [mean(linear_shares(row).values()) for row in ends(evidence, claim[key])]
-        for key in ("arm", "against")
-    )
-    return combine(sub, *arms)
+    arms = (ends(evidence, claim[key]) for key in ("arm", "against"))
+    return combine(sub, *([mean(linear_shares(row).values()) for row in rows] for rows in arms))
 
 
 def accuracy_change(evidence: Evidence, claim: Claim) -> Values:
     """Last test accuracy of `arm` minus that of `against`."""
-    arms = (
-        [row["test_accuracy"] for row in ends(evidence, claim[key])] for key in ("arm", "against")
-    )
-    return combine(sub, *arms)
+    arms = (ends(evidence, claim[key]) for key in ("arm", "against"))
+    return combine(sub, *([row["test_accuracy"] for row in rows] for rows in arms))

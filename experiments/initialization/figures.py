@@ -2,28 +2,25 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import t_interval
-from bnrepro.evidence.sweeps import accuracy
+from bnrepro.evidence.statistics import known, t_interval
+from bnrepro.evidence.sweeps import accuracy, activations
 from bnrepro.plots.bands import band
-from bnrepro.plots.curves import thousands
-from bnrepro.plots.panels import ticks_within
-from bnrepro.plots.style import RC, arm, on_data
+from bnrepro.plots.curves import step_axis
+from bnrepro.plots.panels import legend_below, legend_in, panels, ticks_within
+from bnrepro.plots.style import arm, nonlinearity, on_data
 from experiments.initialization.metrics import (
-    ACTIVATIONS,
     ARMS,
     PLATEAU,
     REACH,
-    activations,
     by_std,
     case_cost,
     plateau_steps,
 )
-from experiments.initialization.tables import CASE_NAMES, answer, plateau_words, tables, width_range
+from experiments.initialization.tables import CASE_NAMES, answer, plateau_words, tables, width_words
 
 __all__ = ["FIGURES", "answer", "tables"]
 
@@ -37,29 +34,15 @@ def range_figure(evidence: Evidence) -> Figure:
     """Test accuracy at the end of a short run against the standard deviation of the initial
     weights: without BN networks train in a narrow band, with BN over a range many times as wide."""
     shown = activations(evidence)
-    with plt.rc_context(RC):
-        size = (6.2 * len(shown), 4.4)
-        figure, axes = plt.subplots(
-            1, len(shown), figsize=size, squeeze=False, sharey=True, layout="constrained"
-        )
-        for axis, activation in zip(axes[0], shown, strict=True):
-            std_panel(axis, evidence, activation)
-        axes[0][0].set_ylabel("test accuracy at the end; diverged: 0")
-        labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(*labels, loc="outside lower center", ncols=4, fontsize=8)
-        title = f"Initial weights that reach {REACH:.0%} of the plain network's best accuracy"
-        figure.suptitle(on_data(f"{title}:\n{words(evidence)}", evidence.data), fontsize=11)
+    figure, (axes,) = panels(1, len(shown), (6.2 * len(shown), 4.4), sharey=True)
+    for axis, activation in zip(axes, shown, strict=True):
+        std_panel(axis, evidence, activation)
+    axes[0].set_ylabel("test accuracy at the end; diverged: 0")
+    legend_below(figure, axes[:1], fontsize=8)
+    title = f"Initial weights that reach {REACH:.0%} of the plain network's best accuracy"
+    words = "; ".join(f"{name} {widths}" for name, widths in width_words(evidence).items())
+    figure.suptitle(on_data(f"{title}:\n{words}", evidence.data), fontsize=11)
     return figure
-
-
-def words(evidence: Evidence) -> str:
-    """The widths of the ranges at the plain network's best rate, for the title."""
-    parts = [
-        f"{ACTIVATIONS[a]} {width_range(evidence, 'bn', a)} decades with BN, "
-        f"{width_range(evidence, 'baseline', a)} without"
-        for a in activations(evidence)
-    ]
-    return "; ".join(parts)
 
 
 def std_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
@@ -81,32 +64,25 @@ def std_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
         axis.axvline(std, color="#888888", linewidth=0.8, linestyle=(0, (2, 2)))
         side: dict[str, Any] = {"ha": "right" if rule == "Glorot" else "left", "fontsize": 8}
         axis.annotate(f" {rule} ", (std, 1.0), color="#555555", va="bottom", **side)
-    axis.set_xscale("log")
-    axis.set_ylim(0, 1.05)
-    axis.set_xlabel("initial standard deviation")
-    axis.set_title(f"{ACTIVATIONS[activation]}, at the plain network's best rate", pad=14)
+    axis.set(xscale="log", xlabel="initial standard deviation", ylim=(0, 1.05))
+    axis.set_title(f"{nonlinearity(activation)}, at the plain network's best rate", pad=14)
 
 
 def cases_figure(evidence: Evidence) -> Figure:
     """What four bad starts cost in test accuracy, each network at its best rate for that start; a
     bar is the mean, a point a seed. A short bar is a start that hardly matters."""
     shown = activations(evidence)
-    with plt.rc_context(RC):
-        size = (5.6 * len(shown), 3.6)
-        figure, axes = plt.subplots(
-            1, len(shown), figsize=size, squeeze=False, sharey=True, layout="constrained"
-        )
-        for axis, activation in zip(axes[0], shown, strict=True):
-            for shift, name in zip((-0.13, 0.13), ARMS, strict=True):
-                cost_bars(axis, evidence, activation, name, shift)
-            axis.axvline(0, color="black", linewidth=0.7)
-            axis.set_title(ACTIVATIONS[activation])
-            axis.set_xlabel("test accuracy lost, percentage points")
-        axes[0][0].set_yticks(range(len(BAD)), [CASE_NAMES[case] for case in BAD])
-        axes[0][0].invert_yaxis()
-        axes[0][-1].legend(fontsize=8)
-        title = "What a bad start costs, each network at its best rate for that start"
-        figure.suptitle(on_data(title, evidence.data))
+    figure, (axes,) = panels(1, len(shown), (5.6 * len(shown), 3.6), sharey=True)
+    for axis, activation in zip(axes, shown, strict=True):
+        for shift, name in zip((-0.13, 0.13), ARMS, strict=True):
+            cost_bars(axis, evidence, activation, name, shift)
+        axis.axvline(0, color="black", linewidth=0.7)
+        axis.set(title=nonlinearity(activation), xlabel="test accuracy lost, percentage points")
+    axes[0].set_yticks(range(len(BAD)), [CASE_NAMES[case] for case in BAD])
+    axes[0].invert_yaxis()
+    legend_in(axes[-1], fontsize=8)
+    title = "What a bad start costs, each network at its best rate for that start"
+    figure.suptitle(on_data(title, evidence.data))
     return figure
 
 
@@ -116,9 +92,8 @@ def cost_bars(axis: Axes, evidence: Evidence, activation: str, name: str, shift:
     for place, case in enumerate(BAD):
         claim = {"activation": activation, "case": case}
         cost = [100 * case_cost(evidence, name, claim, seed) for seed in all_seeds(evidence)]
-        label = None if place else look.label
-        height = place + shift
-        axis.barh(height, t_interval(cost).mean, 0.24, alpha=0.45, color=look.colour, label=label)
+        height, mean = place + shift, t_interval(cost).mean
+        axis.barh(height, mean, 0.24, alpha=0.45, color=look.colour, label=look.label)
         axis.plot(cost, [height] * len(cost), ".", color=look.colour)
 
 
@@ -126,27 +101,22 @@ def plateau_figure(evidence: Evidence) -> Figure:
     """From small initial weights a sigmoid network without BN stays on a plateau before it learns
     anything (left), the longer the smaller they are (right); with BN it leaves it much earlier."""
     stds = sorted(unique(evidence.plateau, "init_std"))
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
-        for name in ARMS:
-            for alpha, std in zip((1, 0.75, 0.5, 0.3), stds, strict=False):
-                curve_line(axes[0], evidence, name, std, alpha)
-            plateau_line(axes[1], evidence, name)
-        axes[0].set_xlim(left=0)
-        axes[0].xaxis.set_major_formatter(thousands())
-        axes[0].set_xlabel("training step")
-        axes[0].set_ylabel("test accuracy, mean of the seeds")
-        axes[0].set_title(f"pale: larger initial weights ({stds[0]:g} to {stds[-1]:g})")
-        axes[0].legend(*first_labels(axes[0]), fontsize=8)
-        axes[1].set_xscale("log")
-        axes[1].set_yscale("log")
-        ticks_within(axes[1].yaxis, TICKS)
-        axes[1].set_xticks(stds, [f"{std:g}" for std in stds])
-        axes[1].set_xlabel("initial standard deviation")
-        axes[1].set_ylabel(f"steps to {PLATEAU:.0%} accuracy; ▲ not in the budget")
-        axes[1].legend(fontsize=8)
-        title = f"Small initial weights (sigmoid), {plateau_words(evidence)}"
-        figure.suptitle(on_data(title, evidence.data))
+    figure, ((curves, steps),) = panels(1, 2, (10.5, 4.2))
+    for name in ARMS:
+        for alpha, std in zip((1, 0.75, 0.5, 0.3), stds, strict=False):
+            curve_line(curves, evidence, name, std, alpha)
+        plateau_line(steps, evidence, name)
+    step_axis(curves)
+    curves.set(xlabel="training step", ylabel="test accuracy, mean of the seeds")
+    curves.set_title(f"pale: larger initial weights ({stds[0]:g} to {stds[-1]:g})")
+    legend_in(curves, fontsize=8)
+    steps.set(xscale="log", yscale="log", xlabel="initial standard deviation")
+    steps.set_ylabel(f"steps to {PLATEAU:.0%} accuracy; ▲ not in the budget")
+    ticks_within(steps.yaxis, TICKS)
+    steps.set_xticks(stds, [f"{std:g}" for std in stds])
+    steps.legend(fontsize=8)
+    title = f"Small initial weights (sigmoid), {plateau_words(evidence)}"
+    figure.suptitle(on_data(title, evidence.data))
     return figure
 
 
@@ -159,8 +129,8 @@ def plateau_line(axis: Axes, evidence: Evidence, name: str) -> None:
     budget = max(row["step"] for row in evidence.plateau)
     for std, each in zip(stds, steps, strict=True):
         if None in each:
-            known = [step for step in each if step is not None]
-            axis.plot([std] * len(known), known, "o", color=arm(name).colour, ms=2.6)
+            there = known(each)
+            axis.plot([std] * len(there), there, "o", color=arm(name).colour, ms=2.6)
             axis.plot(std, budget, "^", color=arm(name).colour)
 
 
@@ -169,17 +139,7 @@ def curve_line(axis: Axes, evidence: Evidence, name: str, std: float, alpha: flo
     rows = evidence.where("plateau", arm=name, init_std=std)
     steps = unique(rows, "step")
     means = [t_interval([accuracy(r) for r in rows if r["step"] == s]).mean for s in steps]
-    look = arm(name)
-    axis.plot(steps, means, color=look.colour, linestyle=look.dash, alpha=alpha, label=look.label)
-
-
-def first_labels(axis: Axes) -> tuple[list[Any], list[str]]:
-    """Legend entries, one for each label."""
-    handles, labels = axis.get_legend_handles_labels()
-    first: dict[str, Any] = {}
-    for handle, label in zip(handles, labels, strict=True):
-        first.setdefault(label, handle)
-    return list(first.values()), list(first)
+    axis.plot(steps, means, alpha=alpha, label=arm(name).label, **arm(name).line)
 
 
 FIGURES = {"range": range_figure, "bad-starts": cases_figure, "plateau": plateau_figure}

@@ -5,25 +5,18 @@ its best rate and standard deviation, which the other seeds' training losses cho
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import Above, Values
-from bnrepro.evidence.steps import steps_to
+from bnrepro.evidence.steps import log_ratio_or_bound, steps_to
 from bnrepro.evidence.sweeps import accuracy, best_cell, last
 from bnrepro.evidence.tables import Row
 
 ARMS = ("baseline", "bn")
-# also the names of the tables, of bad starts with `cases_` ahead
-ACTIVATIONS = {"sigmoid": "sigmoid", "relu": "ReLU"}
 REACH = 0.9  # of the plain network's best accuracy
 PLATEAU = 0.2  # a network above this accuracy has left the initial plateau near 1/10
-
-
-def activations(evidence: Evidence) -> list[str]:
-    """The activations whose grids were measured."""
-    return [name for name in ACTIVATIONS if name in evidence.tables]
 
 
 def plain_best(evidence: Evidence, activation: str, seed: int) -> Row:
@@ -33,7 +26,7 @@ def plain_best(evidence: Evidence, activation: str, seed: int) -> Row:
     return only(last(rows), seed=seed, **cell)
 
 
-def only(rows: Iterable[Row], **values: Any) -> Row:
+def only(rows: Sequence[Row], **values: Any) -> Row:
     """The one row with these values."""
     (row,) = [row for row in rows if all(row[k] == v for k, v in values.items())]
     return row
@@ -107,10 +100,8 @@ def case_gain(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
 
 def case_cost(evidence: Evidence, arm: str, claim: Mapping[str, Any], seed: int) -> float:
     """What the bad start costs an arm, in accuracy."""
-    normal, bad = (
-        case_accuracy(evidence, arm, claim["activation"], case, seed)
-        for case in ("normal", claim["case"])
-    )
+    activation, cases = claim["activation"], ("normal", claim["case"])
+    normal, bad = (case_accuracy(evidence, arm, activation, case, seed) for case in cases)
     return normal - bad
 
 
@@ -125,12 +116,6 @@ def log_plateau_ratio(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
 
     A lower bound where the plain network stays on it for the whole budget; None where BN does.
     """
-    values: Values = []
-    budget = max((row["step"] for row in evidence.plateau), default=0)
-    for seed in all_seeds(evidence):
-        plain, bn = (plateau_steps(evidence, arm, claim["init_std"], seed) for arm in ARMS)
-        if bn is None:
-            values.append(None)
-        else:
-            values.append(Above(math.log(budget / bn)) if plain is None else math.log(plain / bn))
-    return values
+    budget, std = max((row["step"] for row in evidence.plateau), default=0), claim["init_std"]
+    each = [[plateau_steps(evidence, arm, std, s) for arm in ARMS] for s in all_seeds(evidence)]
+    return [log_ratio_or_bound(plain, bn, budget) for plain, bn in each]

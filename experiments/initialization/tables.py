@@ -1,18 +1,17 @@
 """Tables and answer of the claims on initialisation."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import t_interval
-from bnrepro.evidence.sweeps import accuracy, best_cell
+from bnrepro.evidence.statistics import mean_text
+from bnrepro.evidence.steps import steps_text
+from bnrepro.evidence.sweeps import accuracy, activations, best_cell
 from bnrepro.experiment import Table
-from bnrepro.plots.style import arm
+from bnrepro.plots.style import arm, nonlinearity
 from experiments.initialization.metrics import (
-    ACTIVATIONS,
     ARMS,
     REACH,
-    activations,
     by_std,
     case_accuracy,
     decades,
@@ -60,27 +59,23 @@ def width_range(evidence: Evidence, name: str, activation: str, rates: str = "pl
 
 def range_table(evidence: Evidence) -> list[list[str]]:
     """A row an activation and arm: best setting, and the ranges that reach the target."""
-    header = [
-        f"reaching {REACH:.0%} of the plain network's best accuracy",
-        "best rate, std by seed",
-    ]
-    header += ["decades at the plain network's best rate", "from, to by seed"]
-    header += ["decades at the best rate for each value"]
+    header = [f"reaching {REACH:.0%} of the plain network's best accuracy",
+              "best rate, std by seed", "decades at the plain network's best rate",
+              "from, to by seed", "decades at the best rate for each value"]  # fmt: skip
     rows = [header]
-    for activation in activations(evidence):
-        for name in ARMS:
-            each = ranges(evidence, name, activation, "plain")
-            limits = [f"{min(stds):g} – {max(stds):g}" if stds else "none" for stds in each]
-            rows.append(
-                [
-                    f"{ACTIVATIONS[activation]}, {arm(name).label}",
-                    best_settings(evidence, name, activation),
-                    width_range(evidence, name, activation),
-                    ", ".join(limits),
-                    width_range(evidence, name, activation, "own"),
-                ]
-            )
+    for activation, name in networks(evidence):
+        each = ranges(evidence, name, activation, "plain")
+        limits = [f"{min(stds):g} – {max(stds):g}" if stds else "none" for stds in each]
+        plain, own = (width_range(evidence, name, activation, rates) for rates in ("plain", "own"))
+        label = f"{nonlinearity(activation)}, {arm(name).label}"
+        settings = best_settings(evidence, name, activation)
+        rows.append([label, settings, plain, ", ".join(limits), own])
     return rows
+
+
+def networks(evidence: Evidence) -> list[tuple[str, str]]:
+    """Activation and arm of the networks that were measured."""
+    return [(activation, name) for activation in activations(evidence) for name in ARMS]
 
 
 def best_settings(evidence: Evidence, name: str, activation: str) -> str:
@@ -92,35 +87,29 @@ def best_settings(evidence: Evidence, name: str, activation: str) -> str:
 
 def accuracy_table(evidence: Evidence, activation: str) -> list[list[str]]:
     """A row a standard deviation: mean accuracy of both arms at both choices of the rate."""
-    header = [f"{ACTIVATIONS[activation]}: accuracy, %, from the initial std"]
+    header = [f"{nonlinearity(activation)}: accuracy, %, from the initial std"]
     columns = []
     for rates, choice in (("plain", "plain network's best rate"), ("own", "best rate for each")):
         for name in ARMS:
             header.append(f"{arm(name).label}, {choice}")
             each = [by_std(evidence, name, activation, s, rates) for s in all_seeds(evidence)]
-            columns.append(
-                [interval([accuracy(row) for row in at]) for at in zip(*each, strict=True)]
-            )
+            columns.append([accuracy_text(map(accuracy, at)) for at in zip(*each, strict=True)])
     stds = sorted(unique(evidence.tables[activation], "init_std"))
     return [header, *([f"{std:g}", *cells] for std, *cells in zip(stds, *columns, strict=True))]
 
 
-def interval(values: Sequence[float]) -> str:
+def accuracy_text(values: Iterable[float]) -> str:
     """Mean and interval of accuracies, in per cent."""
-    return t_interval(values).times(100).text(1)
+    return mean_text([*values], 1, 100)
 
 
 def case_table(evidence: Evidence) -> list[list[str]]:
     """A row a start: last accuracy of each activation and arm, at the best rate for that start."""
-    shown = [(a, name) for a in activations(evidence) for name in ARMS]
-    header = ["accuracy, %", *(f"{ACTIVATIONS[a]}, {arm(name).label}" for a, name in shown)]
-    rows = [header]
-    for case in CASE_NAMES:
-        each = (
-            [case_accuracy(evidence, name, a, case, seed) for seed in all_seeds(evidence)]
-            for a, name in shown
-        )
-        rows.append([CASE_NAMES[case], *map(interval, each)])
+    shown, seeds = networks(evidence), all_seeds(evidence)
+    rows = [["accuracy, %", *(f"{nonlinearity(a)}, {arm(name).label}" for a, name in shown)]]
+    for case, label in CASE_NAMES.items():
+        each = ([case_accuracy(evidence, name, a, case, s) for s in seeds] for a, name in shown)
+        rows.append([label, *map(accuracy_text, each)])
     return rows
 
 
@@ -128,28 +117,21 @@ def plateau_table(evidence: Evidence) -> list[list[str]]:
     """A row a standard deviation: steps on the initial plateau, by seed."""
     rows = [["steps on the plateau, by seed", *(arm(name).label for name in ARMS)]]
     for std in sorted(unique(evidence.plateau, "init_std")):
-        cells = [
-            ", ".join(steps_text(evidence, name, std, seed) for seed in all_seeds(evidence))
-            for name in ARMS
-        ]
+        cells = (", ".join(plateau_texts(evidence, name, std)) for name in ARMS)
         rows.append([f"initial std {std:g}", *cells])
     return rows
 
 
-def steps_text(evidence: Evidence, name: str, std: float, seed: int) -> str:
-    """The steps on the plateau; a bound where the budget ends first."""
-    steps = plateau_steps(evidence, name, std, seed)
+def plateau_texts(evidence: Evidence, name: str, std: float) -> list[str]:
+    """Each seed's steps on the plateau; a bound where the budget ends first."""
     budget = max(row["step"] for row in evidence.plateau)
-    return f"> {budget:,}" if steps is None else f"{steps:,}"
+    each = (plateau_steps(evidence, name, std, seed) for seed in all_seeds(evidence))
+    return [steps_text(steps, budget) for steps in each]
 
 
 def answer(evidence: Evidence) -> str:
     """What came out, in one sentence."""
-    parts = [
-        f"{ACTIVATIONS[a]}: {width_range(evidence, 'bn', a)} decades with BN, "
-        f"{width_range(evidence, 'baseline', a)} without"
-        for a in activations(evidence)
-    ]
+    parts = (f"{name}: {widths}" for name, widths in width_words(evidence).items())
     return (
         f"Width of the range of initial standard deviations that reach {REACH:.0%} of the plain "
         f"network's best accuracy at its best rate: {'; '.join(parts)}; "
@@ -157,11 +139,17 @@ def answer(evidence: Evidence) -> str:
     )
 
 
+def width_words(evidence: Evidence) -> dict[str, str]:
+    """The widths of the ranges at the plain network's best rate in words, by activation."""
+    return {
+        nonlinearity(a): f"{width_range(evidence, 'bn', a)} decades with BN, "
+        f"{width_range(evidence, 'baseline', a)} without"
+        for a in activations(evidence)
+    }
+
+
 def plateau_words(evidence: Evidence) -> str:
     """The steps on the plateau from the smallest standard deviation, in words."""
     std = min(unique(evidence.plateau, "init_std"))
-    plain, bn = (
-        " or ".join(dict.fromkeys(steps_text(evidence, n, std, s) for s in all_seeds(evidence)))
-        for n in ARMS
-    )
+    plain, bn = (" or ".join(dict.fromkeys(plateau_texts(evidence, n, std))) for n in ARMS)
     return f"std {std:g}: {plain} steps on the plateau without BN, {bn} with BN"

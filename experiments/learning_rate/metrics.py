@@ -9,18 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Above, Values
-from bnrepro.evidence.steps import Curve, speed_up
-from bnrepro.evidence.sweeps import best_cell, last, trains
+from bnrepro.evidence.statistics import Above, Values, difference
+from bnrepro.evidence.steps import curve_of, speed_up
+from bnrepro.evidence.sweeps import at_best_rate, last, trains
 from bnrepro.evidence.tables import Row
 
 ARMS = ("baseline", "bn")
-ACTIVATIONS = {"sigmoid": "sigmoid", "relu": "ReLU"}  # also the names of the tables
-
-
-def activations(evidence: Evidence) -> list[str]:
-    """The activations that were measured."""
-    return [name for name in ACTIVATIONS if name in evidence.tables]
 
 
 def networks(evidence: Evidence, activation: str) -> list[dict[str, int]]:
@@ -69,33 +63,15 @@ def log_ratio_growth(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
     return [difference(more, less) for more, less in zip(deep, shallow, strict=True)]
 
 
-def difference(more: float | None, less: float | None) -> float | None:
-    """more − less, where either may be a lower bound."""
-    if more is None or less is None:
-        return None
-    if isinstance(less, Above):
-        return Above(-math.inf)
-    return Above(more - less) if isinstance(more, Above) else more - less
-
-
 def log_steps_ratio(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
     """ln(steps without BN / with BN) to the plain network's best test accuracy, each at its best.
 
     An arm's rate for a seed is the one with the lowest training loss of the other seeds. None where
     BN never reaches the target.
     """
-    plain, bn = (
-        [best_curve(rows_of(evidence, arm, claim), seed) for seed in all_seeds(evidence)]
-        for arm in ARMS
-    )
+    arms = (at_best_rate(rows_of(evidence, arm, claim)).values() for arm in ARMS)
+    plain, bn = ([curve_of(rows) for rows in by_seed] for by_seed in arms)
     return speed_up(plain, bn).log_ratios
-
-
-def best_curve(rows: Sequence[Row], seed: int) -> Curve:
-    """Test accuracy over steps of a seed's network at its arm's best rate."""
-    rate = best_cell(rows, ["lr"], seed)["lr"]
-    chosen = [row for row in rows if row["seed"] == seed and row["lr"] == rate]
-    return [(r["step"], r["test_accuracy"]) for r in chosen if r["test_accuracy"] is not None]
 
 
 def log_weight_ratio(evidence: Evidence, claim: Mapping[str, Any]) -> Values:

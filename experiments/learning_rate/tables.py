@@ -3,19 +3,18 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Above, Values, exponential, t_interval
-from bnrepro.evidence.sweeps import accuracy, best_cell, last, state
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.statistics import Above, Values, ratio_text, t_interval
+from bnrepro.evidence.sweeps import accuracy, activations, best_ends, last, state
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
-from bnrepro.plots.style import arm
+from bnrepro.plots.style import arm, nonlinearity
 from bnrepro.plots.sweeps import STATES
 from experiments.learning_rate.metrics import (
-    ACTIVATIONS,
     ARMS,
-    activations,
     at_largest,
     log_rate_ratio,
     log_steps_ratio,
@@ -33,18 +32,23 @@ def shown_network(evidence: Evidence) -> dict[str, int]:
     return paper if paper in found else found[-1]
 
 
-def ratio_text(logs: Values, digits: int = 1) -> str:
+def times_text(logs: Values, digits: int = 1) -> str:
     """A geometric mean with its interval from logarithms; each value where one is a bound."""
-    if all(v is not None and not isinstance(v, Above) for v in logs):
-        return exponential(t_interval([v for v in logs if v is not None])).text(digits)
-    return ", ".join(one_ratio(v, digits) for v in logs)
+    if not any(log is None or isinstance(log, Above) for log in logs):
+        return ratio_text(logs, digits)
+    return ", ".join(
+        "never" if log is None else f"{'> ' * isinstance(log, Above)}{math.exp(log):.{digits}f}"
+        for log in logs
+    )
 
 
-def one_ratio(log: float | None, digits: int) -> str:
-    """A ratio in words where it is not a plain number."""
-    if log is None:
-        return "never"
-    return f"{'> ' * isinstance(log, Above)}{math.exp(log):.{digits}f}"
+def cells(evidence: Evidence) -> list[dict[str, Any]]:
+    """Activation, depth and width of all networks."""
+    return [
+        {"activation": activation, **network}
+        for activation in activations(evidence)
+        for network in networks(evidence, activation)
+    ]
 
 
 def tables(evidence: Evidence) -> list[Table]:
@@ -58,13 +62,11 @@ def largest_table(evidence: Evidence) -> list[list[str]]:
     header += ["ratio [95 %]", f"ratio at {WELL:.0%} of the best accuracy"]
     header += [f"effective step there, {arm(name).label}" for name in ARMS]
     rows = [header]
-    for activation in activations(evidence):
-        for network in networks(evidence, activation):
-            cell = {"activation": activation, **network}
-            each = [ends(evidence, name, cell) for name in ARMS]
-            line = [", ".join(f"{r['lr']:g}" if r else "none" for r in found) for found in each]
-            line += [ratio_text(log_rate_ratio(evidence, cell)), well_ratio(evidence, cell)]
-            rows.append([label(cell), *line, *(effective(found) for found in each)])
+    for cell in cells(evidence):
+        each = [ends(evidence, name, cell) for name in ARMS]
+        line = [", ".join(f"{r['lr']:g}" if r else "none" for r in found) for found in each]
+        line += [times_text(log_rate_ratio(evidence, cell)), well_ratio(evidence, cell)]
+        rows.append([label(cell), *line, *map(effective, each)])
     return rows
 
 
@@ -77,7 +79,7 @@ def ends(evidence: Evidence, name: str, cell: dict[str, Any]) -> list[Row | None
 def label(cell: dict[str, Any]) -> str:
     """A network in words."""
     layers = f"{cell['depth']} layer{'s' * (cell['depth'] > 1)} of {cell['width']}"
-    return f"{ACTIVATIONS[cell['activation']]}, {layers}"
+    return f"{nonlinearity(cell['activation'])}, {layers}"
 
 
 def effective(found: Sequence[Row | None]) -> str:
@@ -90,19 +92,11 @@ def well_ratio(evidence: Evidence, cell: dict[str, Any]) -> str:
     """Largest rate whose mean accuracy is at least WELL of the arm's best, with BN over without."""
     rates = []
     for name in ARMS:
-        means = mean_accuracy(last(rows_of(evidence, name, cell)))
+        by_rate = grouped(last(rows_of(evidence, name, cell)), "lr")
+        means = {rate: fmean(map(accuracy, rows)) for rate, rows in by_rate.items()}
         limit = WELL * max(means.values())
         rates.append(max(rate for rate, mean in means.items() if mean >= limit))
     return f"{rates[1] / rates[0]:.1f}"
-
-
-def mean_accuracy(rows: Sequence[Row]) -> dict[float, float]:
-    """Mean accuracy over seeds by rate."""
-    means = {}
-    for rate in unique(rows, "lr"):
-        values = [accuracy(row) for row in rows if row["lr"] == rate]
-        means[rate] = math.fsum(values) / len(values)
-    return means
 
 
 def best_table(evidence: Evidence) -> list[list[str]]:
@@ -110,21 +104,12 @@ def best_table(evidence: Evidence) -> list[list[str]]:
     header = ["network, each arm at its best rate", *(f"rate {arm(name).label}" for name in ARMS)]
     header += [f"last accuracy {arm(name).label}, %" for name in ARMS]
     rows = [[*header, "times as fast, in steps"]]
-    for activation in activations(evidence):
-        for network in networks(evidence, activation):
-            cell = {"activation": activation, **network}
-            chosen = [best_rows(evidence, name, cell) for name in ARMS]
-            line = [", ".join(f"{v:g}" for v in sorted(unique(r, "lr"))) for r in chosen]
-            line += [t_interval([100 * accuracy(r) for r in each]).text(1) for each in chosen]
-            rows.append([label(cell), *line, ratio_text(log_steps_ratio(evidence, cell), 2)])
+    for cell in cells(evidence):
+        chosen = [best_ends(rows_of(evidence, name, cell)) for name in ARMS]
+        line = [", ".join(f"{v:g}" for v in sorted(unique(r, "lr"))) for r in chosen]
+        line += [t_interval([100 * accuracy(r) for r in each]).text(1) for each in chosen]
+        rows.append([label(cell), *line, times_text(log_steps_ratio(evidence, cell), 2)])
     return rows
-
-
-def best_rows(evidence: Evidence, name: str, cell: dict[str, Any]) -> list[Row]:
-    """Each seed's last row at the rate that the other seeds' training losses choose."""
-    rows = rows_of(evidence, name, cell)
-    best = {seed: best_cell(rows, ["lr"], seed)["lr"] for seed in all_seeds(evidence)}
-    return [row for row in last(rows) if row["lr"] == best[row["seed"]]]
 
 
 def failure_table(evidence: Evidence) -> list[list[str]]:
@@ -139,7 +124,7 @@ def failure_table(evidence: Evidence) -> list[list[str]]:
             )
             total = states.total()
             shares = [f"{100 * states[s] / max(total, 1):.0f}" for s in STATES if s != "trained"]
-            rows.append([f"{ACTIVATIONS[activation]}, {arm(name).label}", str(total), *shares])
+            rows.append([f"{nonlinearity(activation)}, {arm(name).label}", str(total), *shares])
     return rows
 
 
@@ -155,7 +140,7 @@ def factors(evidence: Evidence) -> str:
     ratios = {
         a: log_rate_ratio(evidence, {"activation": a, **network}) for a in activations(evidence)
     }
-    return ", ".join(f"{ACTIVATIONS[a]} {ratio_text(logs)}" for a, logs in ratios.items())
+    return ", ".join(f"{nonlinearity(a)} {times_text(logs)}" for a, logs in ratios.items())
 
 
 def effective_words(evidence: Evidence) -> str:
@@ -168,7 +153,7 @@ def effective_words(evidence: Evidence) -> str:
         both = [(a, b) for a, b in zip(plain, bn, strict=True) if a and b]
         if both:
             ratios = [geometric_ratio(both, column) for column in ("lr", "effective_step")]
-            name = ACTIVATIONS[activation]
+            name = nonlinearity(activation)
             parts.append(f"{name}: rate {ratios[0]:.1f}, effective step {ratios[1]:.1f}")
     return "; ".join(parts)
 
@@ -186,7 +171,7 @@ def answer(evidence: Evidence) -> str:
         cell = {"activation": activation, **network}
         ratio, speed = log_rate_ratio(evidence, cell), log_steps_ratio(evidence, cell)
         parts.append(
-            f"{label(cell)}: the largest rate that trains is {ratio_text(ratio)} times as high "
-            f"with BN; each at its best rate, BN is {ratio_text(speed, 2)} times as fast"
+            f"{label(cell)}: the largest rate that trains is {times_text(ratio)} times as high "
+            f"with BN; each at its best rate, BN is {times_text(speed, 2)} times as fast"
         )
     return f"{'; '.join(parts)}."

@@ -5,12 +5,12 @@ from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import each_text, mean, mean_text, number_text
-from bnrepro.evidence.sweeps import GUESS
+from bnrepro.evidence.sweeps import GUESS, at_best_rate
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import plain_numbers, seed_lines
 from bnrepro.plots.panels import panels
 from bnrepro.plots.style import arm, on_data
-from experiments.optimizers.metrics import best_rows, ends
+from experiments.optimizers.metrics import ends
 
 ARMS = ("baseline", "bn")
 NAMES = {  # of the tables
@@ -44,8 +44,8 @@ def loss_panel(axis: Axes, evidence: Evidence, optimizer: str) -> None:
     """One optimiser's curves, and the loss of guessing."""
     axis.axhline(GUESS, color="#888888", linewidth=0.8, linestyle=":", label="guessing")
     for name in ARMS:
-        rows = [r for each in best_rows(evidence, optimizer, name).values() for r in each]
-        seed_lines(axis, rows, "train_loss", arm(name))
+        by_seed = at_best_rate(evidence.where(optimizer, arm=name)).values()
+        seed_lines(axis, [row for rows in by_seed for row in rows], "train_loss", arm(name))
     axis.set_yscale("log")
     plain_numbers(axis.yaxis)
     axis.set(title=NAMES[optimizer], xlabel="training step")

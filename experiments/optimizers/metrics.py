@@ -6,18 +6,13 @@ An arm's rate for a seed is the one with the lowest last training loss of the ot
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import Values, combine
-from bnrepro.evidence.sweeps import GUESS, at_best_rate, last
+from bnrepro.evidence.sweeps import GUESS, best_ends
 from bnrepro.evidence.tables import Row
-
-
-def best_rows(evidence: Evidence, optimizer: str, arm: str) -> dict[int, list[Row]]:
-    """Every seed's rows of an arm at its best rate with an optimiser, in rising step."""
-    return at_best_rate(evidence.where(optimizer, arm=arm))
 
 
 def ends(evidence: Evidence, optimizer: str, arm: str) -> list[Row]:
     """Every seed's last row at the arm's best rate, by seed."""
-    return [last(rows)[0] for _, rows in sorted(best_rows(evidence, optimizer, arm).items())]
+    return best_ends(evidence.where(optimizer, arm=arm))
 
 
 def loss_share(evidence: Evidence, claim: Claim) -> Values:
