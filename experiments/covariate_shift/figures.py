@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -12,7 +12,8 @@ from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import t_interval
 from bnrepro.plots.bands import band
 from bnrepro.plots.curves import plain_numbers
-from bnrepro.plots.style import RC
+from bnrepro.plots.panels import legend_below, panels, ticks_at
+from bnrepro.plots.style import nonlinearity
 from experiments.covariate_shift.metrics import last_step, means, steps_by_seed
 from experiments.covariate_shift.tables import (
     PARTS,
@@ -26,7 +27,6 @@ from experiments.covariate_shift.tables import (
     same_rate,
     speeds_of,
     tables,
-    title,
 )
 
 __all__ = ["FIGURES", "answer", "tables"]
@@ -37,20 +37,15 @@ MARKERS = "^os"  # of the plain network, of BN at the same rate, of BN at its be
 Panel = Callable[[Axes, Evidence, str], None]
 
 
-def panels(evidence: Evidence, draw: Panel, sentence: str) -> Figure:
+def by_activation(evidence: Evidence, draw: Panel, sentence: str) -> Figure:
     """A panel an activation, one legend, and what there is to see in one sentence."""
     activations, count = activations_of(evidence), len(all_seeds(evidence))
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(
-            1, len(activations), figsize=(5.2 * len(activations), 4.6),
-            squeeze=False, layout="constrained",
-        )  # fmt: skip
-        for axis, activation in zip(axes[0], activations, strict=True):
-            draw(axis, evidence, activation)
-            axis.set_title(title(activation))
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-        figure.suptitle(f"{sentence}\n{count} seed{'s' * (count > 1)}", fontsize=11)
+    figure, (axes,) = panels(1, len(activations), (5.2 * len(activations), 4.6))
+    for axis, activation in zip(axes, activations, strict=True):
+        draw(axis, evidence, activation)
+        axis.set_title(nonlinearity(activation))
+    legend_below(figure, axes[:1], None)
+    figure.suptitle(f"{sentence}\n{count} seed{'s' * (count > 1)}", fontsize=11)
     return figure
 
 
@@ -60,7 +55,7 @@ def shift_figure(evidence: Evidence) -> Figure:
     lower line moves less; the two with BN are the same where the rates are."""
     ratios = same_rate(evidence, "drift", "total", what="u")
     sentence = f"A layer's input u moves {ratios} times as far with BN, at the same rate"
-    return panels(evidence, _drift_panel, sentence)
+    return by_activation(evidence, _drift_panel, sentence)
 
 
 def _drift_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
@@ -81,7 +76,7 @@ def parts_figure(evidence: Evidence) -> Figure:
     lag = lags_of(evidence)[-1]
     ratios = same_rate(evidence, "drift", "shape", what="u", lag=lag)
     sentence = f"Over {lag:,} steps the shape of u moves {ratios} times as far with BN"
-    return panels(evidence, _parts_panel, sentence)
+    return by_activation(evidence, _parts_panel, sentence)
 
 
 def _parts_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
@@ -93,8 +88,8 @@ def _parts_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
             for part, strength in zip(("shape", "scale", "mean"), (1, 0.55, 0.2), strict=True):
                 values = means(evidence, "drift", part, network, what=what, lag=lag)
                 height = t_interval([v or 0 for v in values]).mean
-                label = PARTS[part] if place == group == 0 else None
-                axis.bar(x, height, 0.8, bottom, color=arm.colour, alpha=strength, label=label)
+                look: dict[str, Any] = {"color": arm.colour, "alpha": strength}
+                axis.bar(x, height, 0.8, bottom, label=PARTS[part], **look)
                 bottom += height
         axis.text(group * (len(networks) + 1) + 1, 0, f"\n\n\n{WHAT[what]}", ha="center", va="top")
     axis.set_xticks([x for x, _ in names], [name for _, name in names])
@@ -109,7 +104,7 @@ def gradient_figure(evidence: Evidence) -> Figure:
     ratios = same_rate(evidence, "gradient", "distance")
     sentence = f"The layers below change a layer's gradient {ratios} times as much with BN"
     sentence += "\ngeometric mean over layers and starts, to which the smallest changes count most"
-    return panels(evidence, _gradient_panel, sentence)
+    return by_activation(evidence, _gradient_panel, sentence)
 
 
 def _gradient_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
@@ -119,8 +114,7 @@ def _gradient_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
         band(axis, starts, values, arm, marker, interval=False)
     axis.set(xscale="log", xlabel="training steps", ylim=(0, None))
     axis.set_ylabel("‖G′ − G‖/‖G‖, G = ∂ℓ/∂W, G′ once\nthe layers below are updated")
-    axis.set_xticks(starts, [f"{start:,}" for start in starts])
-    axis.minorticks_off()
+    ticks_at(axis.xaxis, starts, (f"{start:,}" for start in starts))
 
 
 def noise_figure(evidence: Evidence) -> Figure:
@@ -135,26 +129,24 @@ def noise_figure(evidence: Evidence) -> Figure:
         if drift
         else "No noise moves a further than without BN"
     )
-    return panels(evidence, _noise_panel, sentence)
+    return by_activation(evidence, _noise_panel, sentence)
 
 
 def _noise_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
-    last, seen = last_step(evidence), set()
+    last = last_step(evidence)
     axis.axhline(last, color="#aaaaaa", linewidth=0.8)
     for network, arm in speeds_of(evidence, activation):
         drifts = means(evidence, "drift", "total", network, what="a", log=True)
         steps = steps_by_seed(evidence, network, SHARE)
-        pairs = list(zip(drifts, steps, strict=True))
+        pairs = zip(drifts, steps, strict=True)
         points = [(d, math.log(s or NEVER * last)) for d, s in pairs if d is not None]
         if not points:
             continue
         marker = {"baseline": "^", "bn": "o"}.get(network.arm, "D")
-        label = None if network.arm in seen else arm.label
-        seen.add(network.arm)
         each = [[math.exp(v) for v in column] for column in zip(*points, strict=True)]
         axis.plot(*each, marker, color=arm.colour, alpha=0.4, ms=4)
         x, y = (math.exp(t_interval(column).mean) for column in zip(*points, strict=True))
-        axis.plot(x, y, marker, color=arm.colour, ms=9, label=label)
+        axis.plot(x, y, marker, color=arm.colour, ms=9, label=arm.label)
         if network.noise:
             axis.annotate(f"κ = {network.noise:g}", (x, y), (6, 6), textcoords="offset points")
     axis.set(xscale="log", yscale="log", xlabel="drift of a, in units of its spread")

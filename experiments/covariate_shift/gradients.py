@@ -22,8 +22,7 @@ def changes_below(trainer: SlotTrainer) -> dict[str, dict[str, Tensor]]:
     """
     x, labels = trainer.examples(trainer.step)
     before = snapshot(trainer.net)
-    for _ in trainer.run([trainer.step + 1]):
-        pass
+    list(trainer.run([trainer.step + 1]))
     found = {}
     for i, name in enumerate(trainer.net.hidden[1:], start=1):
         mixed = snapshot(before)

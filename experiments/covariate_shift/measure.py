@@ -22,14 +22,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bnrepro.config.schema import ModelConfig, OptimConfig, seed_list
+from bnrepro.config.schema import seed_list
 from bnrepro.data import Dataset
 from bnrepro.evidence.tables import Row
-from bnrepro.models.mlp import Slot, cross_entropy
+from bnrepro.models.mlp import cross_entropy
 from bnrepro.models.transforms import BatchTransform, Transform
 from bnrepro.run.cells import run_cells
 from bnrepro.run.values import finite
 from bnrepro.training.distributions import Shape, drift, measure_shape
+from bnrepro.training.slot_rows import by_slot, sweep_trainer
 from bnrepro.training.slots import SlotTrainer
 from experiments.covariate_shift import CovariateShiftConfig
 from experiments.covariate_shift.gradients import changes_below
@@ -67,8 +68,7 @@ def measure(
     shifts, gradients = Shifts(cfg), Gradients(cfg)
     steps = sorted({*cfg.stops, *shifts.steps, *gradients.steps})
     for step in steps:
-        for _ in trainer.run([step]):
-            pass
+        list(trainer.run([step]))
         found = list(accuracy_rows(cfg, trainer, step)) if step in cfg.stops else []
         if step in shifts.steps:
             found += shifts.rows(trainer, step)
@@ -83,28 +83,25 @@ def new_trainer(
 ) -> SlotTrainer:
     """Networks of one arm, one for each rate and seed."""
     rates, seeds = cfg.lr[cell.activation], seed_list(cfg.seeds)
-    slots = [Slot(seed, lr, cfg.init_std) for lr in rates for seed in seeds]
-    model = ModelConfig(hidden=cfg.hidden, activation=cell.activation, init="normal")
-    optim = OptimConfig(lr=0.0, momentum=0.0, batch=cfg.batch)  # a slot has its rate
     transforms = {
         "baseline": Transform(),
         "bn": BatchTransform(cfg.eps),
-        "bn_noise": NoisyBatchTransform(cfg.eps, cell.noise, [slot.seed for slot in slots]),
+        "bn_noise": NoisyBatchTransform(cfg.eps, cell.noise, seeds * len(rates)),
     }
-    return SlotTrainer(model, optim, slots, data, device, transform=transforms[cell.arm])
+    transform = transforms[cell.arm]
+    return sweep_trainer(cfg, data, device, transform, rates, activation=cell.activation)
 
 
 def slot_rows(trainer: SlotTrainer, key: Row, columns: Columns) -> Iterator[Row]:
     """A row a network with its number of each column; None once the network has diverged."""
-    for i, slot in enumerate(trainer.slots):
-        numbers = {name: rounded(finite(values[i])) for name, values in columns.items()}
-        if i not in trainer.active:
-            numbers = dict.fromkeys(columns)
-        yield key | {"lr": slot.lr, "seed": slot.seed} | numbers
+    for i, (slot, numbers) in enumerate(by_slot(trainer, columns, rounded)):
+        found = numbers if i in trainer.active else dict.fromkeys(columns)
+        yield key | {"lr": slot.lr, "seed": slot.seed} | found
 
 
-def rounded(number: float | None) -> float | None:
+def rounded(value: Tensor | float) -> float | None:
     """A number as it is recorded."""
+    number = finite(value)
     return None if number is None else float(f"{number:.{DIGITS}g}")
 
 

@@ -8,12 +8,13 @@ below are looked at.
 
 import math
 from collections.abc import Sequence
+from operator import sub
 from typing import NamedTuple
 
 from bnrepro.config.claims import Claim
-from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Above, Values
-from bnrepro.evidence.steps import Curve, best, steps_to
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.statistics import Values, combine, mean
+from bnrepro.evidence.steps import Curve, best, curve_of, log_ratio_or_bound, steps_to
 from bnrepro.evidence.tables import Row
 
 
@@ -84,16 +85,9 @@ def log_steps_of(evidence: Evidence, networks: Sequence[Network], share: float) 
 
     A lower bound where training of the first ended before, None where that of the second did.
     """
-    first, second = (steps_by_seed(evidence, network, share) for network in networks)
-    found: Values = []
-    for steps, against in zip(first, second, strict=True):
-        if against is None:
-            found.append(None)
-        elif steps is None:
-            found.append(Above(math.log(last_step(evidence) / against)))
-        else:
-            found.append(math.log(steps / against))
-    return found
+    each = (steps_by_seed(evidence, network, share) for network in networks)
+    last = last_step(evidence)
+    return [log_ratio_or_bound(first, other, last) for first, other in zip(*each, strict=True)]
 
 
 def compared(evidence: Evidence, activation: str, rates: str) -> tuple[Network, Network]:
@@ -111,12 +105,10 @@ def rows_of(evidence: Evidence, table: str, network: Network, **values: object) 
 
 def at_best_rate(evidence: Evidence, network: Network) -> Network:
     """The network at the rate of the lowest mean loss; one where a seed diverged comes last."""
-    last = last_step(evidence)
-    losses: dict[float, list[float]] = {}
-    for row in rows_of(evidence, "accuracy", network, step=last):
-        loss = row["training_loss"]
-        losses.setdefault(row["lr"], []).append(math.inf if loss is None else loss)
-    return network._replace(lr=min(losses, key=lambda lr: math.fsum(losses[lr])))
+    rows = grouped(rows_of(evidence, "accuracy", network, step=last_step(evidence)), "lr")
+    losses = {lr: mean(row["training_loss"] for row in each) for lr, each in rows.items()}
+    best_rate = min(losses, key=lambda lr: math.inf if (loss := losses[lr]) is None else loss)
+    return network._replace(lr=best_rate)
 
 
 def last_step(evidence: Evidence) -> int:
@@ -131,35 +123,22 @@ def log_ratios(
 
     A value a seed; None where one of the two left the finite numbers or did not move at all.
     """
-    first, second = (means(evidence, table, column, n, log=True, **values) for n in networks)
-    pairs = zip(first, second, strict=True)
-    return [None if a is None or b is None else a - b for a, b in pairs]
+    return combine(sub, *(means(evidence, table, column, n, log=True, **values) for n in networks))
 
 
 def means(
-    evidence: Evidence,
-    table: str,
-    column: str,
-    network: Network,
-    log: bool = False,
+    evidence: Evidence, table: str, column: str, network: Network, log: bool = False,
     **values: object,
-) -> Values:
-    """Mean of a column, or of its logarithm, over all that was measured of a network; by seed."""
+) -> Values:  # fmt: skip
+    """Mean of a column, or of its logarithm, over all that was measured of a network; by seed.
+
+    There is no logarithm of 0.
+    """
     found: dict[int, Values] = {seed: [] for seed in all_seeds(evidence)}
     for row in rows_of(evidence, table, network, **values):
-        found[row["seed"]].append(logarithm(row[column]) if log else row[column])
+        number = row[column]
+        found[row["seed"]].append((math.log(number) if number else None) if log else number)
     return [mean(numbers) for numbers in found.values()]
-
-
-def logarithm(number: float | None) -> float | None:
-    """ln of the number; None where there is none."""
-    return math.log(number) if number else None
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """None when one of them is, or when there is none."""
-    known = [v for v in values if v is not None]
-    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def steps_by_seed(evidence: Evidence, network: Network, share: float) -> list[float | None]:
@@ -173,5 +152,4 @@ def steps_by_seed(evidence: Evidence, network: Network, share: float) -> list[fl
 
 def curve(evidence: Evidence, network: Network, seed: int) -> Curve:
     """Test accuracy over steps."""
-    rows = rows_of(evidence, "accuracy", network, seed=seed)
-    return [(row["step"], row["accuracy"]) for row in rows if row["accuracy"] is not None]
+    return curve_of(rows_of(evidence, "accuracy", network, seed=seed), "accuracy")

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from itertools import product
 
 from bnrepro.evidence.evidence import Evidence, unique
-from bnrepro.evidence.statistics import Values, exponential, t_interval
+from bnrepro.evidence.statistics import Values, known, mean, mean_text, ratio_text, t_interval
 from bnrepro.experiment import Table
-from bnrepro.plots.style import ARMS, Arm
+from bnrepro.plots.style import ARMS, Arm, nonlinearity
 from experiments.covariate_shift.metrics import (
     Network,
     at_best_rate,
@@ -16,7 +16,6 @@ from experiments.covariate_shift.metrics import (
     last_step,
     log_ratios,
     log_steps_of,
-    mean,
     means,
     steps_by_seed,
 )
@@ -31,11 +30,6 @@ SHARES = (0.9, SHARE, 0.98)
 def activations_of(evidence: Evidence) -> list[str]:
     """The activations of the networks trained."""
     return unique(evidence.accuracy, "activation")
-
-
-def title(activation: str) -> str:
-    """The activation's name in figures and tables."""
-    return {"relu": "ReLU"}.get(activation, activation)
 
 
 def networks_of(evidence: Evidence, activation: str) -> list[tuple[Network, Arm]]:
@@ -67,17 +61,8 @@ def lags_of(evidence: Evidence) -> list[int]:
 
 def tables(evidence: Evidence) -> list[Table]:
     """Drift at both pairs of rates, gradients, speed."""
-    return [
-        *(drift_table(evidence, rates) for rates in RATES),
-        gradient_table(evidence),
-        speed_table(evidence),
-    ]
-
-
-def ratio_text(values: Values) -> str:
-    """A geometric mean over seeds with its interval, of logarithms."""
-    known = [v for v in values if v is not None]
-    return exponential(t_interval(known)).text(2) if known and len(known) == len(values) else "–"
+    drifts = (drift_table(evidence, rates) for rates in RATES)
+    return [*drifts, gradient_table(evidence), speed_table(evidence)]
 
 
 def drift_table(evidence: Evidence, rates: str) -> list[list[str]]:
@@ -85,10 +70,9 @@ def drift_table(evidence: Evidence, rates: str) -> list[list[str]]:
     rows = [[f"drift with BN / without, {RATES[rates]}", "lag, steps", *PARTS.values()]]
     for activation, what, lag in product(activations_of(evidence), WHAT, lags_of(evidence)):
         networks = compared(evidence, activation, rates)
-        ratios = (
-            log_ratios(evidence, "drift", part, networks, what=what, lag=lag) for part in PARTS
-        )
-        rows.append([f"{title(activation)}, {WHAT[what]}", f"{lag:,}", *map(ratio_text, ratios)])
+        each = (log_ratios(evidence, "drift", part, networks, what=what, lag=lag) for part in PARTS)
+        ratios = (ratio_text(logs, lost="–") for logs in each)
+        rows.append([f"{nonlinearity(activation)}, {WHAT[what]}", f"{lag:,}", *ratios])
     return rows
 
 
@@ -99,14 +83,12 @@ def gradient_table(evidence: Evidence) -> list[list[str]]:
     for activation in activations_of(evidence):
         networks = networks_of(evidence, activation)
         for network, arm in networks:
-            distance, cosine = (
-                mean_text(means(evidence, "gradient", column, network))
-                for column in ("distance", "cosine")
-            )
+            each = (means(evidence, "gradient", c, network) for c in ("distance", "cosine"))
+            texts = [mean_text(values, 3, lost="–") for values in each]
             ratios = log_ratios(evidence, "gradient", "distance", (network, networks[0][0]))
-            ratio = "1" if network.arm == "baseline" else ratio_text(ratios)
-            name = f"{title(activation)}, {arm.label}"
-            rows.append([name, f"{network.lr:g}", distance, cosine, ratio])
+            ratio = "1" if network.arm == "baseline" else ratio_text(ratios, lost="–")
+            name = f"{nonlinearity(activation)}, {arm.label}"
+            rows.append([name, f"{network.lr:g}", *texts, ratio])
     return rows
 
 
@@ -117,34 +99,20 @@ def speed_table(evidence: Evidence) -> list[list[str]]:
     rows = [[*header, *shares, "last accuracy, %"]]
     for activation in activations_of(evidence):
         for network, arm in speeds_of(evidence, activation):
-            drifts = [drift_text(evidence, network, what) for what in WHAT]
+            logs = (means(evidence, "drift", "total", network, log=True, what=w) for w in WHAT)
+            drifts = [ratio_text(each, lost="–") for each in logs]
             steps = [steps_text(steps_by_seed(evidence, network, share)) for share in SHARES]
             last = means(evidence, "accuracy", "accuracy", network, step=last_step(evidence))
-            accuracy = t_interval([100 * v for v in last if v is not None]).text(2)
-            name = f"{title(activation)}, {speed_label(network, arm)}"
+            accuracy = t_interval([100 * v for v in known(last)]).text(2)
+            noise = f", κ = {network.noise:g}" if network.noise else ""
+            name = f"{nonlinearity(activation)}, {arm.label}{noise}"
             rows.append([name, f"{network.lr:g}", *drifts, *steps, accuracy])
     return rows
-
-
-def speed_label(network: Network, arm: Arm) -> str:
-    """The arm's name, with the strength of its noise."""
-    return f"{arm.label}, κ = {network.noise:g}" if network.noise else arm.label
-
-
-def drift_text(evidence: Evidence, network: Network, what: str) -> str:
-    """Geometric mean of the drift over layers, starts and lags, with its interval over seeds."""
-    return ratio_text(means(evidence, "drift", "total", network, log=True, what=what))
 
 
 def steps_text(steps: list[float | None]) -> str:
     """Every seed's steps."""
     return ", ".join("never" if step is None else f"{step:,}" for step in steps)
-
-
-def mean_text(values: Values) -> str:
-    """Mean over seeds with its interval."""
-    known = [v for v in values if v is not None]
-    return t_interval(known).text(3) if known and len(known) == len(values) else "–"
 
 
 def answer(evidence: Evidence) -> str:
@@ -177,11 +145,7 @@ def same_rate(evidence: Evidence, table: str, column: str, **values: object) -> 
 def controls(evidence: Evidence) -> tuple[str, str]:
     """What noise does: drift of a and steps, relative to the plain network, for each activation."""
     found = {name: control(evidence, name) for name in activations_of(evidence)}
-    pairs = {
-        name: (noisy, at_best_rate(evidence, Network(name)))
-        for name, noisy in found.items()
-        if noisy is not None
-    }
+    pairs = {n: (k, at_best_rate(evidence, Network(n))) for n, k in found.items() if k is not None}
     drifts = {n: log_ratios(evidence, "drift", "total", p, what="a") for n, p in pairs.items()}
     steps = {n: log_steps_of(evidence, pair, SHARE) for n, pair in pairs.items()}
     return listed(drifts), listed(steps)
@@ -189,8 +153,6 @@ def controls(evidence: Evidence) -> tuple[str, str]:
 
 def listed(each: Mapping[str, Values]) -> str:
     """Geometric means over seeds, without their intervals, by activation."""
-    means_of = {name: mean(values) for name, values in each.items()}
-    return " and ".join(
-        f"{'–' if m is None else f'{math.exp(m):.2g}'} ({title(name)})"
-        for name, m in means_of.items()
-    )
+    means_of = {nonlinearity(name): mean(values) for name, values in each.items()}
+    texts = {name: "–" if m is None else f"{math.exp(m):.2g}" for name, m in means_of.items()}
+    return " and ".join(f"{text} ({name})" for name, text in texts.items())

@@ -13,7 +13,8 @@ smallest set BN without Dropout does not replace Dropout.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from itertools import product
+from typing import ClassVar
 
 from bnrepro.config.slot_sweep import SlotSweepConfig
 from bnrepro.errors import UserError
@@ -37,13 +38,11 @@ class RegularizationConfig(SlotSweepConfig):
         """Raise a UserError as for any sweep, and for an m that does not divide the mini-batch."""
         super().check(prefix)
         for block, axes in self.sweep.items():
-            for group in axes.get("group", []):
-                self._check_group(f"sweep.{block}.group={group}", group, axes)
-
-    def _check_group(self, place: str, group: Any, axes: dict[str, Any]) -> None:
-        for batch in axes.get("batch", [self.optim.batch]):
-            if not isinstance(group, int) or group < 2 or batch % group:
-                raise UserError(f"{place}: must be at least 2 and divide the batch of {batch}")
+            batches = axes.get("batch", [self.optim.batch])
+            for group, batch in product(axes.get("group", []), batches):
+                if not isinstance(group, int) or group < 2 or batch % group:
+                    place = f"sweep.{block}.group={group}"
+                    raise UserError(f"{place}: must be at least 2 and divide the batch of {batch}")
 
 
 EXPERIMENT = Experiment(

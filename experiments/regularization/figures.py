@@ -1,19 +1,20 @@
 """The figures of Section 3.4's experiment; each says in its title what to see."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, unique
-from bnrepro.evidence.statistics import FEWEST, Values, t_interval
+from bnrepro.evidence.statistics import FEWEST, Values, known, percent, t_interval
 from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 from bnrepro.plots.bands import band
 from bnrepro.plots.curves import plain_numbers
-from bnrepro.plots.style import ARMS, RC, on_data
+from bnrepro.plots.panels import legend_below, panels
+from bnrepro.plots.style import ARMS, on_data
 from experiments.regularization.metrics import (
     best_value,
     by_seed,
@@ -35,10 +36,7 @@ Choose = Callable[[str, int], list[Row]]  # the rows of an arm on so many images
 def dropout_figure(evidence: Evidence) -> Figure:
     """Test accuracy against the Dropout rate, without L2, a panel a size of the training set; ★ is
     an arm's best rate. Where the star of BN lies further left, less Dropout suffices with it."""
-
-    def choose(arm: str, images: int) -> list[Row]:
-        return networks(evidence, arm, images, weight_decay=0)
-
+    choose = partial(networks, evidence, weight_decay=0)
     return image_panels(evidence, "dropout", choose, "Dropout rate", "Best Dropout rates (★)")
 
 
@@ -46,10 +44,7 @@ def l2_figure(evidence: Evidence) -> Figure:
     """Test accuracy against the strength of L2, without Dropout, a panel a size of the training
     set; ★ is an arm's best, ▼ a network below the axis. Where the star of BN lies further left,
     less L2 suffices with it."""
-
-    def choose(arm: str, images: int) -> list[Row]:
-        return networks(evidence, arm, images, dropout=0)
-
+    choose = partial(networks, evidence, dropout=0)
     return image_panels(evidence, "weight_decay", choose, "L2", "Best L2 without Dropout (★)")
 
 
@@ -62,19 +57,14 @@ def image_panels(evidence: Evidence, key: str, choose: Choose, label: str, title
         arm: ", ".join(f"{best_value(each[n][arm], key):g}" for n in shown)
         for arm in ("bn_tuned", "baseline")
     }
-    with plt.rc_context(RC):
-        size = (4.6 * len(shown), 4.3)
-        figure, axes = plt.subplots(
-            1, len(shown), figsize=size, squeeze=False, layout="constrained"
-        )
-        for axis, images in zip(axes[0], shown, strict=True):
-            _panel(axis, key, values, each[images])
-            axis.set(title=f"{images:,} training images", xlabel=label)
-        axes[0, 0].set_ylabel("test accuracy at the end, %")
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-        text = f"{title}: {best['bn_tuned']} with BN at its best rate, {best['baseline']} without"
-        figure.suptitle(on_data(text, evidence.data))
+    figure, (axes,) = panels(1, len(shown), (4.6 * len(shown), 4.3))
+    for axis, images in zip(axes, shown, strict=True):
+        _panel(axis, key, values, each[images])
+        axis.set(title=f"{images:,} training images", xlabel=label)
+    axes[0].set_ylabel("test accuracy at the end, %")
+    legend_below(figure, axes[:1], None)
+    text = f"{title}: {best['bn_tuned']} with BN at its best rate, {best['baseline']} without"
+    figure.suptitle(on_data(text, evidence.data))
     return figure
 
 
@@ -84,13 +74,11 @@ def _panel(axis: Axes, key: str, values: Sequence[float], rows: Mapping[str, lis
         each = [percent(by_seed([r for r in rows[arm] if r[key] == v], accuracy)) for v in values]
         band(axis, range(len(values)), each, look, MARKERS[arm], interval=False)
         best = values.index(best_value(rows[arm], key))
-        known = [v for v in each[best] if v is not None]
-        if known:
-            axis.plot(best, t_interval(known).mean, "*", color=look.colour, ms=14)
+        if there := known(each[best]):
+            axis.plot(best, t_interval(there).mean, "*", color=look.colour, ms=14)
     axis.set_xticks(range(len(values)), [f"{value:g}" for value in values])
-    shown = [
-        100 * row["test_accuracy"] for each in rows.values() for row in each if row["test_accuracy"]
-    ]
+    accuracies = (row["test_accuracy"] for each in rows.values() for row in each)
+    shown = [100 * each for each in accuracies if each]
     axis.set_ylim(max(min(shown), max(shown) - DEEPEST) - 1, max(shown) + 1)
     _mark_below(axis, key, values, rows)
 
@@ -105,11 +93,6 @@ def _mark_below(
         style: dict[str, Any] = {"transform": axis.get_xaxis_transform(), "clip_on": False}
         if places:  # nothing drawn would leave no room for the axes
             axis.plot(places, [0.01] * len(places), "v", color=LOOKS[arm].colour, **style)
-
-
-def percent(values: Values) -> Values:
-    """Shares as per cent."""
-    return [None if v is None else 100 * v for v in values]
 
 
 def _groups_title(evidence: Evidence) -> str:
@@ -128,34 +111,31 @@ def groups_figure(evidence: Evidence) -> Figure:
     together: the larger m, the less an output depends on its batch-mates (left). If that noise
     regularises, the gap between training and test accuracy grows with m (right)."""
     sizes = groups(evidence)
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.3), layout="constrained")
-        noise = [[row["noise"] for row in group_rows(evidence, m)] for m in sizes[:-1]]
-        band(axes[0], sizes[:-1], noise, ARMS["bn"])
-        axes[0].set(yscale="log", title="noise", ylabel="std of a logit over batch-mates / images")
-        plain_numbers(axes[0].yaxis)
-        gaps = [percent(by_seed(group_rows(evidence, m), gap)) for m in sizes]
-        band(axes[1], sizes, gaps, ARMS["bn"])
-        _plain_line(axes[1], percent(by_seed(last(evidence.plain), gap)))
-        axes[1].set(title="gap", ylabel="training minus test accuracy, points")
-        for axis in axes:
-            axis.set_xscale("log", base=2)
-            axis.set_xticks(sizes, [str(m) for m in sizes[:-1]] + [f"{sizes[-1]}\nall"])
-            axis.set_xlabel("m, examples normalised together")
-        axes[1].legend()
-        figure.suptitle(on_data(_groups_title(evidence), evidence.data))
+    figure, (axes,) = panels(1, 2, (9.6, 4.3))
+    noise = [[row["noise"] for row in group_rows(evidence, m)] for m in sizes[:-1]]
+    band(axes[0], sizes[:-1], noise, ARMS["bn"])
+    axes[0].set(yscale="log", title="noise", ylabel="std of a logit over batch-mates / images")
+    plain_numbers(axes[0].yaxis)
+    gaps = [percent(by_seed(group_rows(evidence, m), gap)) for m in sizes]
+    band(axes[1], sizes, gaps, ARMS["bn"])
+    _plain_line(axes[1], percent(by_seed(last(evidence.plain), gap)))
+    axes[1].set(title="gap", ylabel="training minus test accuracy, points")
+    for axis in axes:
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(sizes, [str(m) for m in sizes[:-1]] + [f"{sizes[-1]}\nall"])
+        axis.set_xlabel("m, examples normalised together")
+    axes[1].legend()
+    figure.suptitle(on_data(_groups_title(evidence), evidence.data))
     return figure
 
 
 def _plain_line(axis: Axes, values: Values) -> None:
     """The plain network, which has no m: its mean and interval across the panel."""
-    known = [v for v in values if v is not None]
-    if known:
-        interval = t_interval(known)
-        label, colour, dash = ARMS["baseline"]
-        axis.axhline(interval.mean, color=colour, linestyle=dash, label=label)
-        if interval.n >= FEWEST and interval.low is not None and interval.high is not None:
-            axis.axhspan(interval.low, interval.high, color=colour, alpha=0.13, linewidth=0)
+    if there := known(values):
+        interval, look = t_interval(there), ARMS["baseline"]
+        axis.axhline(interval.mean, label=look.label, **look.line)
+        if interval.n >= FEWEST:
+            axis.axhspan(*interval.bounds(), color=look.colour, alpha=0.13, linewidth=0)
 
 
 FIGURES = {"dropout": dropout_figure, "groups": groups_figure, "l2": l2_figure}

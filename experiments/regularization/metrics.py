@@ -7,10 +7,11 @@ population statistics and without Dropout. Where a claim compares arms, its netw
 
 import math
 from collections.abc import Callable, Sequence
+from operator import sub
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Values
+from bnrepro.evidence.statistics import Values, combine, known
 from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 
@@ -20,14 +21,9 @@ BLOCKS = ("dropout", "dropout_tuned", "l2", "l2_tuned")  # of networks that over
 
 def dropout_shift(evidence: Evidence, claim: Claim) -> Values:
     """The Dropout rate of the highest test accuracy in `arm` minus that in `against`."""
-    values: Values = []
-    for seed in all_seeds(evidence):
-        arm, against = (
-            best_dropout(evidence, claim[key], claim["images"], seed=seed)
-            for key in ("arm", "against")
-        )
-        values.append(arm - against)
-    return values
+    seeds, arms = all_seeds(evidence), (claim["arm"], claim["against"])
+    each = ([best_dropout(evidence, arm, claim["images"], seed=s) for s in seeds] for arm in arms)
+    return combine(sub, *each)
 
 
 def gain_without_dropout(evidence: Evidence, claim: Claim) -> Values:
@@ -39,16 +35,14 @@ def gain_without_dropout(evidence: Evidence, claim: Claim) -> Values:
     best = best_dropout(evidence, against, images)
     reference = networks(evidence, against, images, weight_decay=0, dropout=best)
     bare = networks(evidence, claim["arm"], images, weight_decay=0, dropout=0)
-    return differences(by_seed(bare, accuracy), by_seed(reference, accuracy))
+    return combine(sub, by_seed(bare, accuracy), by_seed(reference, accuracy))
 
 
 def gap_change(evidence: Evidence, claim: Claim) -> Values:
     """The gap of `arm` minus that of `against`, both without Dropout."""
-    arm, against = (
-        by_seed(networks(evidence, claim[key], claim["images"], weight_decay=0, dropout=0), gap)
-        for key in ("arm", "against")
-    )
-    return differences(arm, against)
+    arms, key = (claim["arm"], claim["against"]), {"weight_decay": 0, "dropout": 0}
+    each = (networks(evidence, arm, claim["images"], **key) for arm in arms)
+    return combine(sub, *(by_seed(rows, gap) for rows in each))
 
 
 def noise_slope(evidence: Evidence, claim: Claim) -> Values:
@@ -70,9 +64,8 @@ def gap_of_noise(evidence: Evidence, claim: Claim) -> Values:
 
     Those are taken of all training images together; an update takes all images in both networks.
     """
-    sizes = {"batch": claim["group"], "whole": max(groups(evidence))}
-    batch, whole = (by_seed(group_rows(evidence, size), gap) for size in sizes.values())
-    return differences(batch, whole)
+    sizes = (claim["group"], max(groups(evidence)))
+    return combine(sub, *(by_seed(group_rows(evidence, size), gap) for size in sizes))
 
 
 def log_noise(row: Row) -> float | None:
@@ -120,12 +113,6 @@ def by_seed(rows: Sequence[Row], value: Value) -> Values:
     return [value(row) for row in sorted(rows, key=lambda row: row["seed"])]
 
 
-def differences(values: Values, others: Values) -> Values:
-    """Pair by pair; None where one of the two is."""
-    pairs = zip(values, others, strict=True)
-    return [None if a is None or b is None else a - b for a, b in pairs]
-
-
 def groups(evidence: Evidence) -> list[int]:
     """The numbers m of examples normalised together, in order; the last is all of them."""
     return sorted(unique(evidence.groups, "group"))
@@ -145,9 +132,9 @@ def slopes(evidence: Evidence, value: Value, whole: bool) -> Values:
 
 def slope(x: Sequence[float], y: Sequence[float | None]) -> float | None:
     """The slope of the straight line of least squares; None where a value is missing."""
-    known = [v for v in y if v is not None]
-    if len(known) < len(x):
+    there = known(y)
+    if len(there) < len(x):
         return None
-    x_mean, y_mean = math.fsum(x) / len(x), math.fsum(known) / len(x)
-    products = math.fsum((a - x_mean) * (b - y_mean) for a, b in zip(x, known, strict=True))
+    x_mean, y_mean = math.fsum(x) / len(x), math.fsum(there) / len(x)
+    products = math.fsum((a - x_mean) * (b - y_mean) for a, b in zip(x, there, strict=True))
     return products / math.fsum((a - x_mean) ** 2 for a in x)

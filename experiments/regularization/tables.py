@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from operator import itemgetter
 
-from bnrepro.evidence.evidence import Evidence, unique
-from bnrepro.evidence.statistics import Values, t_interval
+from bnrepro.evidence.evidence import Evidence, grouped, unique
+from bnrepro.evidence.statistics import Values, known, mean_text, percent, t_interval
 from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
@@ -25,6 +26,7 @@ LOOKS = {  # of the arms
     "bn": Arm("with BN, same rate", *ARMS["bn"][1:]),
     "bn_tuned": Arm("with BN, its best rate", *ARMS["bn_tuned"][1:]),
 }
+ACCURACY = itemgetter("test_accuracy")  # None for a network that diverged
 
 
 def images_of(evidence: Evidence) -> list[int]:
@@ -32,52 +34,31 @@ def images_of(evidence: Evidence) -> list[int]:
     return sorted(unique(overfitted(evidence), "train_images"))
 
 
-def rates_of(evidence: Evidence) -> list[float]:
-    """The Dropout rates, in order."""
-    return sorted(unique(overfitted(evidence), "dropout"))
-
-
-def decays_of(evidence: Evidence) -> list[float]:
-    """The strengths of L2, in order."""
-    return sorted(unique(overfitted(evidence), "weight_decay"))
-
-
 def tables(evidence: Evidence) -> list[Table]:
     """Last and best test accuracy and the gap over Dropout and L2; groups of m."""
     return [
-        grid_table(evidence, "last test accuracy, %", last_accuracies),
+        grid_table(evidence, "last test accuracy, %", lambda rows: by_seed(last(rows), ACCURACY)),
         grid_table(evidence, "best test accuracy, %", best_accuracies),
         grid_table(evidence, "gap, percentage points", lambda rows: by_seed(last(rows), gap)),
         group_table(evidence),
     ]
 
 
-def test_accuracy(row: Row) -> float | None:
-    """Test accuracy; None for a network that diverged."""
-    return row["test_accuracy"]
-
-
-def last_accuracies(rows: Sequence[Row]) -> Values:
-    """The test accuracy of each seed's network at the end."""
-    return by_seed(last(rows), test_accuracy)
-
-
 def best_accuracies(rows: Sequence[Row]) -> Values:
     """The highest test accuracy that each seed's network ever had."""
-    each = [[accuracy(r) for r in rows if r["seed"] == s] for s in unique(rows, "seed")]
-    return [max(values) for values in each]
+    return [max(map(accuracy, each)) for each in grouped(rows, "seed").values()]
 
 
 def grid_table(
     evidence: Evidence, name: str, value: Callable[[Sequence[Row]], Values]
 ) -> list[list[str]]:
     """A row a training set, arm and L2, a column a Dropout rate."""
-    rates, found = rates_of(evidence), overfitted(evidence)
+    found = overfitted(evidence)
+    rates, decays = (sorted(unique(found, key)) for key in ("dropout", "weight_decay"))
+    cell_of = grouped(found, "train_images", "arm", "weight_decay", "dropout")
     rows = [[name, "L2", *(f"Dropout {rate:g}" for rate in rates)]]
-    for images, arm, decay in product(images_of(evidence), LOOKS, decays_of(evidence)):
-        key = (images, arm, decay)
-        chosen = [r for r in found if (r["train_images"], r["arm"], r["weight_decay"]) == key]
-        each = ([r for r in chosen if r["dropout"] == rate] for rate in rates)
+    for images, arm, decay in product(images_of(evidence), LOOKS, decays):
+        each = (cell_of.get((images, arm, decay, rate)) for rate in rates)
         cells = [percent_text(value(cell)) if cell else "–" for cell in each]
         rows.append([f"{images:,} images, {LOOKS[arm].label}", f"{decay:g}", *cells])
     return rows
@@ -85,10 +66,7 @@ def grid_table(
 
 def percent_text(values: Values) -> str:
     """Mean over seeds with its interval, in per cent; how many diverged, where some did."""
-    known = [100 * v for v in values if v is not None]
-    if len(known) < len(values):
-        return f"{len(values) - len(known)} of {len(values)} diverged"
-    return t_interval(known).text(2)
+    return mean_text(percent(values), 2)
 
 
 def group_table(evidence: Evidence) -> list[list[str]]:
@@ -96,10 +74,9 @@ def group_table(evidence: Evidence) -> list[list[str]]:
     rows = [["an update takes all images", "noise of a logit", "gap, points", "test accuracy, %"]]
     named = [(f"BN in groups of {m}", group_rows(evidence, m)) for m in groups(evidence)]
     for name, found in [*named, (ARMS["baseline"].label, last(evidence.plain))]:
-        noise = [row.get("noise") for row in found]
-        known = [v for v in noise if v is not None]
-        text = t_interval(known).text(3) if known else "–"
-        values = (percent_text(by_seed(found, value)) for value in (gap, test_accuracy))
+        noise = known(row.get("noise") for row in found)
+        text = t_interval(noise).text(3) if noise else "–"
+        values = (percent_text(by_seed(found, value)) for value in (gap, ACCURACY))
         rows.append([name, text, *values])
     return rows
 

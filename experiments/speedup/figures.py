@@ -5,16 +5,16 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Above, t_interval
+from bnrepro.evidence.statistics import Above, known, t_interval
 from bnrepro.experiment import Table
-from bnrepro.plots.style import RC, arm
+from bnrepro.plots.panels import legend_in, panels, ticks_at
+from bnrepro.plots.style import arm
 from experiments.speedup.metrics import (
-    best_place,
+    best_plain,
     budgets,
     ended,
     log_speedup,
@@ -45,28 +45,22 @@ def map_figure(evidence: Evidence) -> Figure:
 
     A point is a seed whose plain network trained and whose accuracy BN reaches.
     """
-    with plt.rc_context(RC):
-        figure, axis = plt.subplots(figsize=(9, 5.2), layout="constrained")
-        shown = [r for r in opponents(evidence) if ended(evidence, r, "bn")]
-        for regime, colour in zip(shown, COLOURS, strict=False):
-            _map_line(axis, evidence, regime, colour)
-        axis.axhline(PAPER, color="black", linewidth=0.8, linestyle=(0, (2, 3)))
-        axis.annotate("the paper's 14", (0.995, PAPER), xycoords=("axes fraction", "data"),
-                      ha="right", va="bottom", fontsize=8)  # fmt: skip
-        axis.axhline(1, color="#444444", linewidth=0.9)
-        axis.set(xscale="log", yscale="log", xlabel="learning rate of the plain network",
-                 ylabel="times fewer steps with BN at its best rate")  # fmt: skip
-        ticks = [1, 2, 4, 8, 16]
-        axis.set_yticks(ticks, [str(t) for t in ticks])
-        axis.minorticks_off()
-        axis.set_ylim(bottom=0.7)
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=9, loc="lower left", ncols=2)
-        axis.set_title(
-            "Times fewer steps with BN, by the plain network's rate, start and replicas\n"
-            "(points: seeds; lines: their medians; ▲: at least)",
-            fontsize=11,
-        )
+    figure, ((axis,),) = panels(1, 1, (9, 5.2))
+    shown = [r for r in opponents(evidence) if ended(evidence, r, "bn")]
+    for regime, colour in zip(shown, COLOURS, strict=False):
+        _map_line(axis, evidence, regime, colour)
+    axis.axhline(PAPER, color="black", linewidth=0.8, linestyle=(0, (2, 3)))
+    axis.annotate("the paper's 14", (0.995, PAPER), xycoords=("axes fraction", "data"),
+                  ha="right", va="bottom", fontsize=8)  # fmt: skip
+    axis.axhline(1, color="#444444", linewidth=0.9)
+    axis.set(xscale="log", yscale="log", xlabel="learning rate of the plain network",
+             ylabel="times fewer steps with BN at its best rate")  # fmt: skip
+    axis.xaxis.minorticks_off()
+    ticks_at(axis.yaxis, [1, 2, 4, 8, 16])
+    axis.set_ylim(bottom=0.7)
+    legend_in(axis, fontsize=9, loc="lower left", ncols=2)
+    title = "Times fewer steps with BN, by the plain network's rate, start and replicas\n"
+    axis.set_title(title + "(points: seeds; lines: their medians; ▲: at least)", fontsize=11)
     return figure
 
 
@@ -79,9 +73,8 @@ def _map_line(axis: Axes, evidence: Evidence, regime: str, colour: str) -> None:
             if value is not None:
                 mark = "^" if isinstance(value, Above) else "o"
                 axis.plot(x, math.exp(value), mark, color=colour, ms=4, alpha=0.6)
-        known = [v for _, v in values if v is not None]
-        if known:
-            means.append((cells[0]["rate"], math.exp(statistics.median(known))))
+        if there := known(value for _, value in values):
+            means.append((cells[0]["rate"], math.exp(statistics.median(there))))
     if means:
         axis.plot(*zip(*means, strict=True), "-", color=colour, label=regime)
 
@@ -90,18 +83,14 @@ def rates_figure(evidence: Evidence) -> Figure:
     """Test accuracy at the end by learning rate: with BN the networks do best at higher rates, and
     with 4 or 16 replicas, whose gradients are old, they end higher after half the steps."""
     regimes = [r for r, other in opponents(evidence).items() if r == other and _is_he(evidence, r)]
-    with plt.rc_context(RC):
-        figure, axes = plt.subplots(
-            1, len(regimes), figsize=(4.3 * len(regimes), 4), sharey=True, squeeze=False,
-            layout="constrained",
-        )  # fmt: skip
-        for axis, regime in zip(axes[0], regimes, strict=True):
-            for name, key in (("baseline", "plain"), ("bn", "bn")):
-                _rate_line(axis, evidence, regime, key, name)
-            axis.set(xscale="log", xlabel="learning rate", title=regime, ylim=(0, 100))
-        axes[0, 0].set_ylabel("last test accuracy, %; diverged: 0")
-        axes[0, -1].legend(loc="upper right", fontsize=9)
-        figure.suptitle("Last accuracy by learning rate; points are seeds, lines their means")
+    figure, (axes,) = panels(1, len(regimes), (4.3 * len(regimes), 4), sharey=True)
+    for axis, regime in zip(axes, regimes, strict=True):
+        for name, key in (("baseline", "plain"), ("bn", "bn")):
+            _rate_line(axis, evidence, regime, key, name)
+        axis.set(xscale="log", xlabel="learning rate", title=regime, ylim=(0, 100))
+    axes[0].set_ylabel("last test accuracy, %; diverged: 0")
+    axes[-1].legend(loc="upper right", fontsize=9)
+    figure.suptitle("Last accuracy by learning rate; points are seeds, lines their means")
     return figure
 
 
@@ -120,8 +109,7 @@ def _rate_line(axis: Axes, evidence: Evidence, regime: str, key: str, name: str)
         values = [100 * (row["accuracy"] or 0.0) for row in rows]
         axis.plot([rows[0]["rate"]] * len(values), values, "o", clip_on=False, **faint)
         points.append((rows[0]["rate"], sum(values) / len(values)))
-    label = f"{look.label}, {budget:,} steps"
-    axis.plot(*zip(*points, strict=True), color=look.colour, linestyle=look.dash, label=label)
+    axis.plot(*zip(*points, strict=True), label=f"{look.label}, {budget:,} steps", **look.line)
 
 
 FIGURES = {"rates": rates_figure, "map": map_figure}
@@ -138,9 +126,7 @@ def regime_table(evidence: Evidence) -> list[list[str]]:
               "steps", "S, BN at its best rate"]  # fmt: skip
     rows = [header]
     for regime, other in opponents(evidence).items():
-        (total,) = budgets(evidence, regime, "plain")
-        place = best_place(evidence, regime, "plain", total)
-        cells = plain_cells(evidence, regime, place)
+        cells, total = best_plain(evidence, regime), budgets(evidence, regime, "plain")[0]
         accuracy = t_interval([100 * (c["accuracy"] or 0.0) for c in cells]).text(1)
         tops = [highest(evidence, regime, "plain"), highest(evidence, other, "bn")]
         rows.append([regime, *tops, accuracy, f"{total:,}", speed_text(evidence, cells, other)])
@@ -163,8 +149,7 @@ def speed_text(evidence: Evidence, cells: Sequence[dict], other: str) -> str:
         elif value is None:
             texts.append("BN never as accurate")
         else:
-            sign = "> " if isinstance(value, Above) else ""
-            texts.append(f"{sign}{math.exp(value):.1f}")
+            texts.append(f"{'> ' * isinstance(value, Above)}{math.exp(value):.1f}")
     return ", ".join(texts)
 
 
@@ -185,11 +170,9 @@ def answer(evidence: Evidence) -> str:
     parts = []
     for regime, other in opponents(evidence).items():
         if regime == other and _is_he(evidence, regime):
-            (total,) = budgets(evidence, regime, "plain")
-            place = best_place(evidence, regime, "plain", total)
-            cells = plain_cells(evidence, regime, place)
+            cells, lowest = best_plain(evidence, regime), places(evidence, regime, "plain")[0]
             accuracy = t_interval([100 * (c["accuracy"] or 0.0) for c in cells]).mean
-            edge = " at the lowest rate tried" * (place == places(evidence, regime, "plain")[0])
+            edge = " at the lowest rate tried" * (cells[0]["place"] == lowest)
             speed = speed_text(evidence, cells, other)
             parts.append(f"{regime}: {speed} (accuracy without BN {accuracy:.0f} %{edge})")
     return (

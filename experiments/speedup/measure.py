@@ -9,15 +9,14 @@ import torch
 
 from bnrepro.config.schema import seed_list, steps_of_grid
 from bnrepro.data import ImageSet
+from bnrepro.evidence.tables import Row
 from bnrepro.run.cells import run_cells
 from bnrepro.run.loop import chance_accuracy, describe_outcome
 from bnrepro.training.images import ImageTrainer, in_updates, total_steps
 from experiments.speedup import SpeedupConfig, describe, rate
 
-Row = dict[str, Any]
-PAPER_RECIPE: dict[
-    str, dict[str, Any]
-] = {  # what the plain network of 4.2.2 has and the clean recipe has not
+# what the plain network of 4.2.2 has and the clean recipe has not
+PAPER_RECIPE: dict[str, dict[str, Any]] = {
     "model": {"dropout": 0.4, "lrn": True},
     "optim": {"weight_decay_divisor": 1.0},
     "pictures": {"shuffle": "fixed", "photometric": 0.4},
@@ -86,12 +85,8 @@ def measure(cfg: SpeedupConfig, data: ImageSet, cell: Cell, device: torch.device
             break
         accuracy = float(trainer.evaluate(own.eval.test_examples)[0])
         best = max(best, accuracy)
-        yield {
-            "part": "progress",
-            **key,
-            "step": trainer.paper_step,
-            "accuracy": round(accuracy, 6),
-        }
+        progress = {"step": trainer.paper_step, "accuracy": round(accuracy, 6)}
+        yield {"part": "progress", **key, **progress}
         if cell.arm == "plain" and trainer.paper_step == quarter and best <= chance:
             break
     final = float(trainer.evaluate()[0]) if trainer.active else None

@@ -6,10 +6,11 @@ inside, ends at the plain cell's last accuracy, log-interpolated between budgets
 
 import math
 from collections.abc import Callable
+from operator import sub
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Above, Values
+from bnrepro.evidence.statistics import Above, Values, combine, difference
 from bnrepro.evidence.tables import Row
 
 INITS = ("he", "caffe", "gaussian")  # of one replica, clean recipe
@@ -18,11 +19,6 @@ INITS = ("he", "caffe", "gaussian")  # of one replica, clean recipe
 def ended(evidence: Evidence, regime: str, arm: str, **key: float) -> list[Row]:
     """The cells of one arm in one regime."""
     return evidence.where("cells", regime=regime, arm=arm, **key)
-
-
-def regime_of(claim: Claim) -> str:
-    """The regime that a claim is about."""
-    return str(claim["regime"])
 
 
 def places(evidence: Evidence, regime: str, arm: str) -> list[int]:
@@ -66,8 +62,7 @@ def base_place(evidence: Evidence, regime: str) -> int:
     """The paper's protocol: two places below the lowest, above the plain network's best, at which a
     seed of it does not train."""
     tried = places(evidence, regime, "plain")
-    (total,) = budgets(evidence, regime, "plain")
-    best = best_place(evidence, regime, "plain", total)
+    best = best_plain(evidence, regime)[0]["place"]
     lost = [k for k in tried if k > best and not trains(evidence, regime, "plain", k)]
     return min(lost, default=tried[-1] + 1) - 2
 
@@ -104,16 +99,16 @@ def log_tuned_speedup(evidence: Evidence, claim: Claim) -> Values:
 
     `against`: the regime of BN's cells, where it is not the plain network's.
     """
-    regime, other = regime_of(claim), str(claim.get("against", claim["regime"]))
+    regime, other = claim["regime"], str(claim.get("against", claim["regime"]))
     if not ended(evidence, regime, "plain"):
         return []
-    return _tuned(evidence, regime, other)
+    return [log_speedup(evidence, row, other) for row in best_plain(evidence, regime)]
 
 
-def _tuned(evidence: Evidence, regime: str, other: str) -> Values:
+def best_plain(evidence: Evidence, regime: str) -> list[Row]:
+    """The plain cells at their best place, by seed."""
     (total,) = budgets(evidence, regime, "plain")
-    place = best_place(evidence, regime, "plain", total)
-    return [log_speedup(evidence, row, other) for row in plain_cells(evidence, regime, place)]
+    return plain_cells(evidence, regime, best_place(evidence, regime, "plain", total))
 
 
 def log_tuned_growth(evidence: Evidence, claim: Claim) -> Values:
@@ -121,17 +116,9 @@ def log_tuned_growth(evidence: Evidence, claim: Claim) -> Values:
 
     Where the first is a lower bound, so is the difference; where the second is, it is not known.
     """
-    pairs = zip(*(_tuned(evidence, r, r) for r in (regime_of(claim), str(claim["against"]))),
-                strict=True)  # fmt: skip
-    return [_difference(high, low) for high, low in pairs]
-
-
-def _difference(high: float | None, low: float | None) -> float | None:
-    if high is None or low is None:
-        return None
-    if isinstance(low, Above):
-        return Above(-math.inf)
-    return Above(high - low) if isinstance(high, Above) else high - low
+    regimes = (claim["regime"], claim["against"])
+    each = ([log_speedup(evidence, row, r) for row in best_plain(evidence, r)] for r in regimes)
+    return [difference(high, low) for high, low in zip(*each, strict=True)]
 
 
 def log_protocol_speedup(evidence: Evidence, claim: Claim) -> Values:
@@ -139,7 +126,7 @@ def log_protocol_speedup(evidence: Evidence, claim: Claim) -> Values:
 
     `steps_up`: how many places up BN's rate is; 2 are a factor of 5.
     """
-    regime = regime_of(claim)
+    regime = claim["regime"]
     base = base_place(evidence, regime)
     cells = plain_cells(evidence, regime, base)
     return [log_speedup(evidence, row, regime, base + claim["steps_up"]) for row in cells]
@@ -147,7 +134,7 @@ def log_protocol_speedup(evidence: Evidence, claim: Claim) -> Values:
 
 def log_cell_speedup(evidence: Evidence, claim: Claim) -> Values:
     """ln S of the plain network at a named place against BN at its best rate for each budget."""
-    regime = regime_of(claim)
+    regime = claim["regime"]
     return [
         log_speedup(evidence, row, regime)
         for row in plain_cells(evidence, regime, claim["place"])
@@ -161,24 +148,22 @@ def log_highest_rate_ratio(evidence: Evidence, claim: Claim) -> Values:
     A rate trains where the last accuracy with the largest budget is above chance. Where BN trains
     at the highest place tried, the value is a lower bound.
     """
-    regime = regime_of(claim)
-    return [_highest_ratio(evidence, regime, seed) for seed in all_seeds(evidence)]
+    return [_highest_ratio(evidence, claim["regime"], seed) for seed in all_seeds(evidence)]
 
 
 def _highest_ratio(evidence: Evidence, regime: str, seed: int) -> float | None:
-    tops = {}
-    for arm in ("plain", "bn"):
-        tried = places(evidence, regime, arm)
-        tops[arm] = [place for place in tried if trains(evidence, regime, arm, place, seed)]
-    if not tops["plain"] or not tops["bn"]:
+    plain, bn = (
+        [k for k in places(evidence, regime, arm) if trains(evidence, regime, arm, k, seed)]
+        for arm in ("plain", "bn")
+    )
+    if not plain or not bn:
         return None
-    value = (tops["bn"][-1] - tops["plain"][-1]) * math.log(5) / 2
-    bounded = tops["bn"][-1] == places(evidence, regime, "bn")[-1]
-    return Above(value) if bounded else value
+    value = (bn[-1] - plain[-1]) * math.log(5) / 2
+    return Above(value) if bn[-1] == places(evidence, regime, "bn")[-1] else value
 
 
 def _outcomes(evidence: Evidence, claim: Claim, arm: str, is_so: Callable[[Row], bool]) -> Values:
-    regime = regime_of(claim)
+    regime = claim["regime"]
     place = base_place(evidence, regime) + claim["steps_up"]
     largest = budgets(evidence, regime, arm)[-1]
     return [float(is_so(r)) for r in ended(evidence, regime, arm, place=place, budget=largest)]
@@ -204,7 +189,7 @@ def speedup_slope(evidence: Evidence, claim: Claim) -> Values:
 
     Over the places at which every seed trains and S is known; BN at its best rate for each budget.
     """
-    regime, slopes = regime_of(claim), list[float | None]()
+    regime, slopes = claim["regime"], list[float | None]()
     kept = [k for k in places(evidence, regime, "plain") if trains(evidence, regime, "plain", k)]
     for seed in all_seeds(evidence):
         rows = [r for k in kept for r in plain_cells(evidence, regime, k) if r["seed"] == seed]
@@ -245,7 +230,7 @@ def log_faster_than_base(evidence: Evidence, claim: Claim) -> Values:
 
     To the accuracy of the plain network at the base rate; empty where BN was not tried at it.
     """
-    regime, values = regime_of(claim), list[float | None]()
+    regime, values = claim["regime"], list[float | None]()
     base = base_place(evidence, regime)
     if base not in places(evidence, regime, "bn"):
         return []
@@ -264,7 +249,7 @@ def log_faster_than_base(evidence: Evidence, claim: Claim) -> Values:
 
 def final_gain(evidence: Evidence, claim: Claim) -> Values:
     """Last accuracy with BN's largest budget: `steps_up` places above the base minus `against`."""
-    regime = regime_of(claim)
+    regime = claim["regime"]
     base, budget = base_place(evidence, regime), budgets(evidence, regime)[-1]
     return [
         accuracy(evidence, regime, "bn", base + claim["steps_up"], budget, seed)
@@ -279,15 +264,11 @@ def log_recipe_share(evidence: Evidence, claim: Claim) -> Values:
     Both at the protocol's base rate of the clean regime, BN `steps_up` places above it; empty where
     the paper's recipe was not tried at that rate.
     """
-    regime, recipe = regime_of(claim), str(claim["against"])
-    base, values = base_place(evidence, regime), list[float | None]()
+    regime, recipe = claim["regime"], claim["against"]
+    base = base_place(evidence, regime)
     if base not in places(evidence, recipe, "plain"):
         return []
-    for rows in zip(
-        plain_cells(evidence, recipe, base), plain_cells(evidence, regime, base), strict=True
-    ):
-        paper, clean = (
-            log_speedup(evidence, row, regime, base + claim["steps_up"]) for row in rows
-        )
-        values.append(None if paper is None or clean is None else paper - clean)
-    return values
+    place = base + claim["steps_up"]
+    cells = (plain_cells(evidence, name, base) for name in (recipe, regime))
+    logs = ([log_speedup(evidence, row, regime, place) for row in rows] for rows in cells)
+    return combine(sub, *logs)
