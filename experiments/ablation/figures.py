@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
+from operator import mul
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.statistics import Values, known, mean, mean_text, t_interval
+from bnrepro.evidence.statistics import Values, known, mean, mean_text, ratio_text, t_interval
 from bnrepro.plots.panels import legend_below, panels, ticks_within
 from bnrepro.plots.style import arm, on_data
 from experiments.ablation.changes import CHANGES, SHOWN, pairs
 from experiments.ablation.metrics import last_accuracy_gain, log_steps_ratio, train_test_gap
-from experiments.ablation.tables import PLAIN, UNTESTED, images, speed_text, tables, testable
+from experiments.ablation.tables import PLAIN, UNTESTED, images, tables, testable
 
 __all__ = ["FIGURES", "answer", "tables"]
 
@@ -65,16 +67,11 @@ def ordered(evidence: Evidence) -> list[Line]:
 def draw(axis: Axes, evidence: Evidence, at: Places, network: str, in_steps: bool) -> None:
     """What every change does in one network."""
     metric = log_steps_ratio if in_steps else last_accuracy_gain
+    scale: Callable[[float], float] = math.exp if in_steps else partial(mul, 100)
     for pair in pairs(evidence):
         if pair.network == network:
             y = at[pair.few, pair.change] - APART * (list(SHOWN).index(network) - 1)
-            values = metric(evidence, pair._asdict())
-            draw_values(axis, y, values, network, math.exp if in_steps else in_points)
-
-
-def in_points(share: float) -> float:
-    """A difference of accuracies in percentage points."""
-    return 100 * share
+            draw_values(axis, y, metric(evidence, pair._asdict()), network, scale)
 
 
 def draw_values(
@@ -114,17 +111,13 @@ def name_lines(axis: Axes, evidence: Evidence, at: Places) -> None:
     headings = {}
     for few in {few for few, _ in at}:
         top = max(y for line, y in at.items() if line[0] == few)
-        headings[top + HEADING] = heading(evidence, few)
+        untested = "" if testable(evidence, few) else f":\n{UNTESTED}"
+        headings[top + HEADING] = images(evidence, few) + untested
     marks |= headings
     axis.set_yticks(list(marks), list(marks.values()))
     axis.set_ylim(min(marks, default=0) - 0.6, 0.5)
     for text in axis.get_yticklabels():
         text.set_fontweight("bold" if text.get_text() in headings.values() else "normal")
-
-
-def heading(evidence: Evidence, few: bool) -> str:
-    """What a setting shows, and whether it can test what it is for."""
-    return images(evidence, few) + ("" if testable(evidence, few) else f":\n{UNTESTED}")
 
 
 def answer(evidence: Evidence) -> str:
@@ -139,7 +132,7 @@ def answer(evidence: Evidence) -> str:
             gain = mean_text(last_accuracy_gain(evidence, p._asdict()), 2, 100)
             gains.append(f"{CHANGES[p.change]} {gain}")
         else:
-            speed = speed_text(log_steps_ratio(evidence, p._asdict()))
+            speed = ratio_text(log_steps_ratio(evidence, p._asdict()))
             speeds.append(f"{CHANGES[p.change]} {speed}")
     gap = mean_text(train_test_gap(evidence, {"arm": PLAIN[True]}), 1, 100)
     return (

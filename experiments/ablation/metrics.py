@@ -3,14 +3,13 @@
 `arm` has the change, `against` has not.
 """
 
-import math
 from operator import sub
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.pairs import paired, paired_seeds
 from bnrepro.evidence.statistics import Values, combine
-from bnrepro.evidence.steps import best, steps_to
+from bnrepro.evidence.steps import best, log_ratio_to
 
 SHARE = 0.95  # of the accuracy that both arms of a pair reach: the target of both
 OVERFITS = 0.02  # a change against overfitting is tested where the plain network's gap is larger
@@ -23,14 +22,9 @@ def log_steps_ratio(evidence: Evidence, claim: Claim) -> Values:
     reach the plain network's best, the target of Figure 3; and to all of the lower best accuracy
     one arm needs its whole run. None where an arm was never evaluated.
     """
-    return [_log_ratio(evidence, claim, seed) for seed in paired_seeds(evidence, claim)]
-
-
-def _log_ratio(evidence: Evidence, claim: Claim, seed: int) -> float | None:
-    arm, against = (evidence.curve(claim[v], seed) for v in ("arm", "against"))
-    target = SHARE * min(best(arm), best(against))
-    mine, other = steps_to(arm, target), steps_to(against, target)
-    return None if mine is None or other is None else math.log(other / mine)
+    seeds = paired_seeds(evidence, claim)
+    curves = [[evidence.curve(claim[v], seed) for v in ("arm", "against")] for seed in seeds]
+    return [log_ratio_to(SHARE * min(map(best, pair)), *pair) for pair in curves]
 
 
 def max_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:

@@ -1,10 +1,10 @@
 """The tables: what each change does, and every arm by itself."""
 
-from collections.abc import Sequence
+import math
 
 from bnrepro.evidence.evidence import Evidence, unique
-from bnrepro.evidence.statistics import Values, each_text, exponential, known, mean_text, t_interval
-from bnrepro.evidence.steps import best, steps_to
+from bnrepro.evidence.statistics import combine, each_text, known, mean_text, ratio_text
+from bnrepro.evidence.steps import best, steps_text, steps_to
 from bnrepro.experiment import Table
 from bnrepro.plots.style import label
 from experiments.ablation.changes import CHANGES, SHOWN, Pair, pairs
@@ -40,20 +40,8 @@ def change_row(evidence: Evidence, pair: Pair) -> list[str]:
     speed, last = log_steps_ratio(evidence, claim), last_accuracy_gain(evidence, claim)
     name = CHANGES[pair.change] + ("" if testable(evidence, pair.few) else f", {UNTESTED}")
     gains = (mean_text(values, 2, 100) for values in (max_accuracy_gain(evidence, claim), last))
-    return [name, SHOWN[pair.network], images(evidence, pair.few), speed_text(speed),
-            each_text(map(ratio, speed), 2), *gains, each_text(last, 2, 100)]  # fmt: skip
-
-
-def ratio(logarithm: float | None) -> float | None:
-    """The ratio of a logarithm."""
-    return None if logarithm is None else exponential(t_interval([logarithm])).mean
-
-
-def speed_text(values: Values) -> str:
-    """Logarithms of ratios as a geometric mean with its interval."""
-    if not values or None in values:
-        return mean_text(values, 2)
-    return exponential(t_interval(known(values))).text(2)
+    return [name, SHOWN[pair.network], images(evidence, pair.few), ratio_text(speed),
+            each_text(combine(math.exp, speed), 2), *gains, each_text(last, 2, 100)]  # fmt: skip
 
 
 def testable(evidence: Evidence, few: bool) -> bool:
@@ -80,23 +68,18 @@ def arm_row(evidence: Evidence, variant: str) -> list[str]:
     """One arm."""
     runs = evidence.where("runs", variant=variant)
     columns = ("best_test_accuracy", "final_test_accuracy_all", "final_train_accuracy")
-    accuracies = [accuracy_text([run.get(column) for run in runs]) for column in columns]
+    each = ([run.get(column) for run in runs] for column in columns)
+    accuracies = [mean_text(values, 2, 100) if known(values) else "–" for values in each]
     outcomes = ", ".join(map(str, unique(runs, "outcome")))
-    return [label(evidence, variant), steps_text(evidence, variant), *accuracies, outcomes]
+    return [label(evidence, variant), steps_to_plain(evidence, variant), *accuracies, outcomes]
 
 
-def accuracy_text(values: Sequence[float | None]) -> str:
-    """The mean with its interval; a dash where nothing was measured."""
-    return mean_text(values, 2, 100) if known(values) else "–"
-
-
-def steps_text(evidence: Evidence, variant: str) -> str:
+def steps_to_plain(evidence: Evidence, variant: str) -> str:
     """Every seed's steps to the best accuracy of Inception in the same setting."""
     plain = PLAIN[variant.startswith("few_")]
     texts = []
-    for seed in sorted(set(evidence.seeds(variant)) & set(evidence.seeds(plain))):
+    for seed in evidence.seeds(variant, plain):
         curve = evidence.curve(variant, seed)
         step = steps_to(curve, best(evidence.curve(plain, seed)))
-        last = curve[-1][0] if curve else 0
-        texts.append(f"> {last:,.0f}" if step is None else f"{step:,.0f}")
+        texts.append(steps_text(step, curve[-1][0] if curve else 0))
     return ", ".join(texts) or "–"

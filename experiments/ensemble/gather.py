@@ -10,7 +10,6 @@ all members, in the order of their names.
 """
 
 import itertools
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import gather_runs
 from bnrepro.evidence.tables import Row
 
-log = logging.getLogger(__name__)
 BASE = "bn"  # the single network, which is no member
 VIEWS = "views.npz"  # of a run: counts of crops and of different ones (K,), labels (N,), mean
 # probabilities (K, N, classes)

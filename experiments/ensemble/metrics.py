@@ -7,7 +7,7 @@ from operator import sub
 import numpy as np
 
 from bnrepro.config.claims import Claim
-from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.evidence import Evidence, all_seeds
 from bnrepro.evidence.statistics import Values, combine
 from bnrepro.evidence.tables import Row
 from experiments.ensemble.gather import BASE, RULES
@@ -18,29 +18,19 @@ def members(evidence: Evidence) -> list[str]:
     return sorted(variant for variant in evidence.variants if variant != BASE)
 
 
-def seeds(evidence: Evidence) -> list[int]:
-    """The seeds of any network."""
-    return sorted(unique(evidence.runs, "seed"))
-
-
 def rows(
     evidence: Evidence, chosen: Sequence[str], crops: int, rule: str = RULES[0]
 ) -> list[Row | None]:
     """The errors of one ensemble, a row a seed; None where one of its networks diverged."""
     key = {"members": "+".join(chosen), "crops": crops, "rule": rule}
     found = {row["seed"]: row for row in evidence.where("errors", **key)}
-    return [found.get(seed) for seed in seeds(evidence)]
+    return [found.get(seed) for seed in all_seeds(evidence)]
 
 
 def errors(evidence: Evidence, chosen: Sequence[str], crops: int, top: int = 1) -> Values:
     """The error of one ensemble for each seed."""
     each = rows(evidence, chosen, crops)
     return [None if row is None else row[f"top_{top}_error"] for row in each]
-
-
-def member_errors(evidence: Evidence, crops: int, top: int = 1) -> list[Values]:
-    """The error of every member for each seed."""
-    return [errors(evidence, [name], crops, top) for name in members(evidence)]
 
 
 def crops_gain(evidence: Evidence, claim: Claim) -> Values:
@@ -63,11 +53,8 @@ def gain(evidence: Evidence, claim: Claim, of: Callable[[Sequence[float]], float
     """`of` the members' errors minus the error of all of them together."""
     crops, top = claim["crops"], claim["top"]
     together = errors(evidence, members(evidence), crops, top)
-    return combine(
-        lambda all_of_them, *each: of(each) - all_of_them,
-        together,
-        *member_errors(evidence, crops, top),
-    )
+    each = [errors(evidence, [name], crops, top) for name in members(evidence)]
+    return combine(lambda all_of_them, *alone: of(alone) - all_of_them, together, *each)
 
 
 def whole_gain(evidence: Evidence, claim: Claim) -> Values:

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Sequence
-from operator import sub
+from operator import itemgetter, sub
 from typing import NamedTuple
 
 import numpy as np
@@ -46,10 +46,8 @@ class Errors(NamedTuple):
     def minus(self, other: "Errors") -> "Errors":
         """What `other` gains, on the same seeds and images."""
         lost = self.images is None or other.images is None
-        return Errors(
-            combine(sub, self.seeds, other.seeds),
-            None if lost else self.images - other.images,  # type: ignore[operator]
-        )
+        images = None if lost else self.images - other.images  # type: ignore[operator]
+        return Errors(combine(sub, self.seeds, other.seeds), images)
 
     @property
     def over_images(self) -> Interval | None:
@@ -85,11 +83,9 @@ def together(evidence: Evidence, crops: int, top: int = 1, rule: str = RULES[0])
 def best_member(evidence: Evidence, crops: int, top: int = 1) -> Errors:
     """Of every seed the member with the lowest error on these very images."""
     groups = [rows(evidence, [name], crops) for name in members(evidence)]
-    key = f"top_{top}_error"
-    chosen = [
-        None if None in each else min((row for row in each if row), key=lambda row: row[key])
-        for each in zip(*groups, strict=True)
-    ]
+    by_error = itemgetter(f"top_{top}_error")
+    seeds = zip(*groups, strict=True)
+    chosen = [None if None in each else min(each, key=by_error) for each in seeds]
     return of_groups([chosen], top)
 
 
@@ -136,10 +132,8 @@ def crop_count(crops: int) -> str:
 
 def error_text(found: Errors) -> str:
     """Every seed's error, their mean and its interval over images, in per cent."""
-    over_images = found.over_images
-    if over_images is None:
-        return each_text(found.seeds, 2, 100) or "–"
-    return f"{each_text(found.seeds, 2, 100)}: {over_images.text(2)}"
+    each, interval = each_text(found.seeds, 2, 100), found.over_images
+    return f"{each}: {interval.text(2)}" if interval else each or "–"
 
 
 def gains(evidence: Evidence) -> dict[str, Errors]:
@@ -206,18 +200,13 @@ def member_table(evidence: Evidence) -> Table:
             continue
         accuracy = mean_text([run["final_test_accuracy_all"] for run in runs], 2, 100)
         each = [mean_text(errors(evidence, [name], crops), 2, 100) for crops in (1, 144)]
-        same = [row["same_class"] for row in pairs_of(evidence, name, 144)]
+        pairs = evidence.where("pairs", crops=144)
+        same = [row["same_class"] for row in pairs if name in (row["one"], row["other"])]
         agreed = f"{100 * statistics.mean(same):.1f}" if same else "–"
         rate, multiple = runs[0]["lr"] * runs[0]["multiplier"], runs[0]["multiplier"]
         shown = f"{rate:g} (×{multiple:g}; paper: ×{PAPERS_MULTIPLE})"
         body.append([name, shown, accuracy, *each, agreed])
     return [header, *body]
-
-
-def pairs_of(evidence: Evidence, name: str, crops: int) -> list[Row]:
-    """The rows of the pairs that have that member."""
-    found = evidence.where("pairs", crops=crops)
-    return [row for row in found if name in (row["one"], row["other"])]
 
 
 def agreement_table(evidence: Evidence) -> Table:

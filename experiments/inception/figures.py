@@ -58,7 +58,8 @@ def curves_panel(axis: Axes, evidence: Evidence) -> None:
     for variant in arms:
         mean_and_interval(axis, evidence, variant, interval=False)
         mark_match(axis, evidence, variant)
-    chance_line(axis, evidence)
+    for chance in known(run.get(CHANCE) for run in evidence.runs[:1]):
+        axis.axhline(chance, color="#444444", linewidth=0.9, linestyle=":", label="chance")
     shown = (run["best_test_accuracy"] or 0 for run in evidence.runs if run["variant"] in arms)
     most = max(shown, default=0) or 1
     axis.set(xscale="log", ylim=(0, min(1, 1.05 * most)), ylabel="test accuracy")
@@ -66,12 +67,6 @@ def curves_panel(axis: Axes, evidence: Evidence) -> None:
     axis.set_xlabel("training step of 32 examples")
     above: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3}
     legend_in(axis, fontsize=8, handlelength=2.7, columnspacing=1, **above)
-
-
-def chance_line(axis: Axes, evidence: Evidence) -> None:
-    """The accuracy up to which an arm may be guessing: chance and three standard errors."""
-    for chance in known(run.get(CHANCE) for run in evidence.runs[:1]):
-        axis.axhline(chance, color="#444444", linewidth=0.9, linestyle=":", label="chance")
 
 
 def mark_match(axis: Axes, evidence: Evidence, variant: str) -> None:

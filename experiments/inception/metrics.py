@@ -7,7 +7,7 @@ from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.pairs import log_steps_ratio, paired, paired_seeds
 from bnrepro.evidence.statistics import Above, Values
-from bnrepro.evidence.steps import Curve, best, steps_to
+from bnrepro.evidence.steps import Curve, best, log_ratio_to, steps_to
 
 __all__ = ["log_steps_ratio"]
 
@@ -37,13 +37,9 @@ def log_steps_ratio_to_end(evidence: Evidence, claim: Claim) -> Values:
     The target is the mean of the last ten evaluations of `against`, each seed's; None where `arm`
     never reaches it.
     """
-    values: Values = []
-    for seed in paired_seeds(evidence, claim):
-        arm, against = (evidence.curve(claim[v], seed) for v in ("arm", "against"))
-        target = ending(against)
-        mine, other = steps_to(arm, target), steps_to(against, target)
-        values.append(None if mine is None or other is None else math.log(other / mine))
-    return values
+    seeds = paired_seeds(evidence, claim)
+    arms = ([evidence.curve(claim[v], seed) for seed in seeds] for v in ("arm", "against"))
+    return [log_ratio_to(ending(against), arm, against) for arm, against in zip(*arms, strict=True)]
 
 
 def ending(curve: Curve) -> float:
@@ -59,7 +55,7 @@ def log_steps_ratio_to_plain(evidence: Evidence, claim: Claim) -> Values:
     neither does, it is not known; where `arm` alone does not, it is censored.
     """
     values: Values = []
-    for seed in sorted(set(paired_seeds(evidence, claim)) & set(evidence.seeds(PLAIN))):
+    for seed in evidence.seeds(claim["arm"], claim["against"], PLAIN):
         target = best(evidence.curve(PLAIN, seed))
         arm, against = (evidence.curve(claim[v], seed) for v in ("arm", "against"))
         mine, other = steps_to(arm, target), steps_to(against, target)

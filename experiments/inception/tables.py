@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bnrepro.evidence.evidence import Evidence, unique
 from bnrepro.evidence.statistics import each_text, known, mean_text
-from bnrepro.evidence.steps import Curve, SpeedUp, best, speed_up, steps_to
+from bnrepro.evidence.steps import Curve, SpeedUp, best, speed_up, steps_text, steps_to
 from bnrepro.experiment import Table
 from bnrepro.plots.speed import speed, speed_rows
 from bnrepro.plots.style import label
@@ -67,7 +67,7 @@ def regime(evidence: Evidence) -> str:
 def paired_curves(evidence: Evidence, variant: str) -> tuple[list[Curve], list[Curve]]:
     """The curves of the arm and of its plain arm, seed by seed."""
     plain = plain_of(variant)
-    seeds = sorted(set(evidence.seeds(variant)) & set(evidence.seeds(plain)))
+    seeds = evidence.seeds(variant, plain)
     mine, against = ([evidence.curve(v, seed) for seed in seeds] for v in (variant, plain))
     return mine, against
 
@@ -136,11 +136,8 @@ def speed_texts(evidence: Evidence, variant: str) -> list[str]:
         return ["–"] * 4
     if not all(mine):
         return ["never", *["–"] * 3]
-    reached = map(steps_to, mine, map(best, plain))
-    shown = [
-        f"> {curve[-1][0]:,.0f}" if step is None else f"{step:,.0f}"
-        for step, curve in zip(reached, mine, strict=True)
-    ]
+    goals = zip(mine, map(best, plain), strict=True)
+    shown = [steps_text(steps_to(curve, goal), curve[-1][0]) for curve, goal in goals]
     against = plain_of(variant)
     ratios = [speed(evidence, variant, against, 1, axis) for axis in ("step", "wall_s")]
     return [", ".join(shown), *ratios, speed_up(plain, mine, goal=ending).text()]

@@ -94,7 +94,7 @@ def accuracies(cells: Sequence[Row], column: str) -> list[tuple[float, float]]:
 
 
 def speed_panel(axis: Axes, evidence: Evidence) -> None:
-    """Accuracy over steps for every speed of the decay."""
+    """Accuracy over steps for every speed of the decay, and the plain network's best."""
     for cell, shade in zip(cells_of(evidence, "fast"), cycle(SHADES), strict=False):
         is_chosen = cell["value"] == chosen(evidence, cell["variant"])
         label = f"{cell['value']:g} times{', chosen' if is_chosen else ''}"
@@ -104,18 +104,13 @@ def speed_panel(axis: Axes, evidence: Evidence) -> None:
             axis.plot(*zip(*points, strict=True), color=shade, label=label, linewidth=width)
         step = cell["first_non_finite_step"]
         mark_diverged(axis, [] if step is None else [step], shade, f"{label}: diverged")
-    target_line(axis, evidence)
+    if (target := plain_target(evidence)) is not None:
+        line = arm("inception").line
+        axis.axhline(100 * target, linewidth=1, label="Inception's best", **line)
     step_axis(axis)
     axis.set(xlabel="training step of 32 examples", ylabel="validation accuracy, %")
     axis.set_title("BN-x5, the rate decaying so many times faster")
     legend_in(axis, loc="lower right")
-
-
-def target_line(axis: Axes, evidence: Evidence) -> None:
-    """The plain network's best accuracy."""
-    if (target := plain_target(evidence)) is not None:
-        line = arm("inception").line
-        axis.axhline(100 * target, linewidth=1, label="Inception's best", **line)
 
 
 def multiplier_panel(axis: Axes, evidence: Evidence) -> None:
@@ -182,10 +177,8 @@ def ending(evidence: Evidence, cell: Row) -> list[str]:
     """Last and best accuracy of a run, and its steps to the plain network's best."""
     if cell["outcome"] == "non-finite":
         return [f"non-finite at step {cell['first_non_finite_step']:,}", "–", "–"]
-    target = plain_target(evidence)
-    columns = (cell["final_test_accuracy_all"], cell["best_test_accuracy"])
-    shown = [f"{accuracy:.4f}" for accuracy in columns]
-    if target is None:
+    shown = [f"{cell[column]:.4f}" for column in ("final_test_accuracy_all", "best_test_accuracy")]
+    if (target := plain_target(evidence)) is None:
         return [*shown, "–"]
     steps = steps_to(curve(evidence, cell), target)
     return [*shown, f"{steps:,.0f}" if steps else "never"]

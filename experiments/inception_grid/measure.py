@@ -39,9 +39,8 @@ def run(cfg: InceptionGridConfig) -> None:
         identity = config_hash(cfg, data.checksum)
         summary = {"status": "ok", "config_hash": identity, "criteria": criteria(cfg.experiment)}
         Record(folder).finish(summary | describe(result, [key]))
-    shown = ", ".join(
-        f"{value:g}: {score:.4f}" for (value,), score in sorted(result.finals.items())
-    )
+    finals = sorted(result.finals.items())
+    shown = ", ".join(f"{value:g}: {score:.4f}" for (value,), score in finals)
     log.info("%s: last accuracy by %s: %s", folder, key, shown)
 
 

@@ -2,7 +2,7 @@
 
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.statistics import known
-from bnrepro.evidence.steps import Curve
+from bnrepro.evidence.steps import Curve, curve_of
 from bnrepro.evidence.tables import Row
 
 
@@ -19,8 +19,7 @@ def cells_of(evidence: Evidence, kind_of_search: str) -> list[Row]:
 def curve(evidence: Evidence, cell: Row) -> Curve:
     """Validation accuracy over steps of one run."""
     key = {name: cell[name] for name in ("variant", "round", "value", "seed")}
-    rows = evidence.where("curves", **key)
-    return [(r["step"], r["test_accuracy"]) for r in rows if r["test_accuracy"] is not None]
+    return curve_of(evidence.where("curves", **key))
 
 
 def chosen(evidence: Evidence, search: str) -> float | None:
