@@ -28,14 +28,9 @@ def width_panel(axis: Axes, rows: list[Row]) -> None:
     """Feature maps a stage, counted and printed."""
     places = range(len(rows))
     axis.bar(places, [row["width"] for row in rows], color=COUNTED, label="sum of the parts")
-    axis.hlines(
-        [row["printed_width"] for row in rows],
-        [place - 0.42 for place in places],
-        [place + 0.42 for place in places],
-        color=PRINTED,
-        linewidth=2.5,
-        label="printed",
-    )
+    printed = [row["printed_width"] for row in rows]
+    left, right = ([place + half for place in places] for half in (-0.42, 0.42))
+    axis.hlines(printed, left, right, color=PRINTED, linewidth=2.5, label="printed")
     for place, row in zip(places, rows, strict=True):
         if row["width"] != row["printed_width"]:
             axis.annotate(str(row["width"]), (place, row["width"]), ha="center", va="bottom")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from operator import truediv
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -145,8 +146,8 @@ FIGURES = {"blow-up": blow_up_figure, "bias": exact_figure, "curves": curves_fig
 
 def tables(evidence: Evidence) -> list[Table]:
     """The exact part, where training blew up, also with scaling, and the last hidden layer."""
-    others = (training_table, control_table, growth_table)
-    return [exact_table(evidence), *(table(evidence) for table in others)]
+    makers = (exact_table, training_table, control_table, growth_table)
+    return [make(evidence) for make in makers]
 
 
 def exact_table(evidence: Evidence) -> Table:
@@ -166,7 +167,7 @@ def exact_table(evidence: Evidence) -> Table:
         worst = (largest(row[column] for row in rows) for column in deviations)
         seeds = grouped(rows, "seed").values()
         ends, drives = ([each[-1][column] for each in seeds] for column in ("bias", "drive"))
-        ratios = combine(lambda end, first: end / first, drives, [e[0]["drive"] for e in seeds])
+        ratios = combine(truediv, drives, [each[0]["drive"] for each in seeds])
         cells = [span(ends), *(number_text(value, ".2g") for value in worst), span(ratios)]
         table.append([label, *cells])
     return table

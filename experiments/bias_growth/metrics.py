@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from operator import sub
 from typing import Any
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, largest_by_seed, unique
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Values, combine, largest
+from bnrepro.evidence.statistics import Values, combine
 from bnrepro.evidence.steps import second_half_growth
 from bnrepro.evidence.tables import Row
 
@@ -55,12 +55,13 @@ def step_deviation(evidence: Evidence, claim: Claim) -> Values:
     It is relative to the largest |Δb| of the first step. Full-batch gradient steps train b alone
     and take the statistics for constants; centring, and centring with scaling.
     """
-    return _largest(evidence, "outside", "step_deviation")
+    return largest_by_seed(exact(evidence, gradient="outside"), "step_deviation")
 
 
 def output_deviation(evidence: Evidence, claim: Claim) -> Values:
     """The largest relative change of x̂ or of the loss, in the runs of `step_deviation`."""
-    return _largest(evidence, "outside", "output_deviation", "loss_deviation")
+    rows = exact(evidence, gradient="outside")
+    return largest_by_seed(rows, "output_deviation", "loss_deviation")
 
 
 def step_through(evidence: Evidence, claim: Claim) -> Values:
@@ -68,12 +69,7 @@ def step_through(evidence: Evidence, claim: Claim) -> Values:
 
     It is relative to the step that a gradient outside them would take.
     """
-    return _largest(evidence, "through", "step_ratio")
-
-
-def _largest(evidence: Evidence, gradient: str, *columns: str) -> Values:
-    by_seed = grouped(exact(evidence, gradient=gradient), "seed").values()
-    return [largest(row[column] for row in rows for column in columns) for rows in by_seed]
+    return largest_by_seed(exact(evidence, gradient="through"), "step_ratio")
 
 
 def log_bias_growth(evidence: Evidence, claim: Claim) -> Values:
@@ -101,18 +97,17 @@ def extra_blown_up_cells(evidence: Evidence, claim: Claim) -> Values:
 
     Both count the same cells: those where BN does not blow up.
     """
-    return [
-        _count(evidence, seed, "scale") - _count(evidence, seed, "centre")
-        for seed in all_seeds(evidence)
-    ]
+    return _extra(evidence, ("scale",))
 
 
 def extra_cells_both_bounded(evidence: Evidence, claim: Claim) -> Values:
     """`extra_blown_up_cells` where centring with the gradient through the mean is bounded too."""
-    return [
-        _count(evidence, seed, "scale", TRANSFORMS) - _count(evidence, seed, "centre", TRANSFORMS)
-        for seed in all_seeds(evidence)
-    ]
+    return _extra(evidence, TRANSFORMS)
+
+
+def _extra(evidence: Evidence, inside: Sequence[str]) -> Values:
+    each = ([_count(evidence, s, t, inside) for s in all_seeds(evidence)] for t in TRANSFORMS)
+    return combine(sub, *each)
 
 
 def extra_share_than_inside(evidence: Evidence, claim: Claim) -> Values:

@@ -26,9 +26,7 @@ class InferenceConfig(SweepConfig):
     hidden: list[int] = setting(check=units)
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
-    bn_momentum: float = setting(
-        check=fraction
-    )  # weight of the new mini-batch in the moving averages
+    bn_momentum: float = setting(check=fraction)  # weight of the new mini-batch in moving averages
     lr: float = setting()
     batches: list[int] = setting(check=mini_batch, distinct=True)  # m, examples a step
     # examples seen at which accuracy is measured; training ends at the last

@@ -14,6 +14,7 @@ from bnrepro.evidence.statistics import (
     largest,
     mean_text,
     number_text,
+    percent,
     upper_median,
 )
 from bnrepro.experiment import Table
@@ -117,7 +118,7 @@ def accuracy_figure(evidence: Evidence) -> Figure:
     axes[0].set(ylabel="test error, %", yscale="log")
     ticks_within(axes[0].yaxis, (1, 2, 3, 5, 10, 20, 30, 50, 100))
     for name in ("moving", "population_biased"):
-        gaps = [points(gap(evidence, size, name, "population")) for size in m]
+        gaps = [percent(gap(evidence, size, name, "population")) for size in m]
         band(axes[1], m, gaps, STATISTICS[name], MARKERS[name], interval=False)
     axes[1].set_ylabel("test accuracy, points")
     for axis in axes[:2]:
@@ -131,21 +132,14 @@ def accuracy_figure(evidence: Evidence) -> Figure:
     return figure
 
 
-def points(values: Values) -> Values:
-    """Differences of shares in percentage points."""
-    return combine(lambda v: 100 * v, values)
-
-
 def lag_panel(axis: Axes, evidence: Evidence, m: Sequence[int]) -> None:
     """Accuracy with moving averages minus that with Algorithm 2, for some sizes of mini-batch."""
     for size, dash, mark in zip(m, LAGS, "^so", strict=False):
         at = grouped(evidence.where("accuracy", m=size), "examples")
-        kinds = ("moving", "population")
-        each = [
-            points(combine(sub, *([r["accuracy"] for r in rows if r["statistics"] == kind]
-                                  for kind in kinds)))
-            for rows in at.values()
-        ]  # fmt: skip
+        each = []
+        for kinds in (grouped(rows, "statistics") for rows in at.values()):
+            pair = ([r["accuracy"] for r in kinds[name]] for name in ("moving", "population"))
+            each.append(percent(combine(sub, *pair)))
         look = Arm(f"m = {size}", STATISTICS["moving"].colour, dash)
         band(axis, [examples / 1000 for examples in at], each, look, mark, interval=False)
     axis.set(xlabel="examples seen, thousands", ylabel="test accuracy, points")

@@ -15,6 +15,7 @@ from bnrepro.plots.curves import lines, seed_lines
 from bnrepro.plots.panels import legend_below, name_panels, panels, steps_from_0
 from bnrepro.plots.style import arm, nonlinearity
 from experiments.jacobian import metrics
+from experiments.jacobian.metrics import measured_steps
 
 NETWORKS = ("random", "baseline", "bn")
 FLOOR = 1e-3  # singular values below are drawn here: those of a rank-deficient Jacobian are 0
@@ -43,7 +44,7 @@ def values_figure(evidence: Evidence) -> Figure:
     within ½ and 2.
     """
     activations = unique(evidence.network, "activation")
-    width, last = shown_width(evidence), metrics.measured_steps(evidence)[-1]
+    width, last = shown_width(evidence), measured_steps(evidence)[-1]
     figure, (axes,) = panels(1, 1 + len(activations), (3.5 * (1 + len(activations)), 3.9))
     spectrum_panel(axes[0], evidence, activation=activations[0], width=width, step=last)
     for axis, activation in zip(axes[1:], activations, strict=True):
@@ -82,7 +83,7 @@ def share_panel(axis: Axes, evidence: Evidence, activation: str, width: int) -> 
             for (seed, step), layers in grouped(found, "seed", "step").items()
         ]
         seed_lines(axis, rows, "share", arm(name), 100, marker=".")
-    steps_from_0(axis, metrics.measured_steps(evidence), ",", linscale=0.5)
+    steps_from_0(axis, measured_steps(evidence), ",", linscale=0.5)
     label, colour, dash = arm("random")
     for level in known(metrics.layer_means(evidence, "share", arm="random", width=width)):
         axis.axhline(100 * level, color=colour, linestyle=dash, linewidth=1.3, label=label)
@@ -101,7 +102,7 @@ def premises_figure(evidence: Evidence) -> Figure:
     for axis, column in zip(axes, PREMISES, strict=True):
         for activation in unique(evidence.network, "activation"):
             premise_lines(axis, evidence, column, activation, width)
-        steps_from_0(axis, metrics.measured_steps(evidence), ",", linscale=0.5)
+        steps_from_0(axis, measured_steps(evidence), ",", linscale=0.5)
         axis.set(xlabel="training step", ylabel=PREMISES[column][1], ylim=(0, None))
     name_panels(axes, (title for title, _ in PREMISES.values()))
     legend_below(figure, axes)
@@ -110,7 +111,7 @@ def premises_figure(evidence: Evidence) -> Figure:
 
 def premise_lines(axis: Axes, evidence: Evidence, column: str, activation: str, width: int) -> None:
     """Both arms with one activation: the means as lines, every seed a point."""
-    steps = metrics.measured_steps(evidence)
+    steps = measured_steps(evidence)
     for name in ("baseline", "bn"):
         cell = {"arm": name, "activation": activation, "width": width}
         each = [metrics.layer_means(evidence, column, step=step, **cell) for step in steps]
@@ -122,9 +123,8 @@ def premise_lines(axis: Axes, evidence: Evidence, column: str, activation: str, 
 
 FIGURES = {"singular-values": values_figure, "premises": premises_figure}
 
-COLUMNS: dict[
-    str, tuple[Any, ...]
-] = {  # of the rows, digits, a factor, and what is shown where a finite network has none
+# of the rows, digits, a factor, and what is shown where a finite network has none
+COLUMNS: dict[str, tuple[Any, ...]] = {
     "share within [½, 2], %": ("share", 1, 100),
     "below ½, %": ("below", 1, 100),
     "above 2, %": ("above", 1, 100),
@@ -149,10 +149,7 @@ def tables(evidence: Evidence) -> list[Table]:
 
 def network_table(evidence: Evidence) -> Table:
     """A row a network, before and after training: mean and 95 % interval over seeds."""
-    steps, rows = (
-        metrics.measured_steps(evidence),
-        [["network", "step", *COLUMNS, "share, mean J, %"]],
-    )
+    rows, steps = [["network", "step", *COLUMNS, "share, mean J, %"]], measured_steps(evidence)
     activations, widths = (unique(evidence.network, key) for key in ("activation", "width"))
     ends = sorted({steps[0], steps[-1]})
     for activation, width, step, name in product(activations, widths, ends, ("baseline", "bn")):
@@ -165,17 +162,11 @@ def network_table(evidence: Evidence) -> Table:
 
 
 def interval(
-    evidence: Evidence,
-    column: str,
-    digits: int,
-    factor: float,
-    lost: str | None = None,
+    evidence: Evidence, column: str, digits: int, factor: float, lost: str | None = None,
     **cell: Any,
-) -> str:
+) -> str:  # fmt: skip
     """Mean and 95 % interval over seeds of a column, in words of a table."""
-    return mean_text(
-        metrics.layer_means(evidence, column, **cell), digits, factor, lost=lost or None
-    )
+    return mean_text(metrics.layer_means(evidence, column, **cell), digits, factor, lost=lost)
 
 
 def random_table(evidence: Evidence) -> Table:
@@ -193,20 +184,16 @@ def random_table(evidence: Evidence) -> Table:
 
 def answer(evidence: Evidence) -> str:
     """The answer in one line."""
-    width, step = shown_width(evidence), metrics.measured_steps(evidence)[-1]
+    width, step = shown_width(evidence), measured_steps(evidence)[-1]
     activations = unique(evidence.network, "activation")
     activation = "sigmoid" if "sigmoid" in activations else activations[0]
     cell = {"activation": activation, "width": width, "step": step}
-    shares = {
-        name: mean_text(metrics.layer_means(evidence, "share", arm=name, **cell), 1, 100, " %",
-                        lost="an unknown share (diverged)")
-        for name in NETWORKS
-    }  # fmt: skip
+    each = {name: metrics.layer_means(evidence, "share", arm=name, **cell) for name in NETWORKS}
+    lost = "an unknown share (diverged)"
+    shares = {name: mean_text(values, 1, 100, " %", lost=lost) for name, values in each.items()}
     claim = {**cell, "at": "last", "arm": "bn"}
-    words = [
-        compared(metrics.share_gain(evidence, claim | {"against": a}))
-        for a in ("baseline", "random")
-    ]
+    gains = (metrics.share_gain(evidence, claim | {"against": a}) for a in ("baseline", "random"))
+    words = [compared(each) for each in gains]
     return (
         f"After {step:,} steps ({nonlinearity(activation)}, width {width}) {shares['bn']} of the "
         f"singular values lie within [½, 2] with BN, {words[0]} without ({shares['baseline']}) and "

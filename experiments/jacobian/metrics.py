@@ -7,9 +7,9 @@ the units' standard deviations over the probe images, with frozen statistics.
 from operator import sub
 from typing import Any
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, largest_by_seed, unique
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Values, combine, largest, mean
+from bnrepro.evidence.statistics import Values, combine, mean
 from bnrepro.evidence.tables import Row
 
 QUANTILES = tuple(range(0, 101, 5))  # per cent, the columns q0 … q100
@@ -39,8 +39,7 @@ def identity_error(evidence: Evidence, claim: Claim) -> Values:
 
     Full whitening gives its normalised input x̂ and output ẑ unit covariance.
     """
-    by_seed = grouped(evidence.exact, "seed").values()
-    return [largest(row["identity_error"] for row in rows) for rows in by_seed]
+    return largest_by_seed(evidence.exact, "identity_error")
 
 
 def share_gain(evidence: Evidence, claim: Claim) -> Values:

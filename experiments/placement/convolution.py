@@ -39,15 +39,13 @@ class ConvNets(nn.Module):
     def __init__(self, cfg: PlacementConfig, kind: str, classes: int, side: int) -> None:
         super().__init__()
         self.seeds = seed_list(cfg.seeds)
-        channels = 1
+        channels, bias = 1, kind == "none"
         layers: list[nn.Module] = []
-        for i, out in enumerate(cfg.conv_channels):
+        for i, out in enumerate(cfg.conv_channels, start=1):
             side = (side - cfg.conv_kernel) // STRIDE + 1
-            bias = kind == "none"
-            layers.append(
-                self._convolution(f"conv{i + 1}", channels, out, cfg.conv_kernel, STRIDE, bias)
-            )
-            if kind != "none":
+            shape = (channels, out, cfg.conv_kernel, STRIDE)
+            layers.append(self._convolution(f"conv{i}", *shape, bias))
+            if not bias:
                 maps = len(self.seeds) * out
                 layers.append(BatchNorm(maps if kind == "map" else (maps, side, side), eps=cfg.eps))
             layers.append(nn.ReLU())
@@ -113,9 +111,8 @@ def conv_accuracy(nets: ConvNets, data: Dataset, device: torch.device) -> list[f
     """Test accuracy of every network."""
     side = data.test_images.shape[-1]
     right = torch.zeros(len(nets.seeds), device=device)
-    for images, labels in zip(
-        data.test_images.split(CHUNK), data.test_labels.split(CHUNK), strict=True
-    ):
+    chunks = (values.split(CHUNK) for values in (data.test_images, data.test_labels))
+    for images, labels in zip(*chunks, strict=True):
         logits = nets(binarize(images).view(-1, 1, side, side).to(device))
         right += (logits.argmax(-1) == labels.to(device).unsqueeze(1)).sum(0)
     return [float(r) / len(data.test_labels) for r in right]
@@ -131,12 +128,9 @@ def exact_rows(cfg: PlacementConfig, data: Dataset) -> Iterator[Row]:
 
 
 def random_layer(
-    cfg: PlacementConfig,
-    kind: str,
-    seed: int,
-    side: int,
+    cfg: PlacementConfig, kind: str, seed: int, side: int,
     padding: Literal["circular", "zeros"] = "circular",
-) -> nn.Module:
+) -> nn.Module:  # fmt: skip
     """A linear layer or a padded convolution with random weights and bias, float64."""
     out = cfg.conv_channels[0]
     layer: nn.Module

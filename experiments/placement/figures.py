@@ -108,9 +108,8 @@ def density_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     for what in WHAT:
         found = [row for row in rows if row["what"] == what and row["layer"] in metrics.JUDGED]
         heights = {z: fmean(r["density"] for r in each) for z, each in grouped(found, "z").items()}
-        axis.plot(
-            list(heights), list(heights.values()), linewidth=1.8, **look(what, activation).line
-        )
+        points = list(heights), list(heights.values())
+        axis.plot(*points, linewidth=1.8, **look(what, activation).line)
     axis.set(ylabel="density at the end", xlabel="standard deviations")
 
 
@@ -203,8 +202,8 @@ FIGURES = {
 def tables(evidence: Evidence) -> list[Table]:
     """Distributions, accuracies, convolutional networks, and shifts."""
     shapes = [shape_table(evidence, arm) for arm in ("none", "preactivation")]
-    others = (accuracy_table, convolution_table, shift_table)
-    return [*shapes, *(table(evidence) for table in others)]
+    makers = (accuracy_table, convolution_table, shift_table)
+    return [*shapes, *(make(evidence) for make in makers)]
 
 
 def shape_text(
@@ -219,9 +218,8 @@ def shape_text(
 
 def shape_table(evidence: Evidence, arm: str) -> Table:
     """One arm: u against Wu + b, means over the judged layers, later stops and seeds."""
-    networks = [(a, w) for a in unique(evidence.accuracy, "activation") for w in "ux"]
-    words = {"u": "u", "x": "Wu + b"}
-    names = [f"{nonlinearity(activation)}, {words[w]}" for activation, w in networks]
+    networks = [(a, w) for a in unique(evidence.accuracy, "activation") for w in WHAT]
+    names = [f"{nonlinearity(activation)}, {WHAT[w].label}" for activation, w in networks]
     rows = [[f"{PLACES[arm].label}: {judged(evidence)}", *names, "Gaussian sample"]]
     for column, label in SHAPES.items():
         cells = [shape_text(evidence, column, w, a, arm) for a, w in networks]
@@ -240,12 +238,9 @@ def accuracy_table(evidence: Evidence) -> Table:
             found = ([row["accuracy"] for row in at.get(lr, [])] for lr in rates)
             each = [mean_text(values, 2, 100, limits=(0, 1)) for values in found]
             best = metrics.best_accuracy(evidence, activation, arm)
-            shown = (
-                f"{mean_text(best, 2, 100)} (lr {metrics.best_rate(evidence, activation, arm):g})"
-            )
-            rows.append(
-                [f"{nonlinearity(activation)}, {look.label}", *each, shown, each_text(best, 2, 100)]
-            )
+            lr = metrics.best_rate(evidence, activation, arm)
+            ends = [f"{mean_text(best, 2, 100)} (lr {lr:g})", each_text(best, 2, 100)]
+            rows.append([f"{nonlinearity(activation)}, {look.label}", *each, *ends])
     return rows
 
 
@@ -254,12 +249,9 @@ def answer(evidence: Evidence) -> str:
     parts = []
     for activation in unique(evidence.accuracy, "activation"):
         u, x = (shape_text(evidence, "gaussian_distance", w, activation) for w in "ux")
-        before, after = (
-            mean_text(
-                metrics.best_accuracy(evidence, activation, arm), 2, 100, " %", interval=False
-            )
-            for arm in ("preactivation", "after")
-        )
+        arms = ("preactivation", "after")
+        best = (metrics.best_accuracy(evidence, activation, arm) for arm in arms)
+        before, after = (mean_text(values, 2, 100, " %", interval=False) for values in best)
         parts.append(
             f"{nonlinearity(activation)}: mean distance to a Gaussian in training {x} for Wu + b, "
             f"{u} for u; accuracy {before} with BN before the nonlinearity, {after} after it"

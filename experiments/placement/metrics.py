@@ -13,6 +13,7 @@ from operator import sub
 from bnrepro.evidence.evidence import Evidence, all_seeds, grouped
 from bnrepro.evidence.pairs import Claim
 from bnrepro.evidence.statistics import Values, combine, known, mean
+from bnrepro.evidence.sweeps import last
 from bnrepro.evidence.tables import Row
 
 JUDGED = ("hidden2", "hidden3")  # their u is another nonlinearity's output
@@ -109,9 +110,7 @@ def gaussian_values(evidence: Evidence, column: str) -> list[float]:
 
 def last_rows(evidence: Evidence, activation: str, arm: str) -> list[Row]:
     """Accuracy rows at the end of training, of every rate and seed."""
-    rows = evidence.where("accuracy", activation=activation, arm=arm)
-    last = max((row["step"] for row in rows), default=0)
-    return [row for row in rows if row["step"] == last]
+    return last(evidence.where("accuracy", activation=activation, arm=arm))
 
 
 def best_rate(evidence: Evidence, activation: str, arm: str) -> float:

@@ -1,7 +1,7 @@
 """Figures and tables of Section 3.3: the scale of the weights under BN."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import cycle
 from statistics import fmean
 from typing import Any
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from bnrepro.evidence.evidence import Evidence, grouped, unique
-from bnrepro.evidence.statistics import exponential, known, largest, number_text, t_interval
+from bnrepro.evidence.statistics import known, largest, number_text, ratio_text
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import seed_lines
@@ -74,7 +74,7 @@ def layer_figure(evidence: Evidence) -> Figure:
 
 def norm_panel(axis: Axes, evidence: Evidence, column: str) -> None:
     """The norm of one derivative over |a|: a line an ε, and one without BN."""
-    for eps, look in eps_looks(evidence):
+    for eps, look in eps_looks(evidence).items():
         draw_means(axis, normalized_rows(evidence, eps=eps), column, look)
     plain = evidence.where("exact", eps=None)
     draw_means(axis, plain, column, arm("baseline"))
@@ -88,28 +88,21 @@ def norm_panel(axis: Axes, evidence: Evidence, column: str) -> None:
 
 def error_panel(axis: Axes, evidence: Evidence) -> None:
     """The equations of ε = 0 (lines) and their form with ε/a² (crosses, at rounding)."""
-    text: str | None = "(c) against BN with ε/a²"
-    for eps, look in eps_looks(evidence):
+    for eps, look in eps_looks(evidence).items():
         every = normalized_rows(evidence, eps=eps)
         rows = [r for r in every if abs(r["a"]) != 1] or every  # errors at 1 are 0
         rows = [r | {"error": max(FLOOR, *(r[c] for c in ERRORS))} for r in rows]
         rows = [r | {"prediction_error": max(FLOOR, r["prediction_error"])} for r in rows]
         draw_means(axis, [row for row in rows if row["a"] > 0], "error", look)
         points = means_by_size(rows, "prediction_error")
-        axis.plot(*points, color=look.colour, label=text, **CROSSES)
-        text = None
+        axis.plot(*points, color=look.colour, label="(c) against BN with ε/a²", **CROSSES)
     log_axes(axis)
 
 
-def epsilons(evidence: Evidence) -> list[float]:
-    """Every ε of the exact part with BN, rising."""
-    return sorted(unique(normalized_rows(evidence), "eps"))
-
-
-def eps_looks(evidence: Evidence) -> Iterator[tuple[float, Arm]]:
-    """Every ε with the look of its lines."""
-    for eps, look in zip(epsilons(evidence), cycle(EPS_LOOKS), strict=False):
-        yield eps, Arm(f"with BN, ε = {eps:g}", *look)
+def eps_looks(evidence: Evidence) -> dict[float, Arm]:
+    """Every ε of the exact part with BN, rising, with the look of its lines."""
+    each = zip(sorted(unique(normalized_rows(evidence), "eps")), cycle(EPS_LOOKS), strict=False)
+    return {eps: Arm(f"with BN, ε = {eps:g}", *look) for eps, look in each}
 
 
 def draw_means(axis: Axes, rows: Sequence[Row], column: str, look: Arm) -> None:
@@ -188,7 +181,8 @@ def tables(evidence: Evidence) -> list[Table]:
 def layer_table(evidence: Evidence) -> Table:
     """Largest error over seeds and scales, for each ε."""
     rows = [["exact, float64: largest error", "output", "∂/∂u", "∂/∂W", "against ε/a²"]]
-    layers = {f"with BN, ε = {e:g}": normalized_rows(evidence, eps=e) for e in epsilons(evidence)}
+    looks = eps_looks(evidence)
+    layers = {look.label: normalized_rows(evidence, eps=eps) for eps, look in looks.items()}
     for label, found in (layers | {"without BN": evidence.where("exact", eps=None)}).items():
         worst = (largest(row.get(c) for row in found) for c in (*ERRORS, "prediction_error"))
         rows.append([label, *("–" if v is None else f"{v:.2g}" for v in worst)])
@@ -229,9 +223,8 @@ def answer(evidence: Evidence) -> str:
     factor = "doubled weights get half" if a == 2 else f"weights times {a:g} get 1/{a:g} of"
     halved = "some network diverged" if probe is None else f"{factor} the gradient to {probe:.0e}"
     growth = log_growth(evidence, {"arm": "bn", "against": "baseline"})
-    ratio = "not known beside"
-    if growth and None not in growth:
-        ratio = f"{exponential(t_interval(known(growth))).text(2)} times"
+    finite = growth and None not in growth
+    ratio = f"{ratio_text(growth)} times" if finite else "not known beside"
     return (
         f"Over {count} decades of a the three equations hold {at_zero}with ε/a² for every ε and "
         f"sign to {prediction}. In training with BN, {halved}; at the highest rate the growth of "

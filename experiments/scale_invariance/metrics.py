@@ -6,7 +6,7 @@ Errors are relative to the norm of what is compared, in float64.
 from operator import sub
 from typing import Any
 
-from bnrepro.evidence.evidence import Evidence, grouped
+from bnrepro.evidence.evidence import Evidence, grouped, largest_by_seed
 from bnrepro.evidence.pairs import Claim
 from bnrepro.evidence.statistics import Values, combine, largest
 from bnrepro.evidence.steps import second_half_growth
@@ -35,8 +35,7 @@ def prediction_error(evidence: Evidence, claim: Claim) -> Values:
 
     The largest error of the three over every ε and both signs of a.
     """
-    by_seed = grouped(normalized_rows(evidence), "seed").values()
-    return [largest(row["prediction_error"] for row in rows) for rows in by_seed]
+    return largest_by_seed(normalized_rows(evidence), "prediction_error")
 
 
 def probe_error(evidence: Evidence, claim: Claim) -> Values:
@@ -69,7 +68,7 @@ def growths(evidence: Evidence, arm: str) -> Values:
 def largest_errors(evidence: Evidence, column: str) -> Values:
     """The largest of a column over a > 0 at ε = 0, for each seed."""
     rows = [row for row in normalized_rows(evidence, eps=0) if row["a"] > 0]
-    return [largest(row[column] for row in each) for each in grouped(rows, "seed").values()]
+    return largest_by_seed(rows, column)
 
 
 def normalized_rows(evidence: Evidence, **values: Any) -> list[Row]:

@@ -1,5 +1,6 @@
 """The figure, the table and the answer on Algorithm 1."""
 
+from itertools import product
 from statistics import median
 
 from matplotlib.axes import Axes
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
 from bnrepro.evidence.statistics import Values, largest, number_text
 from bnrepro.experiment import Table
+from bnrepro.plots.curves import lines
 from bnrepro.plots.panels import panels
 from bnrepro.plots.style import OTHERS, arm
 from experiments.transform import metrics
@@ -43,9 +45,8 @@ def gradient_panel(axis: Axes, evidence: Evidence) -> None:
 def epsilon_panel(axis: Axes, evidence: Evidence) -> None:
     """1 − (1/m) Σ x̂² against ε/(σ² + ε), a point a seed, m and ε > 0."""
     rows = [row for row in evidence.moments if row["eps"] > 0]
-    short = [1 - row["expected"] for row in rows]
-    bn = arm("bn")
-    axis.plot(short, [1 - r["square"] for r in rows], "o", color=bn.colour, markersize=3.5)
+    short, found = ([1 - row[column] for row in rows] for column in ("expected", "square"))
+    axis.plot(short, found, "o", color=arm("bn").colour, markersize=3.5)
     ends = (min(short, default=1e-6), max(short, default=1))
     axis.plot(ends, ends, color="black", linewidth=0.8, zorder=1)
     axis.set(xscale="log", yscale="log", xlabel="ε/(σ² + ε)", ylabel="1 − (1/m) Σ x̂²")
@@ -54,13 +55,14 @@ def epsilon_panel(axis: Axes, evidence: Evidence) -> None:
 
 def single_panel(axis: Axes, evidence: Evidence) -> None:
     """How far an example's normalised values move when it is multiplied by a, each seed a line."""
-    looks = {"batch": arm("bn"), "own": arm("baseline")}
-    labels = {"batch": "BN: statistics over the examples", "own": "statistics of the example alone"}
+    looks = {
+        "batch": arm("bn")._replace(label="BN: statistics over the examples"),
+        "own": arm("baseline")._replace(label="statistics of the example alone"),
+    }
     for name, look in looks.items():
-        for number, rows in enumerate(grouped(evidence.single, "seed").values()):
-            values = [max(row[name], 1e-17) for row in rows]
-            label = labels[name] if number == 0 else None
-            axis.plot([row["a"] for row in rows], values, marker=".", label=label, **look.line)
+        seeds = grouped(evidence.single, "seed").values()
+        each = [([r["a"] for r in rows], [max(r[name], 1e-17) for r in rows]) for rows in seeds]
+        lines(axis, each, look, marker=".")
     axis.set(xscale="log", yscale="log", xlabel="a", ylabel="relative change of x̂")
     axis.set(title="(c) one example multiplied by a", ylim=(1e-18, 1e5))
     axis.legend(fontsize=9, loc="upper left")
@@ -77,7 +79,7 @@ def tables(evidence: Evidence) -> list[Table]:
 def representation_table(evidence: Evidence) -> Table:
     """A row an m and ε: the largest errors over seeds and units."""
     rows = [["m, ε", "identity", "mean of x̂", "mean square of x̂", "σ²/(σ² + ε)", "m·p·q values"]]
-    for m, eps in ((m, e) for m in unique(evidence.identity, "m") for e in epsilons(evidence)):
+    for m, eps in product(*(unique(evidence.identity, key) for key in ("m", "eps"))):
         at = {"m": m, "eps": eps}
         identity, maps = (
             [r["error"] for r in evidence.where(t, **at)] for t in ("identity", "maps")
@@ -101,11 +103,6 @@ def gradient_table(evidence: Evidence) -> Table:
         short = largest(row["short"] for row in found) if name in ("x", "gamma", "beta") else None
         rows.append([label, number_text(worst, ".1e"), "–" if short is None else f"{short:.1e}"])
     return rows
-
-
-def epsilons(evidence: Evidence) -> list[float]:
-    """The ε that were measured, in their order."""
-    return unique(evidence.identity, "eps")
 
 
 def answer(evidence: Evidence) -> str:

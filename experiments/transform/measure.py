@@ -27,10 +27,8 @@ def run(cfg: TransformConfig) -> None:
 
 def measure(cfg: TransformConfig, data: Dataset, seed: int, device: torch.device) -> Iterator[Row]:
     """All rows of one seed."""
-    parts = (representation_rows, gradient_rows, single_rows, map_rows)
-    for part in parts:
-        for row in part(cfg, seed):
-            yield {"seed": seed, **row}
+    for part in (representation_rows, gradient_rows, single_rows, map_rows):
+        yield from ({"seed": seed, **row} for row in part(cfg, seed))
 
 
 def normal(seed: int, name: str, *shape: int) -> Tensor:

@@ -1,6 +1,6 @@
 """The metrics of Section 3's claims on Algorithm 1, a value a seed, in float64."""
 
-from bnrepro.evidence.evidence import Evidence, grouped
+from bnrepro.evidence.evidence import Evidence, grouped, largest_by_seed
 from bnrepro.evidence.pairs import Claim
 from bnrepro.evidence.statistics import Values, largest
 from bnrepro.evidence.tables import Row
@@ -59,13 +59,7 @@ def map_error(evidence: Evidence, claim: Claim) -> Values:
 
     The larger of the output's and the stored variance's, over m and ε.
     """
-    by_seed = grouped(evidence.maps, "seed").values()
-    return [largest(max(row["error"], row["variance_error"]) for row in rows) for rows in by_seed]
-
-
-def largest_by_seed(rows: list[Row], column: str) -> Values:
-    """The largest of a column, a value a seed."""
-    return [largest(row[column] for row in each) for each in grouped(rows, "seed").values()]
+    return largest_by_seed(evidence.maps, "error", "variance_error")
 
 
 def best_errors(rows: list[Row]) -> list[float]:

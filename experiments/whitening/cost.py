@@ -62,9 +62,8 @@ def cost_rows(
 ) -> list[Row]:
     """Seconds of a transform of (m, d) inputs, forward and backward, arms in turn; medians."""
     generator = stream(0, "whitening", "cost", width)
-    x, d = (
-        torch.randn(1, cfg.cost_examples, width, generator=generator).to(device) for _ in range(2)
-    )
+    shape = (1, cfg.cost_examples, width)
+    x, d = (torch.randn(shape, generator=generator).to(device) for _ in range(2))
     passes = transform_passes(cfg.eps)
     spent: dict[str, list[tuple[float, float]]] = {arm: [] for arm in passes}
     for _ in range(repeats):

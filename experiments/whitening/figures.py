@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import mean_text, upper_median
+from bnrepro.evidence.sweeps import last
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import mark_diverged
@@ -69,9 +70,8 @@ def error_panel(axis: Axes, rows: Sequence[Row], unit: float, look: Arm) -> None
     for each in curves:
         axis.plot(times, each, linewidth=0.6, alpha=0.7, **look.line)
     axis.plot(times, np.mean(curves, axis=0), linewidth=2.2, label=look.label, **look.line)
-    lost = [
-        time for time, at in zip(times, np.transpose(curves), strict=True) if np.isnan(at).any()
-    ]
+    at = zip(times, np.transpose(curves), strict=True)
+    lost = [time for time, values in at if np.isnan(values).any()]
     mark_diverged(axis, lost[:1], look.colour, f"{look.label}: diverged")
 
 
@@ -109,9 +109,8 @@ def end_panel(axis: Axes, cells: Mapping[tuple[str, float], Sequence[Row]]) -> N
             axis.annotate("diverged", place, xycoords=axis.get_xaxis_transform(), ha="center")
         else:
             axis.hlines(middle, x - 0.35, x + 0.35, color=look.colour, linewidth=2)
-            above = (0, 3 + 72 * 0.12)
-            text = f"{middle:.1f}"
-            axis.annotate(text, (x, ends.max()), above, textcoords="offset points", ha="center")
+            style = {"textcoords": "offset points", "ha": "center"}
+            axis.annotate(f"{middle:.1f}", (x, ends.max()), (0, 3 + 72 * 0.12), **style)
     axis.set_xticks(range(len(cells)), [cell_label(*cell) for cell in cells], fontsize=8)
     axis.set_xlim(-0.6, len(cells) - 0.4)
 
@@ -152,18 +151,14 @@ def cost_figure(evidence: Evidence) -> Figure:
 
 def cost_panel(axis: Axes, evidence: Evidence, name: str) -> None:
     """Draw measured points, and a line of the fitted power on the widths that were fitted."""
-    rows, power, look = (
-        evidence.where("cost", arm=name),
-        metrics.cost_exponent(evidence, name),
-        ARMS[name],
-    )
+    rows, look = evidence.where("cost", arm=name), ARMS[name]
+    power = metrics.cost_exponent(evidence, name)
     fit = "" if power is None else f": ∝ $d^{{{power:.2f}}}$ from d = {metrics.FIT_FROM}"
     points = [row["width"] for row in rows], [1000 * row["seconds"] for row in rows]
     axis.plot(*points, MARKERS[name], color=look.colour, label=look.label + fit)
     if power is not None:
-        widths, seconds = np.array(
-            [[r["width"], r["seconds"]] for r in metrics.fitted_rows(evidence, name)]
-        ).T
+        fitted = metrics.fitted_rows(evidence, name)
+        widths, seconds = (np.array([r[c] for r in fitted], float) for c in ("width", "seconds"))
         centre = np.exp(np.mean(np.log(seconds) - power * np.log(widths)))
         axis.plot(widths, 1000 * centre * widths**power, **look.line)
 
@@ -192,9 +187,8 @@ def accuracy_table(evidence: Evidence) -> Table:
     columns = ("own best rate", "ridge or ε", "test accuracy, %", "training loss")
     table = [["mini-batch: arm", *columns]]
     for batch in metrics.batches(evidence)[::-1]:
-        for (name, ridge), rows in grouped(
-            metrics.last_rows(evidence, batch), "arm", "ridge"
-        ).items():
+        cells = grouped(metrics.last_rows(evidence, batch), "arm", "ridge")
+        for (name, ridge), rows in cells.items():
             shown = f"{ridge:g}" if name in ("bn", "whiten") else "–"
             accuracy = mean_text([row["accuracy"] for row in rows], 2, 100)
             loss = mean_text([row["loss"] for row in rows], 3)
@@ -209,19 +203,17 @@ def speed_table(evidence: Evidence) -> Table:
     table = [[f"mini-batch {metrics.main_batch(evidence)}, median seed", "ms a step", *targets]]
     for name in unique(evidence.step_cost, "arm"):
         cells = [reached(evidence, name, share) for share in SHARES]
-        table.append(
-            [ARMS[name].label, f"{1000 * metrics.step_seconds(evidence, name):.2f}", *cells]
-        )
+        cost = f"{1000 * metrics.step_seconds(evidence, name):.2f}"
+        table.append([ARMS[name].label, cost, *cells])
     return table
 
 
 def reached(evidence: Evidence, name: str, share: float) -> str:
     """Median over seeds of steps and seconds; how many seeds never reached the target."""
-    if not any(metrics.curve(evidence, "baseline", seed) for seed in metrics.seeds(evidence)):
+    seeds = metrics.seeds(evidence)
+    if not any(metrics.curve(evidence, "baseline", seed) for seed in seeds):
         return "no target"
-    found = [
-        metrics.steps_to_target(evidence, name, seed, share) for seed in metrics.seeds(evidence)
-    ]
+    found = [metrics.steps_to_target(evidence, name, seed, share) for seed in seeds]
     never, middle = found.count(None), upper_median(found)
     note = f" (never: {never} of {len(found)})" if never else ""
     if never > len(found) / 2:
@@ -250,20 +242,17 @@ def ratio_text(ratio: float) -> str:
 
 def answer(evidence: Evidence) -> str:
     """What came out, in one sentence."""
-    last = [
-        rows[-1]
-        for rows in grouped(metrics.main_rows(evidence, "training"), "arm", "seed").values()
-    ]
+    ends = last(metrics.main_rows(evidence, "training"))
     end = {
         name: mean_text([row["accuracy"] for row in rows], 1, 100, " %", interval=False)
-        for name, rows in grouped(last, "arm").items()
+        for name, rows in grouped(ends, "arm").items()
     }
     step = metrics.step_seconds(evidence, "whiten") / metrics.step_seconds(evidence, "bn")
     width, ratio = max(cost_ratios(evidence).items())
     whiten, bn = (metrics.cost_exponent(evidence, name) for name in ("whiten", "bn"))
     powers = "" if whiten is None else f" (∝ d^{whiten:.1f} against d^{bn:.1f})"
     return (
-        f"After {last[0]['step']:,} steps, each arm at its own best rate, full whitening is at "
+        f"After {ends[0]['step']:,} steps, each arm at its own best rate, full whitening is at "
         f"{end['whiten']} test accuracy, BN at {end['bn']}, centring at {end['centre']}, no "
         f"normalisation at {end['baseline']}; with whitening a step of the small network takes "
         f"{step:.1f} times as long as with BN, and the transform of {width:,} units "

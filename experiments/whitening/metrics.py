@@ -6,14 +6,15 @@ that is not reported.
 
 import math
 from collections.abc import Callable
-from operator import sub
+from functools import partial
+from operator import mul, sub
 from statistics import linear_regression
 from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.pairs import Claim
-from bnrepro.evidence.statistics import Above, Values, combine
-from bnrepro.evidence.steps import Curve, best, steps_to
+from bnrepro.evidence.statistics import Values, combine
+from bnrepro.evidence.steps import Curve, best, curve_of, log_ratio_or_bound, steps_to
 from bnrepro.evidence.tables import Row
 
 FIT_FROM = 256  # units: exponents are fitted on this width and above
@@ -48,8 +49,7 @@ def seeds(evidence: Evidence) -> list[int]:
 
 def curve(evidence: Evidence, arm: str, seed: int) -> Curve:
     """Test accuracy over steps of a network at the main mini-batch."""
-    rows = main_rows(evidence, "training", arm=arm, seed=seed)
-    return [(row["step"], row["accuracy"]) for row in rows if row["accuracy"] is not None]
+    return curve_of(main_rows(evidence, "training", arm=arm, seed=seed), "accuracy")
 
 
 def steps_to_target(evidence: Evidence, arm: str, seed: int, share: float = 1.0) -> float | None:
@@ -86,16 +86,12 @@ def log_seconds_ratio(evidence: Evidence, claim: Claim) -> Values:
 
 
 def _log_ratio(evidence: Evidence, claim: Claim, unit: Callable[[str], float]) -> Values:
-    arm, against, values = claim["arm"], claim["against"], list[float | None]()
-    last = main_rows(evidence, "training")[-1]["step"]
-    for seed in seeds(evidence):
-        mine, other = (steps_to_target(evidence, name, seed) for name in (arm, against))
-        if mine is None:
-            values.append(None)
-        else:
-            value = math.log((other or last) * unit(against) / (mine * unit(arm)))
-            values.append(Above(value) if other is None else value)
-    return values
+    last = unit(claim["against"]) * main_rows(evidence, "training")[-1]["step"]
+    times = []
+    for arm in (claim["against"], claim["arm"]):
+        steps = [steps_to_target(evidence, arm, seed) for seed in seeds(evidence)]
+        times.append(combine(partial(mul, unit(arm)), steps))
+    return [log_ratio_or_bound(other, mine, last) for other, mine in zip(*times, strict=True)]
 
 
 def cost_exponent_gap(evidence: Evidence, claim: Claim) -> Values:
