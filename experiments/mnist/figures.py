@@ -11,12 +11,7 @@ from bnrepro.evidence.drift import FROM_STEP, TYPICAL_RANK
 from bnrepro.evidence.evidence import Evidence, grouped, unique
 from bnrepro.evidence.statistics import exponential, known, mean, t_interval
 from bnrepro.evidence.tables import Row
-from bnrepro.plots.curves import (
-    mean_and_interval,
-    percentile_lines,
-    step_axis,
-    thousands,
-)
+from bnrepro.plots.curves import mean_and_interval, percentile_lines, step_axis, thousands
 from bnrepro.plots.panels import legend_below, legend_in, panels, ticks_at, ticks_within
 from bnrepro.plots.style import arm, label, on_data
 from experiments.mnist.tables import answer, drift_ratios, input_name, tables, unit_arms
@@ -64,7 +59,7 @@ def three_panels(evidence: Evidence) -> Figure:
     shown = unit_arms(evidence)
     figure, (axes,) = panels(1, 1 + len(shown), (11, 4.2), width_ratios=(1.4, *[1] * len(shown)))
     for axis, letter, variant in zip(axes[1:], "bc", shown, strict=False):
-        unit_panel(axis, evidence, variant)
+        percentile_lines(axis, last_layer(evidence, variant, rank=TYPICAL_RANK), variant)
         axis.set(title=f"({letter}) {label(evidence, variant)}", xlabel="training step")
     axes[1].set_ylabel(input_name(evidence))
     share_input_axis(axes[1:])
@@ -75,22 +70,16 @@ def three_panels(evidence: Evidence) -> Figure:
 def error_panel(axis: Axes, evidence: Evidence) -> None:
     """Test error of every arm over steps, on logarithmic axes."""
     means = [
-        mean_and_interval(axis, evidence, variant, interval=False, of=percent_wrong)[1]
+        mean_and_interval(axis, evidence, variant, False, lambda right: 100 * (1 - right))[1]
         for variant in evidence.variants
     ]
-    lowest = min((min(each) for each in means if each), default=HIGHEST_ERROR / 2)
-    lowest = min(lowest, HIGHEST_ERROR / 2)
+    lowest = min([min(each) for each in means if each] + [HIGHEST_ERROR / 2])
     axis.set_yscale("log")
     axis.set_ylim(0.85 * lowest, max(HIGHEST_ERROR, 2 * lowest))
     ticks_within(axis.yaxis, ERRORS)
     log_steps(axis)
     axis.set(xlabel="training step", ylabel="test error, %")
     finish_accuracy(axis, evidence, "lower left")
-
-
-def percent_wrong(accuracy: float) -> float:
-    """Test error in per cent."""
-    return 100 * (1 - accuracy)
 
 
 def accuracy_panel(axis: Axes, evidence: Evidence) -> None:
@@ -140,11 +129,6 @@ def drift_text(evidence: Evidence, variant: str) -> str:
 def geometric_mean(logs: Sequence[float]) -> float:
     """Of ratios, from their logarithms."""
     return exponential(t_interval(logs)).mean
-
-
-def unit_panel(axis: Axes, evidence: Evidence, variant: str) -> None:
-    """The {15, 50, 85}th percentiles of the input of the typical unit of the last hidden layer."""
-    percentile_lines(axis, last_layer(evidence, variant, rank=TYPICAL_RANK), variant)
 
 
 def last_layer(evidence: Evidence, variant: str, **key: int) -> list[Row]:
@@ -202,9 +186,8 @@ def ratio_panel(axis: Axes, evidence: Evidence) -> None:
     for shift, (kind, (marker, name)) in zip((-0.15, 0.15), KINDS.items(), strict=True):
         for layer, logs in drift_ratios(evidence, kind).items():
             number = int(layer.removeprefix("hidden"))
-            text = name if number == 1 else None
             place, ratios = number + shift, np.exp(logs)
-            axis.plot([place] * len(ratios), ratios, marker, color="#444444", ms=4, label=text,
+            axis.plot([place] * len(ratios), ratios, marker, color="#444444", ms=4, label=name,
                       fillstyle="none" if kind == "spread" else "full")  # fmt: skip
             middle = geometric_mean(logs)
             axis.annotate(f"{middle:.2f}", (place + 0.07, middle), fontsize=9, va="center")

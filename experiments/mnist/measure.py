@@ -16,14 +16,7 @@ from bnrepro.errors import UserError
 from bnrepro.models.mlp import Slot
 from bnrepro.run.device import set_up_torch
 from bnrepro.run.locks import locked
-from bnrepro.run.loop import (
-    Recording,
-    chance_accuracy,
-    marking,
-    record_training,
-    resume,
-    summarise,
-)
+from bnrepro.run.loop import Recording, chance_accuracy, marking, record_training, resume, summarise
 from bnrepro.run.mirror import check, open_mirrors
 from bnrepro.run.progress import Bar
 from bnrepro.run.record import Record, forced, is_finished

@@ -9,15 +9,9 @@ from operator import sub
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.pairs import log_steps_ratio, paired, paired_seeds
-from bnrepro.evidence.statistics import Values, combine, known
+from bnrepro.evidence.statistics import Values, combine, largest
 
-__all__ = [
-    "final_accuracy_gain",
-    "log_median_drift",
-    "log_spread_drift",
-    "log_steps_ratio",
-    "saturation_change",
-]
+__all__ = ["log_steps_ratio"]
 
 
 def final_accuracy_gain(evidence: Evidence, claim: Claim) -> Values:
@@ -45,11 +39,11 @@ def saturation_change(evidence: Evidence, claim: Claim) -> Values:
 
     Of the hidden layers the one where this is largest.
     """
-    each = []
+    values = []
     for seed in paired_seeds(evidence, claim):
         arms = (saturated_shares(evidence, claim[key], seed) for key in ("arm", "against"))
-        each.append(combine(sub, *arms))
-    return [None if None in layers else max(known(layers), default=None) for layers in each]
+        values.append(largest(combine(sub, *arms)))
+    return values
 
 
 def saturated_shares(evidence: Evidence, variant: str, seed: int) -> Values:

@@ -6,15 +6,7 @@ from itertools import product
 from typing import NamedTuple
 
 from bnrepro.evidence.evidence import Evidence, grouped, unique
-from bnrepro.evidence.statistics import (
-    Values,
-    combine,
-    each_text,
-    exponential,
-    known,
-    mean_text,
-    t_interval,
-)
+from bnrepro.evidence.statistics import Values, combine, each_text, known, mean_text, ratio_text
 from bnrepro.evidence.steps import steps_to
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
@@ -85,8 +77,7 @@ def drift_rows(evidence: Evidence) -> list[Table]:
     header = ["drift, with BN : without, training mode, geometric mean"]
     table = [[*header, *(f"hidden layer {layer[6:]}" for layer in layers)]]
     for kind, ratios in each.items():
-        cells = [exponential(t_interval(ratios[layer])).text(2) for layer in layers]
-        table.append([f"of the {DRIFTS[kind]}", *cells])
+        table.append([f"of the {DRIFTS[kind]}", *(ratio_text(ratios[layer]) for layer in layers)])
     return [table] if layers else []
 
 

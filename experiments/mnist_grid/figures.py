@@ -150,9 +150,8 @@ def heat_map(
 ) -> None:
     """Rates × initial standard deviations, every cell with its text; ★ what was chosen."""
     rates = sorted({rate for rate, _ in values})
-    stds = sorted(
-        {std for _, std in values}, key=lambda std: math.inf if std == GLOROT else float(std)
-    )
+    every = {std for _, std in values}
+    stds = sorted(every, key=lambda std: math.inf if std == GLOROT else float(std))
     grid = np.array([[values.get((rate, std), np.nan) for rate in rates] for std in stds])
     axis.imshow(grid, origin="lower", cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
     chosen = [chosen_place(evidence, arm) for arm in arms]
@@ -188,11 +187,6 @@ FIGURES = {"heat-maps": heat_maps}
 
 
 def tables(evidence: Evidence) -> list[Table]:
-    """The finalists."""
-    return [finalist_rows(evidence)]
-
-
-def finalist_rows(evidence: Evidence) -> Table:
     """The finalists at full length, best first in each arm, with every seed's accuracy."""
     accuracy = on_data("last validation accuracy by seed", evidence.data)
     table = [["arm", "learning rate", "initial std", accuracy, "mean"]]
@@ -202,7 +196,7 @@ def finalist_rows(evidence: Evidence) -> Table:
         for (lr, std), rows in sorted(cells.items(), key=lambda cell: -score(cell[1])):
             each = each_text((None if r["diverged"] else r["accuracy"] for r in rows), 4)
             table.append([name, f"{lr:g}", std_text(run, std), each, f"{score(rows):.4f}"])
-    return table
+    return [table]
 
 
 def answer(evidence: Evidence) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bnrepro.config.schema import seed_list
 from bnrepro.evidence.evidence import Evidence, grouped
 from bnrepro.evidence.gather import common_criteria, provenance
-from bnrepro.evidence.steps import Curve, steps_to
+from bnrepro.evidence.steps import curve_of, steps_to
 from bnrepro.evidence.tables import Row
 from bnrepro.files import parse_yaml
 from bnrepro.run.record import Record, has_result, read_summary
@@ -87,8 +87,3 @@ def slot_rows(folder: Path, slots: Sequence[Slot]) -> list[Row]:
             }
         )
     return result
-
-
-def curve_of(rows: Sequence[Row]) -> Curve:
-    """Accuracy over steps."""
-    return [(row["step"], row["test_accuracy"]) for row in rows]

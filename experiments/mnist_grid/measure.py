@@ -105,9 +105,7 @@ def train(
 
 def last_accuracies(record: Record) -> dict[Slot, float]:
     """Every slot's last accuracy; 0 for one that diverged before the round's last step."""
-    rows: dict[Slot, list[dict[str, Any]]] = defaultdict(list)
-    for row in record.rows():
-        rows[Slot(row["seed"], row["lr"], row["init_std"])].append(row)
-    last = max(each[-1]["step"] for each in rows.values())
-    found = {s: each[-1] for s, each in rows.items() if each[-1]["step"] == last}
-    return defaultdict(float, {s: row["test_accuracy"] for s, row in found.items()})
+    ends = {Slot(row["seed"], row["lr"], row["init_std"]): row for row in record.rows()}
+    last = max(row["step"] for row in ends.values())
+    found = {s: row["test_accuracy"] for s, row in ends.items() if row["step"] == last}
+    return defaultdict(float, found)
