@@ -26,7 +26,7 @@ KEYS = {
     ("inception_grid", "small", "cells"): ["variant", "round", "value"],
     ("placement", "small", "shape"): ["activation", "arm", "step", "layer", "what", "seed"],
     ("scale_invariance", "small", "exact"): ["seed", "eps", "a"],
-    ("whitening", "small", "cost"): ["arm", "width"],
+    ("whitening", "small", "cost"): ["width", "arm"],
     ("bias_growth", "small", "exact"): ["seed", "transform", "gradient", "above", "step"],
 }
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)

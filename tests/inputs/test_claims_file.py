@@ -45,7 +45,7 @@ def written(tmp_path, monkeypatch):
 
 
 BROKEN = [
-    ("- id: [", "line 1: no YAML"),
+    ("- id: [", "line 2: no YAML"),
     ("\tid: x", "no YAML"),
     ("", "must be a list of claims"),
     ("id: x", "must be a list of claims"),
