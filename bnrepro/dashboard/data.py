@@ -128,6 +128,7 @@ def _committed_run(row: Mapping[str, Any]) -> dict[str, Any]:
         "updated": None,
         "left": None,
         "data": row.get("data"),
+        "hardware": row.get("hardware"),
     }
 
 

@@ -175,6 +175,7 @@ class FollowedRecord:
             "updated": round(self.updated, 1),
             "left": self.seconds_left(),
             "data": (self.meta.get("data") or {}).get("name"),
+            "hardware": self.meta.get("hardware"),
         }
 
 

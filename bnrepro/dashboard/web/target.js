@@ -18,8 +18,18 @@ function targetOf(scene) {
   if (!share || !plain) return { share: 0, canTarget: true, against, names };
   const targets = plain.curves.map((curve) => share * largest(curve.y));
   const target = targets.reduce((sum, value) => sum + value, 0) / targets.length;
-  const speeds = groups.map((group) => ({ group, ...speedUp(plain.curves, group.curves, share) }));
+  const speeds = groups.map((group) => {
+    const curves = comparable(scene, plain, group.curves);
+    return { group, ...speedUp(plain.curves, curves, share) };
+  });
   return { share, canTarget: true, against, names, target, targets, speeds, plain };
+}
+
+/** The curves that a reference arm's are compared with: in seconds those of the same hardware. */
+function comparable({ choice, set }, plain, curves) {
+  if (choice.x !== "wall_s") return curves;
+  const machine = (curve) => curve && runOf(set, curve)?.hardware;
+  return curves.filter((curve) => machine(curve) === machine(ofSeed(plain.curves, curve.key.seed)));
 }
 
 /** That an arm's runs have not ended, so that what they have not reached they may still reach. */
