@@ -168,7 +168,13 @@ def arguments(what: str) -> list[str]:
 
 
 class Parser(argparse.ArgumentParser):
-    """A script's options; a mistake is a UserError instead of a page of usage."""
+    """A script's options; a mistake is a UserError instead of a page of usage.
+
+    What it describes the script with keeps its lines: there are commands among them.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and what shows the options."""

@@ -7,7 +7,6 @@
 The page is one file that opens without a network.
 """
 
-import argparse
 from pathlib import Path
 
 from bnrepro import ROOT
@@ -19,11 +18,7 @@ from bnrepro.files import expand, write_atomically
 
 def main() -> None:
     """Write the page, or serve it until Ctrl-C."""
-    parser = Parser(
-        prog="python -m scripts.dashboard",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="python -m scripts.dashboard", description=__doc__)
     parser.add_argument("--results", type=expand, default=Path("results/runs"), help="of the runs")
     parser.add_argument("--to", type=expand, help="the page (RESULTS/dashboard.html)")
     parser.add_argument("--watch", action="store_true", help="serve it and follow the runs")

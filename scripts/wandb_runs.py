@@ -6,7 +6,6 @@
 Both take `--dir`, the value of `wandb.dir` the runs were made with (default: the current folder).
 """
 
-import argparse
 import re
 import subprocess
 import sys
@@ -61,7 +60,7 @@ def _wandb(*arguments: str, env: Mapping[str, str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two actions; the exit status."""
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("action", choices=["view", "sync"])
     parser.add_argument("--dir", type=Path, default=Path("."), help="folder that holds wandb/")
     options = parser.parse_args(arguments)

@@ -4,7 +4,6 @@ python -m scripts.watch                     arms that run or did not end well; C
 python -m scripts.watch --all               every arm
 """
 
-import argparse
 import contextlib
 import sys
 from pathlib import Path
@@ -19,11 +18,7 @@ from bnrepro.files import expand
 
 def main() -> None:
     """Show the table that the command line asks for."""
-    parser = Parser(
-        prog="python -m scripts.watch",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="python -m scripts.watch", description=__doc__)
     parser.add_argument("--results", type=expand, default=Path("results/runs"), help="of the runs")
     parser.add_argument("--all", action="store_true", help="finished arms too")
     options = parser.parse_args()

@@ -104,6 +104,8 @@ def speed_table(evidence: Evidence) -> list[list[str]]:
             steps = [steps_text(steps_by_seed(evidence, network, share)) for share in SHARES]
             last = means(evidence, "accuracy", "accuracy", network, step=last_step(evidence))
             accuracy = t_interval([100 * v for v in known(last)]).text(2)
+            if lost := last.count(None):
+                accuracy += f", {lost} diverged"
             noise = f", κ = {network.noise:g}" if network.noise else ""
             name = f"{nonlinearity(activation)}, {arm.label}{noise}"
             rows.append([name, f"{network.lr:g}", *drifts, *steps, accuracy])

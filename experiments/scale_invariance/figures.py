@@ -132,10 +132,9 @@ def training_figure(evidence: Evidence) -> Figure:
     a, lr = probe_scale(evidence), rates(evidence)[-1]
     for name in ARMS:
         every = evidence.where("training", arm=name)
-        for i, rate in enumerate(rates(evidence)):
-            look = arm(name) if i == 0 else arm(name)._replace(label="_")
+        for rate in rates(evidence):
             rows = [row for row in every if row["lr"] == rate]
-            seed_lines(axes[0], rows, "gradient_ratio", look, linewidth=1)
+            seed_lines(axes[0], rows, "gradient_ratio", arm(name), linewidth=1)
         at_rate = [row for row in every if row["lr"] == lr]
         seed_lines(axes[1], at_rate, "weight", arm(name))
     axes[0].axhline(1 / a, color="black", linewidth=0.8, zorder=1, label="1/a, the law")

@@ -6,7 +6,6 @@ inside, ends at the plain cell's last accuracy, log-interpolated between budgets
 
 import math
 from collections.abc import Callable
-from operator import sub
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
@@ -243,7 +242,7 @@ def log_faster_than_base(evidence: Evidence, claim: Claim) -> Values:
             least = math.log(row["budget"] / budgets(evidence, regime)[-1])
             values.append(Above(high - least))
         else:
-            values.append(high - low)
+            values.append(difference(high, low))
     return values
 
 
@@ -271,4 +270,4 @@ def log_recipe_share(evidence: Evidence, claim: Claim) -> Values:
     place = base + claim["steps_up"]
     cells = (plain_cells(evidence, name, base) for name in (recipe, regime))
     logs = ([log_speedup(evidence, row, regime, place) for row in rows] for rows in cells)
-    return combine(sub, *logs)
+    return combine(difference, *logs)
