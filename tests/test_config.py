@@ -278,3 +278,10 @@ def test_keys_with_defaults_are_in_the_hash_only_where_they_differ():
         other = compose("inception", ["variant=bn_x5", changed])
         assert config_hash(other, "x") != config_hash(usual, "x"), changed
         assert folder_name(other, "fashion_mnist").startswith("bn_x5-")
+
+
+def test_plain_values_are_those_that_hydra_would_fill_in():
+    plain = ["seeds=3", "threads=2", "results=/tmp/a", "wandb.mode=offline"]
+    quoted = ["++seeds=3", "++threads=2", "results='/tmp/a'", "++wandb.mode=offline"]
+    assert compose("mnist", ["variant=bn", *plain]) == compose("mnist", ["variant=bn", *quoted])
+    assert compose("mnist", ["seeds=3", "seeds=[4]"]).seeds == [4]  # the last one, as Hydra has it

@@ -29,15 +29,24 @@ from bnrepro.files import expand
 
 HYDRA_VERSION = "1.3"
 ROOM = 65_536  # bytes that Hydra may need
-PLAIN_RESULTS = re.compile(r"results=/[\w./-]+")  # what Hydra's grammar takes as it stands
+# Values, as Hydra's grammar takes them, that no other value depends on.
+PLAIN = {
+    "results": r"/[\w./-]+",
+    "seeds": r"[1-9]\d?",
+    "threads": r"[1-9]\d?",
+    "wandb.mode": "disabled|offline|online",
+}
 
 
 def register(experiment: str) -> None:
     """Give Hydra the schema of an experiment; of no other, for it often copies all that it has."""
     store = ConfigStore.instance()
+    schemas = {f"{stem}_schema.yaml" for stem in stems()}
+    if schemas & store.repo.keys() == {f"{experiment}_schema.yaml"}:
+        return
     if not GlobalHydra.instance().is_initialized():  # the next job of a sweep needs its own
-        for stem in stems():
-            store.repo.pop(f"{stem}_schema.yaml", None)
+        for name in schemas:
+            store.repo.pop(name, None)
     store.store(name=f"{experiment}_schema", node=find(experiment).config)
     # the worker processes of a launcher have inherited the resolvers already
     OmegaConf.register_new_resolver(
@@ -65,17 +74,29 @@ def sweep_folder(results: str) -> str:
 def compose(experiment: str, overrides: Sequence[str] = ()) -> Any:
     """The config of an experiment as an object, outside or inside a Hydra application.
 
-    Overrides of Hydra's own settings are left out: they say how runs are started. A plain path of
-    `results` changes no other value, and is filled in after Hydra.
+    Overrides of Hydra's own settings are left out: they say how runs are started. Plain values are
+    filled in after Hydra, so that configs that differ in nothing else are composed once.
     """
     checked = check_overrides(experiment, overrides)
     words = [text for text in checked if not text.startswith(("hydra.", "hydra/"))]
-    paths = [text for text in words if PLAIN_RESULTS.fullmatch(text)]
-    others = tuple(text for text in words if text not in paths)
+    plain = plain_values(words)
+    others = tuple(text for text in words if text.partition("=")[0] not in plain)
     cfg = copy.deepcopy(_composed(experiment, others, _written()))
-    if paths:
-        cfg.results = paths[-1].removeprefix("results=")
+    for key, value in plain.items():
+        *parts, name = key.split(".")
+        setattr(functools.reduce(getattr, parts, cfg), name, value)
     return cfg
+
+
+def plain_values(overrides: Sequence[str]) -> dict[str, str | int]:
+    """The values of overrides whose key is in PLAIN and given once."""
+    pairs = [text.partition("=")[::2] for text in overrides]
+    keys = [key for key, _ in pairs]
+    return {
+        key: int(value) if value.isdigit() else value
+        for key, value in pairs
+        if keys.count(key) == 1 and key in PLAIN and re.fullmatch(PLAIN[key], value)
+    }
 
 
 @functools.lru_cache(maxsize=256)

@@ -58,7 +58,7 @@ def config_hash(cfg: Any, data_checksum: str) -> str:
 
 def folder_name(cfg: Any, data_name: str) -> str:
     """The variant's name; a short hash follows when the config is not the named one's."""
-    named = compose(cfg.experiment, [f"variant={cfg.variant}", f"scale={cfg.scale}"])
+    named = compose(cfg.experiment, [f"scale={cfg.scale}", f"variant={cfg.variant}"])
     name = cfg.variant
     if _content(cfg) != _content(named):
         name += f"-{digest(_content(cfg), 6)}"

@@ -85,7 +85,7 @@ def test_torchrun_s_processes_end_as_interrupted_when_torchrun_was_killed(tmp_pa
 def test_a_command_outlives_the_shell_that_started_it(tmp_path):
     parent, command = worker_of(tmp_path)
     kill(parent)
-    time.sleep(3)
+    time.sleep(1.5)
     assert not (tmp_path / "summary.json").exists()
     os.kill(command, signal.SIGKILL)
     wait_for_end(command)
