@@ -254,7 +254,7 @@ def test_end_to_end_from_the_runs_to_the_figure(three):
     assert members(evidence) == ["activation", "dropout_10"]
     subsets = {row["members"] for row in evidence.errors}
     assert subsets == {"bn", "activation", "dropout_10", "activation+dropout_10"}
-    assert {row["images"] for row in evidence.errors} == {60}
+    assert {row["images"] for row in evidence.errors} == {24}
     assert {row["crops"]: row["distinct"] for row in evidence.errors}[144] == 48
     by_members, by_crops, _ = drawn("ensemble", evidence)["figure-4"].axes
     assert legend(by_members) == ["one crop", "144 crops"]
@@ -269,7 +269,7 @@ def test_the_single_crop_is_what_the_network_is_evaluated_on_elsewhere(three):
     cfg = compose("ensemble", [*three, "variant=bn"])
     trainer = ImageTrainer(cfg, 0, open_images(cfg.data), torch.device("cpu"))
     trainer.load_state_dict(torch.load(folder.parent / "checkpoint-seed-0.pt", weights_only=True))
-    assert float(trainer.evaluate(60)[0]) == pytest.approx(accuracy)
+    assert float(trainer.evaluate(24)[0]) == pytest.approx(accuracy)
     np.testing.assert_allclose(square, whole, atol=1e-6)  # of square images 48 views are all
     np.testing.assert_allclose(whole.sum(1), 1, atol=1e-5)
 

@@ -197,6 +197,7 @@ def finished(tmp_path_factory) -> list[str]:
     return arguments
 
 
+@pytest.mark.thorough
 def test_a_smoke_run_leaves_every_cell_and_its_figures(finished, run):
     assert run(render.main, ["speedup", *finished]) == 0
     evidence = evidence_of("speedup", finished)

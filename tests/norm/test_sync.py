@@ -1,7 +1,5 @@
 """Two gloo processes with synchronised statistics against one process with the whole batch."""
 
-import multiprocessing
-
 import pytest
 import torch
 import torch.multiprocessing as mp
@@ -29,9 +27,7 @@ EXACT = {"rtol": 1e-12, "atol": 1e-12}
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory) -> list[dict]:
     folder = tmp_path_factory.mktemp("sync")
-    # A server that imported torch once forks both: the import is most of this test's time.
-    multiprocessing.set_forkserver_preload(["torch"])
-    mp.start_processes(work, args=(str(folder),), nprocs=WORLD, start_method="forkserver")
+    mp.start_processes(work, args=(str(folder),), nprocs=WORLD, start_method="fork")
     return [torch.load(folder / f"rank-{r}.pt", weights_only=True) for r in range(WORLD)]
 
 

@@ -51,6 +51,7 @@ def exported(run, folder: Path, to: Path, *options: str) -> Path:
     return to
 
 
+@pytest.mark.thorough
 def test_an_exported_network_gives_the_same_logits_in_another_process(runs, run, tmp_path):
     network, _ = read_run(runs[0])
     path = exported(run, runs[0], tmp_path / "n.safetensors", "--batches", "0")

@@ -122,6 +122,7 @@ def test_runs_of_several_processes_are_shown_under_the_overrides_they_had(pair, 
     assert "figure-2.png" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_a_killed_process_ends_all_and_the_run_resumes_bitwise(pair, tmp_path):
     killed = together(dying, tmp_path)
     assert killed.returncode != 0
