@@ -3,7 +3,11 @@
 python -m scripts.figures [experiment]
 """
 
+import os
 import sys
+from pathlib import Path
+
+from joblib import Parallel, delayed
 
 from bnrepro import ROOT
 from bnrepro.cli import arguments, guard
@@ -22,9 +26,15 @@ def main() -> None:
     folders = [folder for folder in folders if folder.parent.name in stems()]
     if not folders:
         raise UserError(f"{stem}: no published evidence; run the experiment and `make publish`")
-    for folder in folders:
-        for path in render(find(folder.parent.name), read(folder), folder):
+    processes = min(os.cpu_count() or 1, len(folders))
+    for paths in Parallel(processes, return_as="generator")(map(delayed(draw), folders)):
+        for path in paths:
             print(path.relative_to(ROOT))
+
+
+def draw(folder: Path) -> list[Path]:
+    """The figures and the table of a folder of committed evidence; their paths."""
+    return render(find(folder.parent.name), read(folder), folder)
 
 
 if __name__ == "__main__":
