@@ -97,8 +97,6 @@ def test_bad_overrides_end_before_any_work(run, tmp_path, capsys):
     expect_error(run, [*SMOKE, "optim.lrr=1", where], capsys, "optim.lrr", "did you mean lr?")
     expect_error(run, [*SMOKE, "optim.batch=5000", where], capsys, "optim.batch=5000", "1200")
     expect_error(run, [*SMOKE, "device=warp", where], capsys, "device=warp")
-    expect_error(run, [*SMOKE, "+optim.decay=1", where], capsys, "optim.decay", "no such key")
-    expect_error(run, [*SMOKE, "seeds=[1,1]", where], capsys, "twice")
     expect_error(
         run, [*SMOKE, "data=mnist", f"data.root={tmp_path}", where], capsys, "lacks train-images"
     )

@@ -41,7 +41,7 @@ def line_of(stem: str, *overrides: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize("stem", some(stems(), 8))
+@pytest.mark.parametrize("stem", some(reversed(stems()), 8))
 def test_every_scale_and_arm_that_is_shipped_is_allowed(stem):
     assert line_of(stem) == ""
     for arm in variants(stem):
@@ -246,7 +246,7 @@ def test_a_value_that_makes_no_sense_is_one_line_that_names_its_key(stem, overri
 
 
 def test_a_list_that_is_printed_is_shortened():
-    line = line_of("mnist", f"seeds={[*range(5000), 0]}".replace(" ", ""))
+    line = line_of("mnist", f"seeds={[*range(500), 0]}".replace(" ", ""))
     assert "names 0 twice" in line
     assert len(line) < 200
 
