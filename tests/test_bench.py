@@ -163,8 +163,8 @@ def test_the_sentence_compares_with_every_peer_that_was_measured(tmp_path):
     (tmp_path / "machine.json").write_text(json.dumps(record), "utf-8")
     assert sentences(tmp_path) == (
         "- Machine, 2 cores: 5 MNIST networks train 8 (with BN 4) times as fast as a plain "
-        "PyTorch loop, 1.5 (with BN 0.75) times as fast as the same in JAX, 3 (with BN 0.75) times "
-        "as fast as it with two arms at once, as `make mnist` trains; BN-x5 at 0.25 of the width "
+        "PyTorch loop, 1.5 (with BN 0.75) times as fast as the same in JAX, two arms at once, as "
+        "in `make mnist`, 3 (with BN 0.75) times as fast as one in JAX; BN-x5 at 0.25 of the width "
         "trains on 1,000 images a second, 2.0 times as many as a plain loop, at 25% of the speed "
         "of a large matrix product; two arms at once are done 1.5 (Inception: 1.2) times as soon "
         "as in turn."

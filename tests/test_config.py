@@ -285,3 +285,9 @@ def test_plain_values_are_those_that_hydra_would_fill_in():
     quoted = ["++seeds=3", "++threads=2", "results='/tmp/a'", "++wandb.mode=offline"]
     assert compose("mnist", ["variant=bn", *plain]) == compose("mnist", ["variant=bn", *quoted])
     assert compose("mnist", ["seeds=3", "seeds=[4]"]).seeds == [4]  # the last one, as Hydra has it
+    for seeds in (2, 3):
+        cfg = compose("mnist", ["optim.batch=${seeds}", f"seeds={seeds}"])
+        assert (cfg.seeds, cfg.optim.batch) == (seeds, seeds)
+    assert compose("mnist", ["wandb.mode=disabled", "wandb={mode:online}"]).wandb.mode == "online"
+    with pytest.raises(Exception, match="seeds"):
+        compose("mnist", ["~seeds", "seeds=4"])

@@ -29,7 +29,7 @@ from bnrepro.files import expand
 
 HYDRA_VERSION = "1.3"
 ROOM = 65_536  # bytes that Hydra may need
-# Values, as Hydra's grammar takes them, that no other value depends on.
+# Values that can be filled into a composed config: they choose no file.
 PLAIN = {
     "results": r"/[\w./-]+",
     "seeds": r"[1-9]\d?",
@@ -75,27 +75,27 @@ def compose(experiment: str, overrides: Sequence[str] = ()) -> Any:
     """The config of an experiment as an object, outside or inside a Hydra application.
 
     Overrides of Hydra's own settings are left out: they say how runs are started. Plain values are
-    filled in after Hydra, so that configs that differ in nothing else are composed once.
+    filled in after Hydra and before interpolation, so that configs that differ in nothing else are
+    composed once.
     """
     checked = check_overrides(experiment, overrides)
     words = [text for text in checked if not text.startswith(("hydra.", "hydra/"))]
     plain = plain_values(words)
     others = tuple(text for text in words if text.partition("=")[0] not in plain)
-    cfg = copy.deepcopy(_composed(experiment, others, _written()))
+    node = copy.deepcopy(_composed(experiment, others, _written()))
     for key, value in plain.items():
-        *parts, name = key.split(".")
-        setattr(functools.reduce(getattr, parts, cfg), name, value)
-    return cfg
+        OmegaConf.update(node, key, value)
+    return OmegaConf.to_object(node)
 
 
 def plain_values(overrides: Sequence[str]) -> dict[str, str | int]:
-    """The values of overrides whose key is in PLAIN and given once."""
+    """The values of overrides whose key is in PLAIN, where no other override is about its part."""
     pairs = [text.partition("=")[::2] for text in overrides]
-    keys = [key for key, _ in pairs]
+    parts = [key.lstrip("+~").split(".")[0] for key, _ in pairs]
     return {
         key: int(value) if value.isdigit() else value
-        for key, value in pairs
-        if keys.count(key) == 1 and key in PLAIN and re.fullmatch(PLAIN[key], value)
+        for (key, value), part in zip(pairs, parts, strict=True)
+        if parts.count(part) == 1 and key in PLAIN and re.fullmatch(PLAIN[key], value)
     }
 
 
@@ -111,7 +111,7 @@ def _composed(experiment: str, overrides: tuple[str, ...], _: tuple[Any, ...]) -
         else hydra.initialize_config_dir(configs, version_base=HYDRA_VERSION)
     ):
         node = hydra.compose(config_name=experiment, overrides=list(overrides))
-    return OmegaConf.to_object(node)
+    return node
 
 
 def _written() -> tuple[Any, ...]:

@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from bnrepro.dashboard.columns import Columns, flat
-from bnrepro.files import parse_yaml
 
 FILES = ("config.yaml", "meta.json", "metrics.jsonl")  # what makes a folder a record
 LEVELS = ("round", "value")  # what folders between an arm and its runs mean: those of a search
@@ -84,7 +83,7 @@ class FollowedRecord:
     def _read_whole(self, name: str) -> None:
         path = self.folder / name
         if name == "config.yaml":
-            self.settings = _flat_config(parse_yaml(_text(path)))
+            self.settings = _flat_config(yaml.safe_load(_text(path)))
         elif name == "meta.json":
             self.meta = _object(path)
         else:

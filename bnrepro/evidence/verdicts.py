@@ -32,6 +32,8 @@ DECIDING = 5  # seeds: all on one side have a probability of 1/32 by chance
 
 @dataclass(frozen=True)
 class Verdict:
+    """What the evidence of a scale says on a claim."""
+
     claim: Claim
     scale: str
     verdict: str

@@ -290,4 +290,5 @@ class Inception(nn.Module):
 
 
 def parameter_count(network: nn.Module) -> int:
+    """How many numbers the network learns."""
     return sum(p.numel() for p in network.parameters())

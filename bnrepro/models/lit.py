@@ -2,6 +2,8 @@
 
 Seven of eight pixels of a binary MNIST image are 0. Wu is then the sum of the rows of W at the
 pixels that are 1, and ∂ℓ/∂W at a pixel the sum of ∂ℓ/∂x over the images where it is 1.
+
+A weight that is not finite reaches only the images that have its pixel; in a product, all: 0·∞.
 """
 
 from typing import Any

@@ -148,11 +148,11 @@ def mnist_fact(record: Record) -> str:
     at_once = {"part": "processes", "processes": 2}
     eager, jax = ({"trainer": t, "slots": n} for t, n in (("eager", 1), ("JAX", SEEDS)))
     facts = [
-        (ratios(record, here, eager), "a plain PyTorch loop"),
-        (ratios(record, here, jax), "the same in JAX"),
-        (ratios(record, at_once, jax), "it with two arms at once, as `make mnist` trains"),
+        ("", ratios(record, here, eager), "a plain PyTorch loop"),
+        ("", ratios(record, here, jax), "the same in JAX"),
+        ("two arms at once, as in `make mnist`, ", ratios(record, at_once, jax), "one in JAX"),
     ]
-    peers = [f"{ratio} times as fast as {peer}" for ratio, peer in facts if ratio]
+    peers = [f"{what}{ratio} times as fast as {peer}" for what, ratio, peer in facts if ratio]
     return f"{SEEDS} MNIST networks train " + ", ".join(peers) if peers else ""
 
 

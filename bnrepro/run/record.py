@@ -26,7 +26,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from bnrepro.errors import UserError
-from bnrepro.files import parse_yaml, read_bytes, write_atomically, writing
+from bnrepro.files import read_bytes, write_atomically, writing
 
 log = logging.getLogger(__name__)
 FINISHED = ("ok", "diverged")
@@ -166,7 +166,7 @@ def read_config(folder: Path, **needed: Any) -> dict[str, Any]:
     """
     path = folder / "config.yaml"
     try:
-        config = parse_yaml((read_bytes(path) or b"").decode())
+        config = yaml.safe_load((read_bytes(path) or b"").decode())
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(_damaged(path, str(error).splitlines()[0])) from error
     if not isinstance(config, dict):

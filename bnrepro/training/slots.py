@@ -26,7 +26,7 @@ from bnrepro.models.transforms import Statistics, Transform
 from bnrepro.seeding import stream
 from bnrepro.training.replicas import Replicas
 
-EVALUATION_CHUNK = 500  # test images a forward pass: bounds memory
+EVALUATION_CHUNK = 2000  # test images a forward pass: bounds memory
 ADAGRAD_EPS = 1e-10  # outside the root; PyTorch's
 
 

@@ -89,7 +89,7 @@ def crops_panel(axis: Axes, evidence: Evidence) -> None:
     axis.set_xlabel(f"crops of an image, of which at most {distinct} differ")
     ticks_at(axis.xaxis, range(len(counts)), map(str, counts))
     axis.set_title("(b) crops averaged over", fontsize=10)
-    legend_in(axis)
+    legend_in(axis, frameon=True, framealpha=0.85, edgecolor="none")
 
 
 def draw(axis: Axes, values: list[float | None], **look: Any) -> None:

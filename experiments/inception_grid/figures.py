@@ -110,7 +110,7 @@ def speed_panel(axis: Axes, evidence: Evidence) -> None:
     step_axis(axis)
     axis.set(xlabel="training step of 32 examples", ylabel="validation accuracy, %")
     axis.set_title("BN-x5, the rate decaying so many times faster")
-    legend_in(axis, loc="lower right")
+    legend_in(axis)
 
 
 def multiplier_panel(axis: Axes, evidence: Evidence) -> None:

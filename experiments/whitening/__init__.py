@@ -3,7 +3,7 @@
     make whitening                                   measure, then figures and table
     python -m experiments.whitening lr=[1,2,4]       other learning rates for all arms
 
-Laptop CPU, about four minutes; an idle machine, since it measures time. To expect: both are
+Laptop CPU, two minutes on two cores; an idle machine, since it measures time. To expect: both are
 far ahead of no normalisation at first; whether whitening gains anything over BN per step is open,
 at m = 4d and with more examples; with fewer examples than units it depends on its ridge. Its cost
 grows towards d³, BN's at most as d.

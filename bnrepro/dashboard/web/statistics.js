@@ -106,7 +106,7 @@ function largest(values) {
 
 /** A ratio as the tables have it: `1.86 [1.35, 2.56]`. */
 function ratioText(speed) {
-  if (!speed.pairs.length) return "no seed in common";
+  if (!speed.pairs.length) return speed.left ? "no seed on the same hardware" : "no seed in common";
   if (!speed.ratio) return `never reached in ${speed.censored} of ${speed.pairs.length} seeds`;
   const { mean, low, high } = speed.ratio;
   const few = low === null || speed.pairs.length < 3; // then the seeds say more than an interval

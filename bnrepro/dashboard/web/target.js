@@ -20,7 +20,8 @@ function targetOf(scene) {
   const target = targets.reduce((sum, value) => sum + value, 0) / targets.length;
   const speeds = groups.map((group) => {
     const curves = comparable(scene, plain, group.curves);
-    return { group, ...speedUp(plain.curves, curves, share) };
+    const left = group.curves.length - curves.length;
+    return { group, curves, left, ...speedUp(plain.curves, curves, share) };
   });
   return { share, canTarget: true, against, names, target, targets, speeds, plain };
 }
@@ -34,7 +35,7 @@ function comparable({ choice, set }, plain, curves) {
 
 /** That an arm's runs have not ended, so that what they have not reached they may still reach. */
 function stillRuns({ set }, speed) {
-  const open = speed.group.curves.some(
+  const open = speed.curves.some(
     (curve) => !["ok", "diverged", undefined].includes(runOf(set, curve)?.status),
   );
   return open && speed.censored ? " (so far)" : "";
@@ -66,7 +67,8 @@ function drawTarget(context, scene) {
     .sort((a, b) => a.x - b.x);
   for (const speed of scene.speeds) drawSeeds(context, scene, speed);
   const plain = meanCrossing(scene.speeds.find((s) => s.group === scene.plain) ?? { pairs: [] });
-  if (plain !== null) diamond(context, across.at(plain), y, scene.plain.colour);
+  const all = scene.speeds.every((speed) => !speed.left); // else it is another ratio's
+  if (plain !== null && all) diamond(context, across.at(plain), y, scene.plain.colour);
   placed.forEach(({ speed, x }, i) => label(context, scene, speed, across.at(x), y, i));
 }
 
@@ -139,9 +141,10 @@ function tellCrossings(scene) {
     const each = speed.pairs.map((pair) =>
       pair.mine === null ? `> ${exact(pair.last)}` : exact(pair.mine),
     );
-    const thin = speed.group.curves.some((curve) => curve.thinned) ? " (thinned curve: ≈)" : "";
+    const thin = speed.curves.some((curve) => curve.thinned) ? " (thinned curve: ≈)" : "";
     const ratio = `${speed.group.label}: ${ratioText(speed)}${stillRuns(scene, speed)}`;
-    const text = `${ratio}; ${unit} of each seed: ${each.join(", ") || "–"}${thin}`;
+    const left = speed.left ? `; ${speed.left} on other hardware left out` : "";
+    const text = `${ratio}; ${unit} of each seed: ${each.join(", ") || "–"}${thin}${left}`;
     list.append(element("li", {}, text));
   }
   place.append(list);
