@@ -180,6 +180,7 @@ def test_what_scaling_is_counted_against_decides():
     assert share == pytest.approx([2 / 3 - 1 / 3])  # of the rates 1, 2, 3 and of 2, 3, 4
 
 
+@pytest.mark.thorough
 def test_command_records_judges_and_draws(run, tmp_path):
     arguments = ["scale=smoke", f"results={tmp_path}"]
     assert run(main, arguments) == 0

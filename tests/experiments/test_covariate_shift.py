@@ -266,6 +266,7 @@ def test_noise_that_moves_less_than_the_plain_network_is_no_control():
     assert log_steps_ratio(made_up(noisy_drift=1.0), claim) == []
 
 
+@pytest.mark.thorough
 def test_smoke_run_and_figures(run, tmp_path):
     arguments = ["scale=smoke", f"results={tmp_path}"]
     assert run(main, arguments) == 0

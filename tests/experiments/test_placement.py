@@ -178,6 +178,7 @@ def test_the_best_rate_has_the_lowest_loss_and_never_diverged():
     assert best_rate(Evidence(accuracy=rows), "relu", "none") == 0.3
 
 
+@pytest.mark.thorough
 def test_smoke_run_and_figures(run, tmp_path):
     arguments = ["scale=smoke", f"results={tmp_path}"]
     assert run(main, arguments) == 0

@@ -170,6 +170,7 @@ def test_a_network_that_diverged_leaves_no_value():
     assert metrics.gap_of_noise(evidence, {"group": 2}) == [None]
 
 
+@pytest.mark.thorough
 def test_smoke_run_and_figures(run, tmp_path):
     arguments = ["scale=smoke", f"results={tmp_path}"]
     assert run(main, arguments) == 0

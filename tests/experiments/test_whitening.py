@@ -182,6 +182,7 @@ def test_the_exponent_is_fitted_on_wide_layers_alone():
     assert cost_exponent(Evidence(cost=rows), "whiten") == pytest.approx(3)
 
 
+@pytest.mark.thorough
 def test_command_records_judges_and_draws(run, tmp_path):
     assert run(main, ["scale=smoke", f"results={tmp_path}"]) == 0
     evidence = EXPERIMENT.gather({"sweep": tmp_path / "whitening/smoke/sweep"}, None)
