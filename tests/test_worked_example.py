@@ -50,6 +50,7 @@ def execute(root, *arguments):
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_the_example_runs_and_draws(copy):
     execute(copy, "-m", "scripts.run", "epsilon", "scale=smoke")
     folder = copy / "results/runs/epsilon/smoke"
@@ -59,6 +60,7 @@ def test_the_example_runs_and_draws(copy):
     assert (summary["status"], summary["rows"]) == ("ok", 6)
 
 
+@pytest.mark.thorough
 def test_the_example_gets_its_verdict(copy):
     if not (copy / "results/runs/epsilon").exists():
         execute(copy, "-m", "scripts.run", "epsilon", "scale=smoke")

@@ -93,6 +93,7 @@ def test_a_config_without_three_sizes_of_maps_is_named(run, tmp_path, capsys):
     assert "maps=[3, 4]: three sizes" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_the_command_records_judges_and_draws(run, tmp_path):
     assert run(main, ["scale=smoke", f"results={tmp_path}"]) == 0
     evidence = gather_cells({"sweep": tmp_path / "transform/smoke/sweep"})
