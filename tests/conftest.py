@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
 
 torch.set_num_threads(1)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's background jobs
@@ -35,6 +36,12 @@ def denormals() -> Iterator[None]:
 def no_wandb_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+
+
+@pytest.fixture
+def new_workers() -> None:
+    """joblib keeps its workers, and those of an earlier test write to where its output went."""
+    get_reusable_executor().shutdown(wait=True)
 
 
 @pytest.fixture

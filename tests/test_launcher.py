@@ -74,6 +74,7 @@ def test_ctrl_c_on_jobs_side_by_side_is_one_line_and_ends_all_processes(tmp_path
 
 
 @pytest.mark.thorough
+@pytest.mark.usefixtures("new_workers")
 def test_jobs_side_by_side_say_their_progress_alone(run, tmp_path, capfd):
     words = ["-m", "variant=bn,baseline", "scale=smoke", "hydra/launcher=joblib"]
     assert run(mnist, [*words, "hydra.launcher.n_jobs=2", f"results={tmp_path}"]) == 0

@@ -61,6 +61,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.usefixtures("new_workers")
 @pytest.mark.parametrize("launcher", [[], *more(["launcher=joblib"])])
 def test_a_job_that_fails_leaves_the_other_jobs_of_a_sweep_alone(launcher, run, tmp_path, capfd):
     sweep = ["variant=bn_x5", "optim.batch=100000,32", f"hydra.sweep.dir={tmp_path}/sweep"]
