@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from bnrepro import ROOT, entry
 from bnrepro.config.claims import check_claims
 from bnrepro.config.compose import HYDRA_VERSION, register, validate
+from bnrepro.config.help import help_page
 from bnrepro.config.overrides import check_overrides
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment, discover, stems
@@ -41,7 +42,10 @@ def command(experiment: Experiment) -> Callable[[], None]:
     def main() -> None:
         with errors_in_one_line():
             _failed.clear()
-            sys.argv[1:] = check_arguments(experiment.stem, sys.argv[1:])
+            given, sys.argv[1:] = check_arguments(experiment.stem, sys.argv[1:])
+            if given.help:
+                print(help_page(experiment.stem, given.overrides))
+                return
             ranks.check_environment()
             logging.basicConfig(format="%(message)s")
             # of data-parallel processes the first one logs
@@ -63,8 +67,8 @@ def command(experiment: Experiment) -> Callable[[], None]:
     return main
 
 
-def check_arguments(stem: str, words: list[str]) -> list[str]:
-    """The words of a command line, options first: Hydra understands them in no other order.
+def check_arguments(stem: str, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """What a command line says, and its words, options first: Hydra knows no other order.
 
     Raises a UserError for an unknown option and for overrides that would not do what they say.
     """
@@ -72,7 +76,7 @@ def check_arguments(stem: str, words: list[str]) -> list[str]:
     parser.error = _refuse  # type: ignore[method-assign, assignment]
     given = parser.parse_intermixed_args(words)
     options = [word for word in words if word not in given.overrides]
-    return options + check_overrides(stem, given.overrides, sweep=given.multirun)
+    return given, options + check_overrides(stem, given.overrides, sweep=given.multirun)
 
 
 def _refuse(problem: str) -> NoReturn:

@@ -25,18 +25,18 @@ class NetworkConfig:
     norm: str = choice("none", "batch")
     activation: str = choice("sigmoid", "relu")
     separable: bool = setting()  # the first convolution
-    stem_norm: bool = setting()
+    stem_norm: bool = setting()  # BN in the layers before the first module
     projection_4cd: int = setting(most=10_000)  # 128 as printed, 96 for the printed sums
-    lrn: bool = setting()
-    dropout: float = setting(check=below_one)
+    lrn: bool = setting()  # Local Response Normalization
+    dropout: float = setting(check=below_one)  # probability, before the classifier
     engine: str = choice("torch", "paper")  # of BN
     eps: float = setting(1e-5, not_negative)  # of BN, inside the root
     bn_momentum: float = setting(0.1, fraction)  # weight of the new mini-batch in moving averages
     init: str = choice("he", "glorot", "caffe", "gaussian", default="he")
     init_std: float = setting(0.01)  # of init=gaussian
     init_gain: float = setting(1.0)  # multiplies the std of the convolutions' initial weights
-    per_activation: int = setting(0, not_negative, most=2)  # modules at the end, 5b then 5a, whose
-    # BN is per activation
+    # modules at the end, 5b then 5a, whose BN is per activation
+    per_activation: int = setting(0, not_negative, most=2)
 
 
 @dataclass
@@ -45,10 +45,10 @@ class RateConfig:
 
     lr: float = setting()  # of the plain network; tuned on it alone
     multiplier: float = setting()  # the arm's rate in units of that
-    momentum: float = setting(check=below_one)
+    momentum: float = setting(check=below_one)  # 0: none
     batch: int = setting(most=BATCH)  # examples an update and process
     weight_decay: float = setting(check=not_negative)  # L2 on convolution and classifier weights
-    weight_decay_divisor: float = setting()
+    weight_decay_divisor: float = setting()  # L2 is divided by it
     decay: str = choice("plain", "fast")
     replicas: int = setting(1)  # R of asynchronous SGD; 1: synchronous
     warm_start: int = setting(0, not_negative)  # updates of one replica before the others join
@@ -68,10 +68,10 @@ class PictureConfig:
     """How training images are shuffled and distorted."""
 
     shuffle: str = choice("full", "shards", "fixed")
-    shards: int = setting(most=1_000_000)
+    shards: int = setting(most=1_000_000)  # of shuffle=shards
     shift: int = setting(check=not_negative, most=SIDE)  # pixels
-    mirror: bool = setting()
-    photometric: float = setting(check=share)
+    mirror: bool = setting()  # half of the images, left to right
+    photometric: float = setting(check=share)  # strength: brightness, contrast, colour
     examples: int | None = setting(None)  # of the training images, the first; null: all
 
 

@@ -41,9 +41,9 @@ INPUTS = 1_000  # about as many as an image of 28×28 has pixels
 class DataConfig:
     """Which data set, and where its files are."""
 
-    name: str = MISSING
+    name: str = MISSING  # of the data set, as data= names it
     root: str | None = neutral(None)  # a folder with the files; null: cache, download, registries
-    cache: str = neutral("data")
+    cache: str = neutral("data")  # the folder of fetched and decoded images
     validation: int = setting(0, not_negative)  # images held out of training and tested on
     # of image folders alone
     label: str | None = neutral(None)  # what records call the set; null: its name
@@ -77,8 +77,8 @@ class ModelConfig:
 class OptimConfig:
     """SGD of Section 4.1."""
 
-    lr: float = setting()
-    momentum: float = setting(check=below_one)
+    lr: float = setting()  # learning rate
+    momentum: float = setting(check=below_one)  # 0: none
     batch: int = setting(most=BATCH)  # examples a step
     replicas: int = setting(1, most=1_000)  # R of asynchronous SGD; 1: synchronous
     warm_start: int = setting(0, not_negative)  # updates of one replica before the others join
@@ -97,9 +97,9 @@ class OptimConfig:
 class DurationConfig:
     """How long to train, in exactly one unit."""
 
-    steps: int | None = setting(None)
-    examples: int | None = setting(None)
-    epochs: float | None = setting(None, most=1_000_000)
+    steps: int | None = setting(None)  # of `batch` examples each
+    examples: int | None = setting(None)  # or in examples seen
+    epochs: float | None = setting(None, most=1_000_000)  # or in epochs
 
     def in_steps(self, batch: int, train_size: int) -> int:
         """The duration in steps of `batch` examples. Raises a UserError below one step."""
@@ -175,9 +175,9 @@ class WandbConfig:
     """The mirror of the run record in Weights & Biases."""
 
     mode: str = choice("auto", "online", "offline", "disabled", default="auto")
-    project: str = "bnrepro"
-    entity: str | None = None
-    dir: str = "."
+    project: str = "bnrepro"  # in Weights & Biases
+    entity: str | None = None  # user or team; null: WANDB_ENTITY, else your account
+    dir: str = "."  # runs go to its folder wandb
 
 
 def device_name(name: str) -> str | None:
@@ -193,14 +193,14 @@ class RunConfig:
 
     ONE_RECORD: ClassVar[bool] = False  # all seeds share one record, whose folder names them
 
-    experiment: str = neutral()
-    variant: str = neutral()
-    scale: str = neutral()
+    experiment: str = neutral()  # its name
+    variant: str = neutral()  # the arm; `sweep` where all arms make one record
+    scale: str = neutral()  # of the network, the data and the training
     without: list[str] = neutral([], empty=True, distinct=True)  # variants that this scale lacks
     seeds: Any = neutral(most=2**63 - 1)  # a count (5: seeds 0 to 4) or a list ([3, 4])
-    device: str = neutral("auto", device_name)
+    device: str = neutral("auto", device_name)  # auto, cpu, cuda, cuda:<number> or mps
     threads: int | None = setting(None, neutral=True, most=PROCESSES)  # null: torch's choice
-    results: str = neutral("results/runs")
+    results: str = neutral("results/runs")  # the folder of the runs
     force: bool = neutral(False)  # run again what is finished
     data: DataConfig = field(default_factory=DataConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig, metadata={"rule": Rule(neutral=True)})

@@ -39,7 +39,7 @@ class SearchConfig:
 
     axes: dict[str, Any] = setting(check=None)  # the first values of each key: lists of numbers
     factors: dict[str, float] = setting(check=None)  # by which a key's axis grows
-    max_extensions: int = setting(check=not_negative, most=20)
+    max_extensions: int = setting(check=not_negative, most=20)  # times that the axes may grow
     finalists: int | None = setting(None)  # best cells, trained anew; null: one round in full
     short: float = setting(check=fraction)  # share of the budget in the short rounds
     jobs: int = setting(1, neutral=True, most=PROCESSES)  # runs side by side

@@ -24,7 +24,7 @@ class FewConfig:
     """The setting of the arms `few_…`, which `configs/ablation/few.yaml` puts in its place."""
 
     examples: int = neutral(MISSING, positive)  # of the training images, the first
-    steps: int = neutral(MISSING, positive)
+    steps: int = neutral(MISSING, positive)  # T of those runs
     lr: float = neutral(MISSING, positive)  # of the plain network
     grid: list[list[int]] = setting(grid=True, neutral=True)  # accuracy: [until, every] in steps
 

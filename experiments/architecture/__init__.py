@@ -18,7 +18,7 @@ from bnrepro.experiment import Experiment
 class ArchitectureConfig(SweepConfig):
     """What of Figure 5 is counted."""
 
-    classes: int = setting(check=units)
+    classes: int = setting(check=units)  # of the classifier
     side: int = setting(most=SIDE)  # pixels of the image
     projections: list[int] = setting(check=units, distinct=True)  # feature maps, in 4c and 4d
 

@@ -22,19 +22,19 @@ from bnrepro.experiment import Experiment
 class BiasGrowthConfig(SweepConfig):
     """Section 2: normalisation outside the gradient step."""
 
-    hidden: list[int] = setting(check=units)
+    hidden: list[int] = setting(check=units)  # units of each hidden layer
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
     batch: int = setting(check=mini_batch)  # examples a step
     activations: list[str] = choice("sigmoid", "relu")
-    lr: list[float] = setting(distinct=True)
+    lr: list[float] = setting(distinct=True)  # a network is trained at each
     every: list[int] = setting(distinct=True)  # steps between refreshes of the statistics
     # steps at which the trained networks are recorded; the last ends
     stops: list[int] = setting(rising=True)
     exact_examples: int = setting(check=mini_batch)  # "the full data" of the exact part
-    exact_steps: int = setting()
+    exact_steps: int = setting()  # of gradient descent on them
     exact_record_every: int = setting()  # steps
-    exact_lr: float = setting()
+    exact_lr: float = setting()  # its rate
 
     def check(self, prefix: str) -> None:
         """Raise a UserError for a record without rows and for networks without room."""

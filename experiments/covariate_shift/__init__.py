@@ -28,7 +28,7 @@ from bnrepro.experiment import Experiment
 class CovariateShiftConfig(SweepConfig):
     """Networks of Figure 1, when they are looked at, and what is looked at."""
 
-    hidden: list[int] = setting()
+    hidden: list[int] = setting()  # units of each hidden layer
     activations: list[str] = choice("sigmoid", "relu")
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3

@@ -23,11 +23,11 @@ from bnrepro.experiment import Experiment
 class InferenceConfig(SweepConfig):
     """Section 3.1: from mini-batch statistics to population statistics."""
 
-    hidden: list[int] = setting(check=units)
+    hidden: list[int] = setting(check=units)  # units of each hidden layer
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
     bn_momentum: float = setting(check=fraction)  # weight of the new mini-batch in moving averages
-    lr: float = setting()
+    lr: float = setting()  # learning rate
     batches: list[int] = setting(check=mini_batch, distinct=True)  # m, examples a step
     # examples seen at which accuracy is measured; training ends at the last
     stops: list[int] = setting(rising=True)
@@ -36,7 +36,7 @@ class InferenceConfig(SweepConfig):
     regroupings: int = setting(least=2, most=10_000)
     company_examples: int = setting()  # test images followed through them
     timed_examples: int = setting()  # test images of a forward pass that is timed
-    timed_repetitions: int = setting()
+    timed_repetitions: int = setting()  # of that pass; the median counts
     # of the population whose mini-batches are all written out
     enumerated_values: int = setting(least=2)
     enumerated_batches: list[int] = setting(check=mini_batch, most=20, distinct=True)  # their m

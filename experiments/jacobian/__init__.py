@@ -23,7 +23,7 @@ class JacobianConfig(SweepConfig):
     """Section 3.3: the singular values of layer Jacobians."""
 
     widths: list[int] = setting(check=units, least=2, distinct=True)  # units of every hidden layer
-    hidden_layers: int = setting(least=2, most=1_000)
+    hidden_layers: int = setting(least=2, most=1_000)  # their number
     activations: list[str] = choice("sigmoid", "relu")
     lr: list[float] = setting()  # a rate an activation, the same for both arms
     init_std: float = setting()  # of the Gaussian initial weights

@@ -24,25 +24,25 @@ from bnrepro.experiment import Experiment
 class PlacementConfig(SweepConfig):
     """Section 3.2: where Batch Normalization goes."""
 
-    hidden: list[int] = setting(check=units)
+    hidden: list[int] = setting(check=units)  # units of each hidden layer
     activations: list[str] = choice("sigmoid", "relu")
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
     batch: int = setting(check=mini_batch)  # examples a step
-    lr: list[float] = setting(distinct=True)
+    lr: list[float] = setting(distinct=True)  # a network is trained at each
     shape_lr: float = setting()  # the rate, one of lr, at which distributions are followed
     # steps at which accuracy and distributions are measured; training ends at the last
     stops: list[int] = setting(check=not_negative, rising=True)
     probe_examples: int = setting(check=mini_batch)  # training images on which they are measured
     # training images whose statistics serve at test time
     population_examples: int = setting(check=mini_batch)
-    conv_channels: list[int] = setting(most=10_000)
+    conv_channels: list[int] = setting(most=10_000)  # feature maps of each convolution
     conv_kernel: int = setting(least=3, most=SIDE)  # pixels a side, an odd number
-    conv_lr: float = setting()
-    conv_steps: int = setting()
+    conv_lr: float = setting()  # learning rate of the convolutional network
+    conv_steps: int = setting()  # of its training
     # mini-batch of the float64 identities
     exact_examples: int = setting(check=mini_batch, most=10_000)
-    exact_eps: list[float] = setting(check=not_negative, distinct=True)
+    exact_eps: list[float] = setting(check=not_negative, distinct=True)  # their ε
 
     def check(self, prefix: str) -> None:
         """Raise a UserError unless distributions are followed at one of the rates, the images are

@@ -20,18 +20,18 @@ from bnrepro.experiment import Experiment
 class ScaleInvarianceConfig(SweepConfig):
     """Section 3.3: the scale of the weights."""
 
-    hidden: list[int] = setting(check=units)
+    hidden: list[int] = setting(check=units)  # units of each hidden layer
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # of the trained networks
     batch: int = setting(check=mini_batch)  # examples a step
-    lr: list[float] = setting(distinct=True)
+    lr: list[float] = setting(distinct=True)  # a network is trained at each
     # steps at which weights and gradients are recorded; the last one ends the training
     stops: list[int] = setting(rising=True)
     probe_scale: float = setting()  # the trained networks' weights are multiplied by it, as a probe
     exact_scales: list[float] = setting(distinct=True)  # |a|; both signs are measured
-    exact_eps: list[float] = setting(check=not_negative, distinct=True)
+    exact_eps: list[float] = setting(check=not_negative, distinct=True)  # ε of the equations
     exact_examples: int = setting(check=mini_batch, most=10_000)  # of the mini-batch
-    exact_units: int = setting(most=10_000)
+    exact_units: int = setting(most=10_000)  # of their layer
 
     def check(self, prefix: str) -> None:
         """Raise a UserError for networks or Jacobians that do not fit into memory."""

@@ -41,7 +41,7 @@ class SpeedupConfig(ImageConfig):
     ONE_RECORD: ClassVar[bool] = True
 
     budgets: list[int] = setting(rising=True)  # steps of the cells with BN
-    regimes: list[Regime] = field(default_factory=list)
+    regimes: list[Regime] = field(default_factory=list)  # each with its rates and its own networks
     jobs: int = setting(1, neutral=True, most=PROCESSES)  # cells side by side
 
     def check(self, prefix: str) -> None:

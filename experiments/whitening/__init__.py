@@ -22,7 +22,7 @@ from bnrepro.experiment import Experiment
 class WhiteningConfig(SweepConfig):
     """Section 2: full whitening against normalising each unit by itself."""
 
-    hidden: list[int] = setting(check=units)
+    hidden: list[int] = setting(check=units)  # units of each hidden layer
     init_std: float = setting()  # of the Gaussian initial weights
     # of BN, and the ridge of whitening where it is not varied
     eps: float = setting(check=not_negative)
@@ -39,8 +39,8 @@ class WhiteningConfig(SweepConfig):
     # training images whose statistics serve at test time
     population_examples: int = setting(check=mini_batch)
     timed_steps: int = setting()  # of a stretch
-    timed_stretches: int = setting()
-    cost_widths: list[int] = setting(most=20_000, distinct=True)
+    timed_stretches: int = setting()  # the median counts
+    cost_widths: list[int] = setting(most=20_000, distinct=True)  # units of the timed transform
     cost_repeats: list[int] = setting()  # a number a width; the median counts
     cost_examples: int = setting(check=mini_batch)  # of the mini-batch, at every width
 
