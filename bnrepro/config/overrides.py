@@ -62,7 +62,10 @@ def check_overrides(experiment: str, overrides: Sequence[str], sweep: bool = Fal
 def _parse(experiment: str, text: str) -> Override:
     key, equals, value = text.partition("=")
     if not key or (not equals and not text.startswith("~")):
-        raise UserError(f"{shown(text)}: settings are given as key=value")
+        raise UserError(
+            f"{shown(text)}: settings are given as key=value; python -m experiments.{experiment} "
+            "--help lists them"
+        )
     try:
         return OverridesParser.create().parse_override(text)
     except (HydraException, RecursionError):

@@ -36,6 +36,12 @@ def test_a_sweep_is_one_process_and_then_its_figures(run, started):
     ]
 
 
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_is_the_experiments_own(run, started, word):
+    assert run(script.main, ["mnist", word]) == 0
+    assert started == [["experiments.mnist", word]]
+
+
 def test_every_arm_is_trained_unless_one_is_named(run, started, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     run(script.main, ["mnist", "scale=smoke"])
