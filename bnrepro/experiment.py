@@ -85,12 +85,12 @@ def stems() -> list[str]:
     return sorted(path.parent.name for path in (ROOT / "experiments").glob("*/__init__.py"))
 
 
-@functools.cache
 def discover() -> dict[str, Experiment]:
     """All experiments by their names. Raises a UserError for a folder that declares none."""
     return {stem: _declared(stem) for stem in stems()}
 
 
+@functools.cache
 def _declared(stem: str) -> Experiment:
     experiment = getattr(importlib.import_module(f"experiments.{stem}"), "EXPERIMENT", None)
     if not isinstance(experiment, Experiment) or experiment.stem != stem:
@@ -105,4 +105,4 @@ def find(stem: str) -> Experiment:
     """The experiment of that name. Raises a UserError that lists all names."""
     if stem not in stems():
         raise UserError(f"{stem}: no such experiment; there are {', '.join(stems())}")
-    return discover()[stem]
+    return _declared(stem)

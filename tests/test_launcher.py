@@ -12,6 +12,7 @@ import pytest
 
 from bnrepro import ROOT
 from bnrepro.config.compose import HYDRA_VERSION, register
+from bnrepro.experiment import stems
 from bnrepro.run.record import read_rows
 from experiments.inception.__main__ import main
 from experiments.mnist.__main__ import main as mnist
@@ -39,12 +40,15 @@ def test_a_launcher_without_a_sweep_is_refused_instead_of_training_here(run, tmp
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
-@pytest.mark.parametrize("name", ["slurm", "submitit_local", "joblib"])
-def test_every_launcher_composes(name):
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("inception", "slurm"), ("inception", "submitit_local"), *((s, "joblib") for s in stems())],
+)
+def test_every_launcher_composes(stem, name):
     """Hydra checks each key of the group against the schema of the launcher."""
-    register("inception")
+    register(stem)
     with hydra.initialize_config_dir(str(ROOT / "configs"), version_base=HYDRA_VERSION):
-        cfg = hydra.compose("inception", [f"launcher={name}"], return_hydra_config=True)
+        cfg = hydra.compose(stem, [f"launcher={name}"], return_hydra_config=True)
     assert name.split("_")[0] in cfg.hydra.launcher._target_.lower()
 
 

@@ -12,24 +12,43 @@ the experiment declares. A block may have `stops` of its own.
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args, get_type_hints
 
-from bnrepro.config.rules import Rule, not_negative, rule_of, setting, validate_value
+from bnrepro.config.rules import (
+    Rule,
+    below_one,
+    not_negative,
+    positive,
+    rule_of,
+    setting,
+    shown,
+    twice,
+    validate_value,
+)
 from bnrepro.config.schema import ModelConfig, OptimConfig, SweepConfig
 from bnrepro.errors import UserError
 
-SLOT_AXES = ("lr", "init_std", "weight_decay", "dropout")  # the settings of a slot but its seed
-SHARED = (ModelConfig, OptimConfig)  # whose keys all networks of a cell may share
+Axis = tuple[Any, Rule]  # the type of its values, and what they may be
+# the settings of a slot but its seed
+SLOT_AXES = {
+    key: (float, Rule(check))
+    for key, check in {
+        "lr": not_negative,
+        "init_std": not_negative,
+        "weight_decay": not_negative,
+        "dropout": below_one,
+    }.items()
+}
 ARMS = {"baseline": "none", "bn": "batch"}  # and what normalises their hidden layers
+WORDS = {float: "a number", int: "a whole number", str: "a name"}
 
 
 @dataclass
 class SlotSweepConfig(SweepConfig):
     """Networks of Section 4.1, trained as slots; `model` and `optim` hold what no axis sets."""
 
-    OWN_AXES: ClassVar[tuple[str, ...]] = ()  # of the experiment: its hooks give them a meaning
+    OWN_AXES: ClassVar[dict[str, Axis]] = {}  # of the experiment: its hooks give them a meaning
     OWN_ARMS: ClassVar[tuple[str, ...]] = ()  # their transform comes from the experiment's hooks
     PROBES: ClassVar[tuple[str, ...]] = ("units", "weights")
 
@@ -52,34 +71,48 @@ class SlotSweepConfig(SweepConfig):
         for name in self.probes:
             if name not in self.PROBES:
                 raise UserError(f"probes={name}: allowed are {', '.join(self.PROBES)}")
+        if not self.sweep:
+            raise UserError("sweep={}: name at least one block")
         for block, axes in self.sweep.items():
+            if not isinstance(axes, dict):
+                raise UserError(f"sweep.{block}={shown(axes)}: give its axes, each with its values")
             for key, values in axes.items():
                 self._check_axis(f"sweep.{block}.{key}", key, values)
             for key in ("arm", "lr"):
                 if key not in axes:
                     raise UserError(f"sweep.{block}.{key}: give its values")
 
-    def shared_axes(self) -> list[str]:
-        """What all networks of a cell may share."""
-        keys = [f.name for kind in SHARED for f in dataclasses.fields(kind)]
-        shared = [key for key in keys if key not in ("norm", *SLOT_AXES)]
-        return ["arm", *shared, "train_images", *self.OWN_AXES]
+    def axes(self) -> dict[str, Axis]:
+        """Every axis there is: of slots, and what all networks of a cell may share."""
+        shared: dict[str, Axis] = {"arm": (str, Rule(choices=(*ARMS, *self.OWN_ARMS)))}
+        for kind in (ModelConfig, OptimConfig):
+            hints = get_type_hints(kind)
+            shared |= {f.name: (hints[f.name], rule_of(f)) for f in dataclasses.fields(kind)}
+        del shared["norm"]  # the arm decides
+        return shared | SLOT_AXES | {"train_images": (int, Rule(positive))} | self.OWN_AXES
 
     def _check_axis(self, place: str, key: str, values: Any) -> None:
+        if key != "stops" and key not in self.axes():
+            raise UserError(f"{place}: no such axis; allowed are {', '.join(self.axes())}")
+        if not isinstance(values, list) or not values:
+            raise UserError(f"{place}={shown(values)}: name at least one value, in a list")
         if key == "stops":
+            check_type(place, values, list[int])
             validate_value(place, values, Rule(not_negative, rising=True))
             return
-        if key not in (allowed := [*SLOT_AXES, *self.shared_axes()]):
-            raise UserError(f"{place}: no such axis; allowed are {', '.join(allowed)}")
-        if not isinstance(values, list) or not values:
-            raise UserError(f"{place}={values}: name at least one")
-        if key == "arm" and (bad := set(values) - {*ARMS, *self.OWN_ARMS}):
-            allowed = [*ARMS, *self.OWN_ARMS]
-            raise UserError(f"{place}={min(bad)}: allowed are {', '.join(allowed)}")
-        rules = {f.name: rule_of(f) for kind in SHARED for f in dataclasses.fields(kind)}
-        for value in values if key in rules and key not in SLOT_AXES else []:
-            validate_value(place, value, rules[key])
-        end = 1.0 if key == "dropout" else math.inf
-        sound = all(isinstance(v, int | float) and 0 <= v < end for v in values)
-        if key in SLOT_AXES and not sound:
-            raise UserError(f"{place}={values}: each must be a number, 0 or greater")
+        kind, rule = self.axes()[key]
+        for value in values:
+            check_type(place, value, kind)
+            validate_value(place, value, rule)
+        if (double := twice([str(value) for value in values])) is not None:
+            raise UserError(f"{place}={shown(values)}: names {double} twice")
+
+
+def check_type(place: str, value: Any, kind: Any) -> None:
+    """Raise a UserError for a value that is not of this type; a whole number is a number too."""
+    (element,) = get_args(kind) or (kind,)
+    found = value if kind != element and isinstance(value, list) else [value]
+    allowed = (int, float) if element is float else (element,)
+    if (kind != element) != isinstance(value, list) or any(type(v) not in allowed for v in found):
+        many = "a list, each of it " if kind != element else ""
+        raise UserError(f"{place}={shown(value)}: must be {many}{WORDS[element]}")

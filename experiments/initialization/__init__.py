@@ -12,8 +12,8 @@ everywhere.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnrepro.config.slot_sweep import SlotSweepConfig
-from bnrepro.errors import UserError
+from bnrepro.config.rules import Rule
+from bnrepro.config.slot_sweep import Axis, SlotSweepConfig
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
 
@@ -24,16 +24,7 @@ CASES = ("normal", "layer_up", "layer_down", "biases", "classifier")  # the star
 class InitializationConfig(SlotSweepConfig):
     """Sections 1, 3.3: initial standard deviations and bad starts."""
 
-    OWN_AXES: ClassVar[tuple[str, ...]] = ("case",)
-
-    def check(self, prefix: str) -> None:
-        """Raise a UserError for a start that does not exist."""
-        super().check(prefix)
-        for block, axes in self.sweep.items():
-            for case in axes.get("case", []):
-                if case not in CASES:
-                    allowed = ", ".join(CASES)
-                    raise UserError(f"sweep.{block}.case={case}: allowed are {allowed}")
+    OWN_AXES: ClassVar[dict[str, Axis]] = {"case": (str, Rule(choices=CASES))}
 
 
 EXPERIMENT = Experiment(

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
 
-from bnrepro.config.slot_sweep import SlotSweepConfig
+from bnrepro.config.rules import Rule, mini_batch
+from bnrepro.config.slot_sweep import Axis, SlotSweepConfig
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
@@ -30,7 +31,8 @@ class RegularizationConfig(SlotSweepConfig):
     BN at its best rate, `bn` at the plain network's.
     """
 
-    OWN_AXES: ClassVar[tuple[str, ...]] = ("group",)  # m: examples that BN normalises together
+    # m: examples that BN normalises together
+    OWN_AXES: ClassVar[dict[str, Axis]] = {"group": (int, Rule(mini_batch))}
     OWN_ARMS: ClassVar[tuple[str, ...]] = ("bn_tuned",)
     PROBES: ClassVar[tuple[str, ...]] = (*SlotSweepConfig.PROBES, "gap", "mates")
 
@@ -40,9 +42,10 @@ class RegularizationConfig(SlotSweepConfig):
         for block, axes in self.sweep.items():
             batches = axes.get("batch", [self.optim.batch])
             for group, batch in product(axes.get("group", []), batches):
-                if not isinstance(group, int) or group < 2 or batch % group:
-                    place = f"sweep.{block}.group={group}"
-                    raise UserError(f"{place}: must be at least 2 and divide the batch of {batch}")
+                if batch % group:
+                    raise UserError(
+                        f"sweep.{block}.group={group}: must divide the batch of {batch}"
+                    )
 
 
 EXPERIMENT = Experiment(

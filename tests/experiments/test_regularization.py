@@ -113,9 +113,11 @@ def test_networks_whose_update_takes_all_images_train_for_fewer_steps(cfg):
     assert steps == {"dropout": {10, 30}, "groups": {10}, "plain": {10}}
 
 
-@pytest.mark.parametrize("group", [1, 24])
-def test_groups_have_to_divide_the_mini_batch(group):
-    message = rf"sweep\.groups\.group={group}: must be at least 2 and divide the batch of 128"
+@pytest.mark.parametrize(
+    ("group", "problem"), [(1, "a mini-batch of one"), (24, "must divide the batch of 128")]
+)
+def test_groups_have_to_divide_the_mini_batch(group, problem):
+    message = rf"sweep\.groups\.group={group}: {problem}"
     with pytest.raises(UserError, match=message):
         validate(compose("regularization", ["scale=smoke", f"sweep.groups.group=[{group}]"]))
 

@@ -126,7 +126,7 @@ def test_a_folder_without_an_experiment_is_named(monkeypatch, declared):
     monkeypatch.setitem(sys.modules, "experiments.hollow", module)
     monkeypatch.setattr(experiment, "stems", lambda: ["hollow", "mnist"])
     with pytest.raises(UserError, match=r"experiments/hollow/__init__.py: must define EXPERIMENT"):
-        experiment.discover.__wrapped__()
+        experiment.find("hollow")
 
 
 def test_an_arm_that_bears_the_name_of_another_is_named(run, tmp_path, capsys):
