@@ -51,4 +51,4 @@ def units_by_drift(rows: Sequence[Mapping[str, Any]], mode: str, layer: str) -> 
 
 def at_rank(units: Sequence[int], rank: int) -> int:
     """The unit at a rank of 100; in layers of other widths, at the same share of the order."""
-    return units[min(len(units) - 1, round(rank / 100 * len(units)) - 1)]
+    return units[max(0, round(rank / 100 * len(units)) - 1)]

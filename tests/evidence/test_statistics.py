@@ -98,3 +98,4 @@ def test_units_are_ranked_by_drift_and_rank_50_is_the_middle_one():
     assert units_by_drift(rows, "training", "h") == [1, 2, 0]
     assert at_rank([1, 2, 0], 50) == 2
     assert [at_rank(list(range(100)), r) for r in (1, 50, 100)] == [0, 49, 99]
+    assert [at_rank(list(range(20)), r) for r in (1, 10, 100)] == [0, 1, 19]
