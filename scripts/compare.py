@@ -7,20 +7,20 @@ A run folder holds `seed-<k>/` folders. The figure and table.md are written into
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from bnrepro.cli import Parser, guard
-from bnrepro.config.rules import rule_of, twice
+from bnrepro.config.identity import settings
+from bnrepro.config.rules import twice
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import gather_runs
 from bnrepro.evidence.statistics import t_interval
-from bnrepro.experiment import Table, find
+from bnrepro.experiment import Table
 from bnrepro.files import expand, write_atomically, writing
 from bnrepro.plots.curves import mean_and_interval, thousands
 from bnrepro.plots.style import RC, save
@@ -108,25 +108,7 @@ def settings_table(folders: Mapping[str, Path]) -> Table:
 def first_settings(folder: Path) -> dict[str, Any]:
     """The settings of a folder's first seed."""
     config = read_config(next(iter(seed_folders(folder).values())), experiment=str)
-    return settings(config, find(config["experiment"]).config)
-
-
-def settings(config: Mapping[str, Any], kind: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots, without those that leave the numbers as they are.
-
-    `kind` is the config's class, whose fields say which those are.
-    """
-    known = {field.name: field for field in fields(kind)} if is_dataclass(kind) else {}
-    kinds = get_type_hints(kind) if known else {}
-    result: dict[str, Any] = {}
-    for key, value in config.items():
-        if key in known and rule_of(known[key]).neutral:
-            continue
-        nested = isinstance(value, Mapping)
-        result |= (
-            settings(value, kinds.get(key), f"{prefix}{key}.") if nested else {prefix + key: value}
-        )
-    return result
+    return settings(config, config["experiment"])
 
 
 if __name__ == "__main__":

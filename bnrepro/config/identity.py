@@ -3,12 +3,14 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from bnrepro.config.compose import compose
 from bnrepro.config.rules import rule_of
-from bnrepro.config.schema import seed_list
+from bnrepro.config.schema import RunConfig, seed_list
+from bnrepro.experiment import find, stems
 from bnrepro.files import expand
 
 
@@ -43,6 +45,29 @@ def default_of(field: dataclasses.Field[Any]) -> Any:
     """A field's default value."""
     made = field.default_factory is not dataclasses.MISSING
     return field.default_factory() if made else field.default  # type: ignore[operator]
+
+
+def settings(config: Mapping[str, Any], experiment: str) -> dict[str, Any]:
+    """A record's settings, nested keys joined by dots, that do not leave its numbers as they are.
+
+    Where there is no such experiment, the keys that all experiments have are known alone.
+    """
+    return _settings(config, find(experiment).config if experiment in stems() else RunConfig)
+
+
+def _settings(config: Mapping[str, Any], kind: Any, prefix: str = "") -> dict[str, Any]:
+    known = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    neutral = {field.name for field in known if rule_of(field).neutral}
+    kinds = get_type_hints(kind) if known else {}
+    result: dict[str, Any] = {}
+    for key, value in config.items():
+        if key in neutral:
+            continue
+        if isinstance(value, Mapping):
+            result |= _settings(value, kinds.get(key), f"{prefix}{key}.")
+        else:
+            result[prefix + key] = json.dumps(value) if isinstance(value, list) else value
+    return result
 
 
 def digest(content: object, length: int = 12) -> str:

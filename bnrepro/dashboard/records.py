@@ -8,21 +8,20 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from bnrepro.config.identity import settings
 from bnrepro.dashboard.columns import Columns, flat
+from bnrepro.errors import UserError
 
 FILES = ("config.yaml", "meta.json", "metrics.jsonl")  # what makes a folder a record
 LEVELS = ("round", "value")  # what folders between an arm and its runs mean: those of a search
+UNREADABLE = (OSError, ValueError, AttributeError, TypeError, UserError, yaml.YAMLError)
 PATIENCE = 120  # seconds without a row before a run without a summary counts as stopped
-NEUTRAL = (
-    *("experiment", "variant", "scale", "seeds", "device", "threads", "results", "force", "wandb"),
-    *("checkpoint_every", "jobs", "data.root", "data.cache", "data.workers", "data.max_broken"),
-)
 
 
 class FollowedRecord:
@@ -62,7 +61,7 @@ class FollowedRecord:
                 continue
             try:
                 self._read_whole(name)
-            except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+            except UNREADABLE as error:
                 self.problem = f"{name} cannot be read: {' '.join(str(error).split())[:120]}"
         return bool(changed)
 
@@ -83,7 +82,7 @@ class FollowedRecord:
     def _read_whole(self, name: str) -> None:
         path = self.folder / name
         if name == "config.yaml":
-            self.settings = _flat_config(yaml.safe_load(_text(path)))
+            self.settings = settings(yaml.safe_load(_text(path)), self.experiment)
         elif name == "meta.json":
             self.meta = _object(path)
         else:
@@ -214,16 +213,3 @@ def _object(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     return path.read_text("utf-8", errors="replace")
-
-
-def _flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots; lists as text."""
-    result: dict[str, Any] = {}
-    for key, value in config.items():
-        if prefix + key in NEUTRAL:
-            continue
-        if isinstance(value, Mapping):
-            result |= _flat_config(value, f"{prefix}{key}.")
-        else:
-            result[prefix + key] = json.dumps(value) if isinstance(value, list) else value
-    return result

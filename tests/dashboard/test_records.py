@@ -1,14 +1,17 @@
 """Records on disk, read as they grow, whatever was left of them."""
 
+import dataclasses
 import json
 import os
 import time
 
 import pytest
 
+from bnrepro.config.rules import rule_of
 from bnrepro.dashboard.columns import Columns, flat
 from bnrepro.dashboard.data import Runs, committed, gathered
 from bnrepro.dashboard.records import FollowedRecord, find_records
+from bnrepro.experiment import find
 from tests.dashboard.results import append, ended, rows, write_run
 
 
@@ -76,7 +79,7 @@ def test_rows_before_a_broken_line_are_kept(tmp_path, line, kept):
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "meta.json", "summary.json"])
-@pytest.mark.parametrize("content", ["", "{", "[1]", "a: [", "\x00", "null"])
+@pytest.mark.parametrize("content", ["", "{", "[1]", "a: [", "\x00", "null", "1: 2"])
 def test_a_broken_file_beside_the_rows_is_no_error(tmp_path, name, content):
     folder = write_run(tmp_path, "bn", 0, rows(3), summary=ended())
     (folder / name).write_text(content)
@@ -84,6 +87,20 @@ def test_a_broken_file_beside_the_rows_is_no_error(tmp_path, name, content):
     assert line["done"] == 150
     assert line["status"] in ("ok", "unreadable")
     json.dumps(line, allow_nan=False)
+
+
+def test_settings_are_what_changes_the_numbers_as_the_schema_says(tmp_path):
+    folder = write_run(tmp_path, "bn")
+    neutral = [f.name for f in dataclasses.fields(find("mnist").config) if rule_of(f).neutral]
+    assert {"tensorboard", "without"} <= {*neutral}
+    config = dict.fromkeys(neutral, 1) | {"optim": {"lr": 0.5}, "model": {"hidden": [9, 9]}}
+    config |= {"data": {"label": "mine", "size": 8, "cache": "data"}}
+    (folder / "config.yaml").write_text(json.dumps(config))
+    expected = {"optim.lr": 0.5, "model.hidden": "[9, 9]", "data.size": 8}
+    assert read(folder).settings == expected
+    elsewhere = read(folder, ("unheard_of", "small", "bn", "seed-0"))
+    assert elsewhere.problem == ""
+    assert elsewhere.settings == expected | {"checkpoint_every": 1, "tensorboard": 1}
 
 
 def test_a_run_is_running_stopped_or_what_its_summary_says(tmp_path):
