@@ -40,15 +40,16 @@ class FollowedRecord:
         self.meta: dict[str, Any] = {}
         self.summary: dict[str, Any] | None = None
         self._stamps: dict[str, tuple[int, int, int]] = {}
+        self._problems: dict[str, str] = {}  # of files as they are now
         self._start_over()
 
     def _start_over(self) -> None:
         self.tables: dict[str, Columns] = {}
         self.new: dict[str, list[dict[str, Any]]] = {}  # rows of the last `read`
         self.done: float = 0  # steps of training, or cells of a sweep
-        self.problem = ""
+        self._problems.pop("metrics.jsonl", None)
         self.began_anew = True
-        self._offset, self._lines, self._is_broken = 0, 0, False
+        self._offset, self._lines = 0, 0
         self._seen: list[tuple[float, float]] = []  # when rows were read here, and `done` then
 
     def read(self) -> bool:
@@ -59,10 +60,12 @@ class FollowedRecord:
             if name == "metrics.jsonl":
                 self._read_rows()
                 continue
+            self._problems.pop(name, None)
             try:
                 self._read_whole(name)
             except UNREADABLE as error:
-                self.problem = f"{name} cannot be read: {' '.join(str(error).split())[:120]}"
+                said = " ".join(str(error).split())[:120]
+                self._problems[name] = f"{name} cannot be read: {said}"
         return bool(changed)
 
     def _has_changed(self, name: str) -> bool:
@@ -101,7 +104,7 @@ class FollowedRecord:
 
     def _take(self, lines: list[bytes]) -> None:
         """Add rows to their tables; what follows a line that is no row is left out."""
-        if self._is_broken:
+        if "metrics.jsonl" in self._problems:
             return
         for line in lines:
             self._lines += 1
@@ -110,14 +113,18 @@ class FollowedRecord:
                 self.done = float(row.get("cell") or row.get("step") or 0)
             except (ValueError, AttributeError, TypeError, ZeroDivisionError):
                 place = f"metrics.jsonl: line {self._lines}"
-                self.problem = f"{place} is no row; what follows is left out"
-                self._is_broken = True
+                self._problems["metrics.jsonl"] = f"{place} is no row; what follows is left out"
                 break
             self.new.setdefault(str(row.pop("part", "curves")), []).append(row)
         for table, new in self.new.items():
             self.tables.setdefault(table, Columns()).extend(new)
         if self.new:
             self._seen = [*self._seen[-20:], (time.time(), self.done)]
+
+    @property
+    def problem(self) -> str:
+        """What cannot be read; empty where all can."""
+        return "; ".join(self._problems.values())
 
     @property
     def updated(self) -> float:

@@ -89,6 +89,35 @@ def test_a_broken_file_beside_the_rows_is_no_error(tmp_path, name, content):
     json.dumps(line, allow_nan=False)
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "meta.json"])
+def test_a_record_whose_file_was_mended_is_well_again(tmp_path, name):
+    folder = write_run(tmp_path, "bn", 0, rows(3))
+    path, whole = folder / name, (folder / name).read_text()
+    path.write_text("{")
+    record = read(folder)
+    assert record.status() == "unreadable"
+    assert f"{name} cannot be read" in record.problem
+    path.write_text(whole)
+    record.read()
+    assert (record.status(), record.problem, record.total) == ("running", "", 3000)
+    assert record.settings["optim.lr"] == 0.1
+
+
+def test_a_file_that_began_anew_does_not_hide_that_another_is_broken(tmp_path):
+    folder = write_run(tmp_path, "bn", 0, rows(3))
+    (folder / "meta.json").write_text("{")
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write("no row\n")
+    record = read(folder)
+    assert record.problem.count("; ") == 2  # one of them within the line on the rows
+    (folder / "new").write_text(json.dumps(rows(1)[0]) + "\n")
+    (folder / "new").replace(folder / "metrics.jsonl")
+    record.read()
+    assert "line" not in record.problem.partition("meta.json")[0]
+    assert record.problem.startswith("meta.json cannot be read")
+    assert record.tables["curves"].length == 1
+
+
 def test_settings_are_what_changes_the_numbers_as_the_schema_says(tmp_path):
     folder = write_run(tmp_path, "bn")
     neutral = [f.name for f in dataclasses.fields(find("mnist").config) if rule_of(f).neutral]
