@@ -7,6 +7,7 @@ A run folder holds `seed-<k>/` folders. The figure and table.md are written into
 """
 
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from bnrepro.config.rules import twice
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import gather_runs
-from bnrepro.evidence.statistics import t_interval
+from bnrepro.evidence.statistics import mean_text
 from bnrepro.experiment import Table
 from bnrepro.files import expand, write_atomically, writing
 from bnrepro.plots.curves import mean_and_interval, thousands
@@ -55,11 +56,9 @@ def main() -> None:
 
 
 def labelled(paths: list[Path]) -> dict[str, Path]:
-    """Folders by their names; by the ends of their paths where names repeat."""
-    for length in (1, 2, 3, 4):
-        labels = ["/".join(path.resolve().parts[-length:]) for path in paths]
-        if len(set(labels)) == len(paths):
-            break
+    """Different folders by their names; by the ends of their paths where names repeat."""
+    ends = (["/".join(p.resolve().parts[-length:]) for p in paths] for length in count(1))
+    labels = next(labels for labels in ends if len(set(labels)) == len(paths))
     return dict(zip(labels, paths, strict=True))
 
 
@@ -82,15 +81,10 @@ def accuracy_table(evidence: Evidence) -> Table:
     for variant in evidence.variants:
         runs = evidence.where("runs", variant=variant)
         outcomes = ", ".join(dict.fromkeys(run["outcome"] for run in runs))
-        cells = [percent(runs, f"{kind}_test_accuracy") for kind in ("final", "best")]
+        accuracies = ([run[f"{kind}_test_accuracy"] for run in runs] for kind in ("final", "best"))
+        cells = [mean_text(values, 2, 100) for values in accuracies]
         rows.append([variant, ", ".join(str(run["seed"]) for run in runs), outcomes, *cells])
     return rows
-
-
-def percent(runs: list[dict[str, Any]], column: str) -> str:
-    """Mean and interval in per cent of the runs that have a value."""
-    known = [run[column] for run in runs if run[column] is not None]
-    return t_interval(known).times(100).text(2) if known else "–"
 
 
 def settings_table(folders: Mapping[str, Path]) -> Table:

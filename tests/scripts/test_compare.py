@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from bnrepro.errors import UserError
+from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import gather_runs
 from bnrepro.plots.style import arm
 from experiments.mnist.__main__ import main as train
@@ -71,6 +72,27 @@ def test_folders_of_the_same_name_are_labelled_by_the_ends_of_their_paths():
     paths = [Path("/runs/mnist/paper/bn"), Path("/runs/mnist/smoke/bn")]
     assert compare.labelled(paths) == {"paper/bn": paths[0], "smoke/bn": paths[1]}
     assert compare.labelled([paths[0]]) == {"bn": paths[0]}
+
+
+def test_labels_are_as_long_as_they_must_be_to_differ():
+    paths = [Path(f"/{machine}/results/runs/mnist/paper/bn") for machine in "ab"]
+    labels = {
+        f"{machine}/results/runs/mnist/paper/bn": path
+        for machine, path in zip("ab", paths, strict=True)
+    }
+    assert compare.labelled(paths) == labels
+
+
+def test_an_arm_of_which_a_seed_diverged_has_no_mean_of_the_others():
+    ends = [0.9, 0.8, None, 0.7, 0.6]
+    runs = [
+        {"variant": "bn", "seed": seed, "outcome": "trained" if end else "non-finite",
+         "final_test_accuracy": end, "best_test_accuracy": 0.5}
+        for seed, end in enumerate(ends)
+    ]  # fmt: skip
+    (_, row) = compare.accuracy_table(Evidence(runs=runs))
+    assert row == ["bn", "0, 1, 2, 3, 4", "trained, non-finite", "1 of 5 diverged",
+                   "50.00 [50.00, 50.00]"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
