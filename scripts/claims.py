@@ -4,9 +4,7 @@ python -m scripts.claims                 all of them
 python -m scripts.claims mnist fails     those whose id, experiment, section or verdict is named
 """
 
-import sys
-
-from bnrepro.cli import guard
+from bnrepro.cli import Parser, guard
 from bnrepro.errors import UserError
 from bnrepro.evidence.ledger import figure_of, read_ledger
 from bnrepro.evidence.verdicts import Verdict
@@ -18,10 +16,13 @@ from bnrepro.plots.tables import show
 
 def main() -> None:
     """Judge, and show the rows that the words choose."""
+    parser = Parser(prog="python -m scripts.claims", description=__doc__)
+    parser.add_argument("words", nargs="*", help="what the claims' names or verdicts have in them")
+    words = parser.parse_args().words
     verdicts = read_ledger().verdicts
-    chosen = [v for v in verdicts if all(matches(v, word) for word in sys.argv[1:])]
+    chosen = [v for v in verdicts if all(matches(v, word) for word in words)]
     if not chosen:
-        raise UserError(f"{' '.join(sys.argv[1:])}: no claim with these in id, section or verdict")
+        raise UserError(f"{' '.join(words)}: no claim with these in id, section or verdict")
     show(claim_rows(chosen), "the paper's claims")
     print(counts(verdicts))
 

@@ -14,17 +14,16 @@ import time
 from dataclasses import asdict, replace
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bnrepro.cli import guard
+from bnrepro.cli import Parser, guard
 from bnrepro.config.compose import valid_arms
 from bnrepro.config.identity import digest
 from bnrepro.config.images import ImageConfig
 from bnrepro.data import Dataset, shape
 from bnrepro.models.inception import Inception
+from bnrepro.plots.tables import show
 from bnrepro.run.device import set_up_torch
 from bnrepro.run.provenance import hardware
 from bnrepro.training.acceleration import enough_memory
@@ -32,19 +31,17 @@ from bnrepro.training.images import STEP, ImageTrainer, network_spec, total_step
 
 SECONDS, LEAST = 5.0, 2  # measure for that long, and that many rounds at least
 ROUND = {"cuda": 50}  # updates a round; elsewhere one: a GPU runs behind, and records its graph
+HEADER = ["arm", "steps", "epochs", "GFLOP a step", "PFLOP", "images/s", "hours"]
 
 
 def main() -> None:
     """Count and measure the arms, and print a line for each."""
-    first, *_ = cfgs = valid_arms("inception", sys.argv[1:])
+    parser = Parser(prog="python -m scripts.plan", description=__doc__)
+    parser.add_argument("overrides", nargs="*", help="settings of experiments.inception")
+    first, *_ = cfgs = valid_arms("inception", parser.parse_args().overrides)
     device = set_up_torch(first)
-    speeds = measured(cfgs, device)
-    table = Table(title=f"inception, scale {first.scale}, data {first.data.name}")
-    for name in ("arm", "steps", "epochs", "GFLOP a step", "PFLOP", "images/s", "hours"):
-        table.add_column(name, justify="left" if name == "arm" else "right")
-    for cfg, speed in zip(cfgs, speeds, strict=True):
-        table.add_row(*row(cfg, speed))
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    rows = [row(cfg, speed) for cfg, speed in zip(cfgs, measured(cfgs, device), strict=True)]
+    show([HEADER, *rows], f"inception, scale {first.scale}, data {first.data.name}")
     print(conditions(first, device))
 
 
@@ -80,7 +77,7 @@ def flops(cfg: ImageConfig) -> int:
     """Operations of a step of 32 examples, forward and backward; nothing is computed for it."""
     classes, channels, side = shape_seen(cfg)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        network = Inception(network_spec(cfg, classes, channels))
+        network = Inception(network_spec(cfg, classes, channels, side))
         logits = network(torch.empty(STEP, channels, side, side))
         labels = torch.empty(STEP, dtype=torch.int64)
         nn.functional.cross_entropy(logits, labels).backward()

@@ -84,7 +84,7 @@ def test_the_inception_step_s_measures_follow_from_the_times(scale, monkeypatch)
 @pytest.mark.parametrize("variant", ["inception", "bn_x5"])
 def test_the_network_as_figure_5_draws_it_is_the_same_function(variant):
     cfg = compose("inception", ["scale=small", f"variant={variant}", "model.width=0.1"])
-    ours, drawn = (Inception(network_spec(cfg, 10, 1)) for _ in range(2))
+    ours, drawn = (Inception(network_spec(cfg, 10, 1, 28)) for _ in range(2))
     for network in (ours, drawn):
         initialise(network, 0)
     drawn = bench_inception.as_drawn(drawn)

@@ -45,6 +45,18 @@ def test_a_plan_of_one_arm(run, monkeypatch, capsys):
     assert [line.split()[1] for line in printed.out.splitlines() if "│" in line] == ["bn_x30"]
 
 
+def test_a_plan_of_bn_per_activation_counts_what_the_other_bn_does(run, monkeypatch, capsys):
+    """Section 4.2.3's last modules normalise each activation: the same convolutions."""
+    monkeypatch.setattr(plan, "SECONDS", 0)
+    words = ["scale=small", "variant=bn_x5"]
+    per_channel, per_activation = (
+        plan.flops(compose("inception", [*words, f"model.per_activation={n}"])) for n in (0, 1)
+    )
+    assert per_activation == per_channel
+    assert run(plan.main, ["scale=smoke", "variant=bn_x5", "model.per_activation=1"]) == 0
+    assert "bn_x5" in capsys.readouterr().out
+
+
 def test_an_unknown_set_is_one_line():
     cfg = compose("inception", ["scale=smoke"])
     cfg.data.name = "imagefolder"

@@ -66,9 +66,7 @@ def learning_rate(cfg: ImageConfig, step: float) -> float:
     return start * cfg.budget.end_share ** (step / total_steps(cfg))
 
 
-def network_spec(
-    cfg: ImageConfig, classes: int, channels: int, side: int | None = None
-) -> InceptionSpec:
+def network_spec(cfg: ImageConfig, classes: int, channels: int, side: int) -> InceptionSpec:
     """The shape of the arm's network on images of so many classes, channels and pixels a side."""
     return InceptionSpec(classes, channels, side=side, sync_bn=cfg.sync_bn, **vars(cfg.model))
 

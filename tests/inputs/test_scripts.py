@@ -65,6 +65,16 @@ def test_a_mistake_is_one_line_and_starts_nothing(run, capsys, monkeypatch, word
     assert expected in line
 
 
+@pytest.mark.parametrize(
+    ("name", "usage"), [("plan", 'ARGS="variant=bn_x5 processes=8"'), ("claims", "mnist fails")]
+)
+def test_help_shows_what_a_script_is_for(run, capsys, name, usage):
+    assert run(lambda: guard(import_module(f"scripts.{name}").main), ["--help"]) == 0
+    page = capsys.readouterr().out
+    assert usage in page
+    assert page.startswith(f"usage: python -m scripts.{name} ")
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
