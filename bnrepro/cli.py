@@ -95,7 +95,7 @@ def _start(experiment: Experiment, node: DictConfig) -> None:
         able = ", ".join(stem for stem, other in discover().items() if other.data_parallel)
         raise UserError(
             f"{experiment.stem} runs in one process, {ranks.world()} were started: leave torchrun "
-            f"out; experiments that several processes share: {able}"
+            f"or tasks_per_node out; experiments that several processes share: {able}"
         )
     run = experiment.measure.run  # imports PyTorch
     entry.ready()

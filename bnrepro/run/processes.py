@@ -35,7 +35,6 @@ def join(device: torch.device, expected: int) -> int:
     says: 1 (unsaid) or the number that must have been started. nccl on GPUs, a GPU a process;
     gloo on CPU.
     """
-    _adopt_submitit()
     if expected not in (1, world()):
         raise UserError(
             f"processes={expected}: started were {world()}; the launch decides: torchrun "
@@ -53,14 +52,6 @@ def join(device: torch.device, expected: int) -> int:
 def _leave() -> None:
     gc.collect()  # replicas that are garbage would keep the group's threads beyond the exit
     dist.destroy_process_group()
-
-
-def _adopt_submitit() -> None:
-    """The tasks of a job of submitit's find each other as torchrun's processes do."""
-    if "SUBMITIT_EXECUTOR" in os.environ and "RANK" not in os.environ:
-        from submitit.helpers import TorchDistributedEnvironment
-
-        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
 
 
 def _take_gpu(place: int) -> None:

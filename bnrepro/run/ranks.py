@@ -36,11 +36,15 @@ def number(name: str, default: int) -> int:
 
 
 def check_environment() -> None:
-    """Raise a UserError for what launchers set where it is no number or contradicts itself."""
+    """Raise a UserError for what launchers set where it is no number or contradicts itself.
+
+    From here on the tasks of a job of submitit's count as the processes that they are.
+    """
     names = ["LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_RESTART_COUNT"]
     names += FROM_SLURM if "SUBMITIT_EXECUTOR" in os.environ else ()
     for name in names:
         number(name, 0)
+    _adopt_submitit()
     if rank() >= world():
         raise UserError(f"RANK={rank()}, WORLD_SIZE={world()}: ranks go from 0 to WORLD_SIZE − 1")
     needed = ("RANK", "MASTER_ADDR", "MASTER_PORT") if world() > 1 else ()
@@ -54,3 +58,11 @@ def check_environment() -> None:
     threads = os.environ.get("OMP_NUM_THREADS", "1")
     if not re.fullmatch(r"[1-9][0-9]{0,3}(,[0-9]+)*", threads):  # of each level of nesting
         raise UserError(f"OMP_NUM_THREADS={threads!r}: must be a number of threads; or unset it")
+
+
+def _adopt_submitit() -> None:
+    """The tasks of a job of submitit's find each other as torchrun's processes do."""
+    if "SUBMITIT_EXECUTOR" in os.environ and "RANK" not in os.environ:
+        from submitit.helpers import TorchDistributedEnvironment
+
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)

@@ -1,9 +1,11 @@
 """Command lines as people type them: each mistake is one line and status 2, before any work."""
 
+import os
 import shlex
 import subprocess
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -180,19 +182,25 @@ def test_a_glob_stands_for_the_arms_that_it_matches(command, started):
     assert [cfg.variant for cfg in started] == ["baseline_tuned", "bn_tuned"]
 
 
-def test_several_processes_are_for_the_experiments_that_can(command, started, monkeypatch):
-    place = {"MASTER_ADDR": "localhost", "MASTER_PORT": "29500", "RANK": "0", "WORLD_SIZE": "2"}
-    for name, value in place.items():
-        monkeypatch.setenv(name, value)
-    status, line = command("mnist")
-    assert status == 2
-    assert line == (
-        "error: mnist runs in one process, 2 were started: leave torchrun out; experiments that "
-        "several processes share: ensemble, inception"
-    )
-    assert find("inception").data_parallel
-    assert command("inception")[0] == 0
-    assert len(started) == 1
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"MASTER_ADDR": "localhost", "MASTER_PORT": "29500", "RANK": "0", "WORLD_SIZE": "2"},
+        {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_LOCAL_JOB_ID": "7", "SUBMITIT_LOCAL_NTASKS": "2"},
+    ],
+    ids=["torchrun", "submitit"],
+)
+def test_several_processes_are_for_the_experiments_that_can(command, started, place):
+    with patch.dict(os.environ, place):
+        status, line = command("mnist")
+        assert status == 2
+        assert line == (
+            "error: mnist runs in one process, 2 were started: leave torchrun or tasks_per_node "
+            "out; experiments that several processes share: ensemble, inception"
+        )
+        assert find("inception").data_parallel
+        assert command("inception")[0] == 0
+        assert len(started) == 1
 
 
 ENVIRONMENT = [
