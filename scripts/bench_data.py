@@ -18,8 +18,8 @@ from torchvision.io import write_jpeg
 from bnrepro.config import compose
 from bnrepro.config.images import ImageConfig
 from bnrepro.data import open_images
-from bnrepro.data.decoding import cores
 from bnrepro.data.images import open_source
+from bnrepro.machine import cores
 from bnrepro.seeding import stream
 from bnrepro.training.images import ImageTrainer
 from scripts.bench_measure import peak_mb

@@ -11,7 +11,6 @@ floating-point operations over those that a large matrix product makes in the ti
 """
 
 import functools
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +23,7 @@ from torchvision.transforms import v2
 from bnrepro.config import compose
 from bnrepro.config.images import ImageConfig
 from bnrepro.data import Dataset
+from bnrepro.machine import cores
 from bnrepro.models.inception import LRN, ConvUnit, Inception, InceptionModule, ResponseNorm
 from bnrepro.run.device import set_up_torch
 from bnrepro.training.images import ImageTrainer, build, sgd
@@ -109,7 +109,7 @@ def contestants(
     """Callables that each train `count` steps."""
     trainer = ImageTrainer(cfg, 0, data, device)
     loader = DataLoader(
-        Pictures(data, cfg), cfg.optim.batch, shuffle=True, num_workers=os.cpu_count() or 1,
+        Pictures(data, cfg), cfg.optim.batch, shuffle=True, num_workers=cores(),
         persistent_workers=True, drop_last=True, pin_memory=device.type == "cuda",
     )  # fmt: skip
     batches = endless(loader)

@@ -4,7 +4,6 @@ N processes train an arm each. On a processor they share out the threads; on a G
 GPU. What counts is the machine's time: the seconds of a step over N.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from joblib import Parallel, delayed
 
 from bnrepro.config import compose
 from bnrepro.data.synthetic import synthetic
+from bnrepro.machine import cores
 from bnrepro.run.device import set_up_torch
 from bnrepro.training.images import ImageTrainer
 from scripts.bench_inception import STEPS, inception
@@ -28,9 +28,8 @@ Measured = tuple[float, int | None]  # seconds a step, peak MB
 
 def process_rows(device: torch.device, _: str | None) -> Iterator[dict[str, Any]]:
     """The machine's µs a step of each arm, by the number of processes."""
-    cores = os.cpu_count() or 1
     for processes in PROCESSES[device.type]:
-        threads = cores // processes
+        threads = cores() // processes
         if device.type == "cpu" and not threads:
             return
         with Parallel(n_jobs=processes) as parallel:

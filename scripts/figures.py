@@ -3,7 +3,6 @@
 python -m scripts.figures [experiment]
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from bnrepro.cli import arguments, guard
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import read
 from bnrepro.experiment import find, stems
+from bnrepro.machine import cores
 from bnrepro.plots.render import render
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     folders = [folder for folder in folders if folder.parent.name in stems()]
     if not folders:
         raise UserError(f"{stem}: no published evidence; run the experiment and `make publish`")
-    processes = min(os.cpu_count() or 1, len(folders))
+    processes = min(cores(), len(folders))
     for paths in Parallel(processes, return_as="generator")(map(delayed(draw), folders)):
         for path in paths:
             print(path.relative_to(ROOT))

@@ -16,6 +16,7 @@ from bnrepro.cli import arguments, guard
 from bnrepro.config.compose import arms_at, split_arms, valid_arms
 from bnrepro.errors import UserError
 from bnrepro.experiment import find
+from bnrepro.machine import cores
 
 GRACE = 5  # seconds for a process to end after a terminal's Ctrl-C
 
@@ -44,9 +45,8 @@ def measure(stem: str, overrides: list[str]) -> None:
     if any(o.startswith("variant=") for o in overrides):
         execute(f"experiments.{stem}", "-m", *overrides)
         return
-    cores = os.cpu_count() or 1
-    together = min(find(stem).side_by_side, cores)
-    share = -(-cores // together)
+    together = min(find(stem).side_by_side, cores())
+    share = -(-cores() // together)
     launcher = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={together}", f"threads={share}"]
     execute(
         f"experiments.{stem}", "-m", f"variant={','.join(arms)}",

@@ -21,6 +21,7 @@ from bnrepro.cli import errors_in_one_line, guard
 from bnrepro.config.compose import compose, valid_arms, validate, variants
 from bnrepro.config.images import ImageConfig
 from bnrepro.experiment import find, stems
+from bnrepro.machine import cores
 
 IMPORTS = ["torch._dynamo", "torchvision", "matplotlib.pyplot", "scripts.render"]
 OVERRIDES = ["scale=smoke", "threads=1", "wandb.mode=disabled"]
@@ -44,7 +45,7 @@ def main() -> None:
     for stem in longest_first:
         validate(compose(stem, overrides))
     failed = []
-    with ProcessPoolExecutor(os.cpu_count(), context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(cores(), context, max_tasks_per_child=1) as pool:
         running = {pool.submit(experiment, stem, overrides): stem for stem in longest_first}
         for count, done in enumerate(as_completed(running), 1):
             stem, outcome = running[done], done.result()

@@ -22,11 +22,12 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
 
 from bnrepro.data.augment import Augmentation, augment, draw
-from bnrepro.data.decoding import Unreadable, centre, cores, decode
+from bnrepro.data.decoding import Unreadable, centre, decode
 from bnrepro.data.folders import Files, FolderSet
 from bnrepro.data.memory import scaled
 from bnrepro.data.order import Order
 from bnrepro.errors import UserError
+from bnrepro.machine import cores
 from bnrepro.seeding import stream
 
 log = logging.getLogger(__name__)

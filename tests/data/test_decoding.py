@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from bnrepro.data import open_images
-from bnrepro.data.decoding import Unreadable, centre, cores, decode
+from bnrepro.data.decoding import Unreadable, centre, decode
 from bnrepro.errors import UserError
 from tests.data.pictures import class_folders, config
 
@@ -212,35 +212,6 @@ def test_images_that_cannot_fit_into_memory_are_refused_before_any_is_read(tmp_p
     monkeypatch.setattr("bnrepro.data.decoding.memory", lambda: 24 * 3 * 16**2 - 1)
     with pytest.raises(UserError, match=r"data\.size=16: 24 decoded images take .* GB, more"):
         open_images(config(root, tmp_path / "cache"))
-
-
-CLUSTER = {
-    "torchrun in one Slurm task": ({"SLURM_CPUS_PER_TASK": "32", "SLURM_NTASKS": "1",
-                                    "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "4"}, 8),
-    "torchrun in a Slurm task a machine": ({"SLURM_CPUS_PER_TASK": "32", "SLURM_NTASKS": "2",
-                                            "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}, 8),
-    "a Slurm task each": ({"SLURM_CPUS_PER_TASK": "8", "SLURM_NTASKS": "4",
-                           "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "4"}, 8),
-    "one Slurm task": ({"SLURM_CPUS_PER_TASK": "6", "SLURM_NTASKS": "1"}, 6),
-    "torchrun, Slurm silent on tasks": ({"SLURM_CPUS_PER_TASK": "32", "LOCAL_WORLD_SIZE": "4"}, 8),
-    "torchrun alone": ({"LOCAL_WORLD_SIZE": "3"}, 4),
-    "more processes than cores": ({"LOCAL_WORLD_SIZE": "64"}, 1),
-    "alone": ({}, 12),
-    "malformed": ({"SLURM_CPUS_PER_TASK": "many", "LOCAL_WORLD_SIZE": "", "WORLD_SIZE": "-1",
-                   "SLURM_NTASKS": "2(x3)"}, 12),
-    "zero": ({"SLURM_CPUS_PER_TASK": "0", "LOCAL_WORLD_SIZE": "0"}, 12),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", CLUSTER)
-def test_processes_share_the_cores_that_they_are_given(name, monkeypatch):
-    for variable in ("SLURM_CPUS_PER_TASK", "SLURM_NTASKS", "LOCAL_WORLD_SIZE", "WORLD_SIZE"):
-        monkeypatch.delenv(variable, raising=False)
-    variables, expected = CLUSTER[name]
-    for variable, value in variables.items():
-        monkeypatch.setenv(variable, value)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(12)))
-    assert cores() == expected
 
 
 def test_files_of_every_kind_are_checked_whole(tmp_path):

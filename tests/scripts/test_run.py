@@ -1,6 +1,5 @@
 """`make <experiment>`: which processes it starts, and what their failing does."""
 
-import os
 import sys
 from types import SimpleNamespace
 
@@ -43,7 +42,7 @@ def test_help_is_the_experiments_own(run, started, word):
 
 
 def test_every_arm_is_trained_unless_one_is_named(run, started, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(script, "cores", lambda: 1)
     run(script.main, ["mnist", "scale=smoke"])
     arms = ",".join(variants("mnist"))
     assert started[0] == ["experiments.mnist", "-m", f"variant={arms}", "scale=smoke"]
@@ -55,7 +54,7 @@ def test_every_arm_is_trained_unless_one_is_named(run, started, monkeypatch):
 
 
 def test_arms_side_by_side_share_the_cores_and_report_in_lines(run, started, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    monkeypatch.setattr(script, "cores", lambda: 5)
     run(script.main, ["inception", "scale=smoke"])
     assert started[0] == [
         "experiments.inception", "-m", f"variant={','.join(arms_at('inception'))}",
@@ -65,7 +64,7 @@ def test_arms_side_by_side_share_the_cores_and_report_in_lines(run, started, mon
 
 @pytest.mark.parametrize(("cores", "jobs", "threads"), [(2, 2, 1), (4, 4, 1), (16, 4, 4)])
 def test_there_are_no_more_arms_at_once_than_cores(run, started, monkeypatch, cores, jobs, threads):
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(script, "cores", lambda: cores)
     run(script.main, ["mnist"])
     launcher = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}", f"threads={threads}"]
     assert started[0][3:] == [*launcher, "lines"]
