@@ -33,6 +33,8 @@ def load(name: str, root: str | Path | None = None, cache: str | Path = "data") 
     """
     entry = lookup(name)
     if entry.generate is not None:
+        if root is not None:
+            raise UserError(f"data.root={root}: {name} is made up, not read; leave data.root out")
         return entry.generate()
     if root is None and not entry.sources:
         raise UserError(

@@ -52,7 +52,7 @@ def open_dataset(cfg: DataConfig) -> Dataset:
     """The configured set in memory; `validation` as for `open_images`."""
     if cfg.stream:
         raise UserError(
-            "data.stream=true: this experiment keeps its images in memory; only inception streams"
+            "data.stream=true: this experiment keeps its images in memory; leave data.stream out"
         )
     data = open_images(cfg)
     assert isinstance(data, Dataset)

@@ -261,7 +261,7 @@ def test_a_folder_must_be_named(tmp_path):
 
 
 def test_experiments_that_keep_their_images_in_memory_say_so(folder, tmp_path):
-    with pytest.raises(UserError, match="only inception streams"):
+    with pytest.raises(UserError, match=r"keeps its images in memory; leave data\.stream out"):
         open_dataset(config(folder, tmp_path / "cache", stream=True))
 
 

@@ -18,6 +18,11 @@ def test_sources_are_tried_in_order(original, catalogue, tmp_path):
     assert load("mnist", cache=tmp_path).source == "second"
 
 
+def test_a_folder_for_a_set_that_is_made_up_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"data\.root=.*: synthetic is made up, not read"):
+        load("synthetic", tmp_path)
+
+
 def test_cache_is_reused_and_remembers_its_source(original, catalogue, tmp_path):
     catalogue("mnist", serving(original, "npm package p"))
     fetched = load("mnist", cache=tmp_path / "new" / "cache")
