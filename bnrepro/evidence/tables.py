@@ -35,7 +35,7 @@ def read_table(path: Path) -> list[Row]:
 def _parse(text: str) -> Any:
     if text in ("", "True", "False"):
         return {"": None, "True": True, "False": False}[text]
-    for kind in (int, float):
+    for kind in (int, float) if "_" not in text else ():  # Python reads 1_000 as a number
         try:
             return kind(text)
         except ValueError:

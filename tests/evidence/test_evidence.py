@@ -49,11 +49,12 @@ def test_evidence_is_copied_and_pickled_whole():
 
 def test_evidence_survives_its_files(tmp_path):
     evidence = made_up()
-    typed = {"dirty": False, "first_non_finite_step": None, "commit": "00e5", "threads": 1}
+    typed = {"dirty": False, "first_non_finite_step": None, "commit": "00e5", "threads": 1,
+             "hardware": "1_000"}  # fmt: skip
     for run in evidence.runs:
         run |= typed
     write(evidence, tmp_path)
-    assert read(tmp_path) == evidence  # the commit is not the number 0
+    assert read(tmp_path) == evidence  # the commit is not the number 0, and 1_000 is a text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.csv.gz", "runs.csv"]
 
 
