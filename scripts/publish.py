@@ -60,7 +60,8 @@ def with_published(evidence: Evidence, before: Evidence, variants: Sequence[str]
     for name in dict.fromkeys([*evidence.tables, *before.tables]):
         tables[name] = evidence.tables.get(name, [])
         if name != "criteria":  # `forget_later_criteria` looks at those of before
-            rows = [row for row in before.where(name) if row["variant"] in kept] + tables[name]
+            published = before.tables.get(name, [])
+            rows = [row for row in published if row["variant"] in kept] + tables[name]
             tables[name] = sorted(rows, key=lambda row: variants.index(row["variant"]))
     return Evidence(**tables)
 

@@ -99,7 +99,8 @@ def _of_evidence(folder: Path) -> DataSet:
     except (UserError, OSError, ValueError, EOFError) as error:
         found.problem = f"{folder}: cannot be read: {error}"
         return found
-    searched = [row for row in evidence.cells if "variant" in row]  # a slot sweep's cells have none
+    cells = evidence.tables.get("cells", [])
+    searched = [row for row in cells if "variant" in row]  # a slot sweep's cells have none
     found.runs = [_committed_run(row) for row in searched or evidence.runs]
     for row in evidence.runs if not searched else ():
         found.settings[row["variant"]] = {k: row[k] for k in SETTINGS if row.get(k) is not None}

@@ -24,15 +24,20 @@ PLAIN = ("runs", "criteria", "cells")  # small tables, committed as readable CSV
 
 
 class Evidence:
-    """Tables by name, each a list of rows; `evidence.runs` is the table `runs`."""
+    """Tables by name, each a list of rows; `evidence.runs` is the table `runs`.
+
+    Another name is an AttributeError that lists the tables.
+    """
 
     def __init__(self, **tables: list[Row]) -> None:
-        self.tables = tables
+        self.tables: dict[str, list[Row]] = {"runs": [], "criteria": [], **tables}
 
     def __getattr__(self, name: str) -> list[Row]:
         if name.startswith("_") or name == "tables":  # copying and pickling look for these
             raise AttributeError(name)
-        return self.tables.get(name, [])
+        if name not in self.tables:
+            raise AttributeError(f"no table {name}; there are {', '.join(self.tables)}")
+        return self.tables[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "tables":

@@ -25,7 +25,7 @@ def made_up() -> Evidence:
 def test_tables_are_found_by_name_and_values():
     evidence = made_up()
     assert len(evidence.runs) == 4
-    assert evidence.cells == []
+    assert evidence.criteria == []
     assert [row["variant"] for row in evidence.where("runs", seed=0)] == ["bn", "baseline"]
     assert evidence.where("curves", absent=None) == evidence.curves  # a column of other rows
     assert evidence.variants == ["bn", "baseline"]
@@ -34,6 +34,19 @@ def test_tables_are_found_by_name_and_values():
     assert evidence.run("baseline", 2)["final_test_accuracy"] == pytest.approx(0.7)
     assert evidence.data == "mnist"
     assert Evidence(runs=[]).data == ""
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda evidence: evidence.rusn,
+        lambda evidence: evidence.where("rusn", seed=0),
+        lambda evidence: evidence.cells.append({}),
+    ],
+)
+def test_a_table_that_is_not_there_is_an_error_that_lists_those_that_are(ask):
+    with pytest.raises(AttributeError, match=r"no table \w+; there are runs, criteria, curves"):
+        ask(made_up())
 
 
 def test_a_curve_leaves_out_rows_without_accuracy():

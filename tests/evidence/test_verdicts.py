@@ -166,7 +166,7 @@ def test_a_sign_test_counts_seeds(gains, word):
 def with_criterion(evidence: Evidence, fixed: dict) -> Evidence:
     """The evidence of runs that recorded the claim's criterion."""
     row = {"claim": fixed["id"], "hash": criterion_hash(fixed)}
-    return Evidence(**evidence.tables, criteria=[row])
+    return Evidence(**evidence.tables | {"criteria": [row]})
 
 
 def test_a_reduced_scale_shows_a_direction_only():
