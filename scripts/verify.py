@@ -17,7 +17,7 @@ from bnrepro.cli import arguments, guard
 from bnrepro.config.claims import read_claims
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence, read
-from bnrepro.evidence.statistics import Above, Interval
+from bnrepro.evidence.statistics import Above
 from bnrepro.evidence.verdicts import Verdict, judge, meets
 from bnrepro.experiment import Table, find
 from bnrepro.plots.claims import measured
@@ -93,14 +93,8 @@ def agree(published: Verdict, own: Verdict) -> bool:
     if published.interval is None or own.interval is None:
         judged_by_interval = own.claim["criterion"]["over"] == "interval"
         return judged_by_interval and direction(published) == direction(own) is not None
-    (low, high), (other_low, other_high) = map(bounds, (published.interval, own.interval))
+    (low, high), (other_low, other_high) = published.interval.bounds(), own.interval.bounds()
     return low <= other_high and other_low <= high
-
-
-def bounds(interval: Interval) -> tuple[float, float]:
-    """Of one seed alone, its value."""
-    low, high = (interval.mean if b is None else b for b in (interval.low, interval.high))
-    return low, high
 
 
 def direction(verdict: Verdict) -> bool | None:
