@@ -21,6 +21,7 @@ from bnrepro.run import checkpoint, processes
 from bnrepro.run.mirror import Sink, flatten
 from bnrepro.run.progress import Bar
 from bnrepro.run.provenance import continued, describe_run
+from bnrepro.run.ranks import leads
 from bnrepro.run.record import NO_ROWS, Record
 
 Row = dict[str, Any]
@@ -87,7 +88,7 @@ def resume(
     state = processes.decided(lambda: stored(recording, force))
     if state is not None:
         trainer.load_state_dict(state)
-    if not processes.leading():
+    if not leads():
         return  # the first process records
     steps = {"total": recording.stops[-1]}
     meta = describe_run(trainer.device, data.identity(), seeds) | steps

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from bnrepro.errors import UserError
-from bnrepro.run.ranks import rank, world
+from bnrepro.run.ranks import leads, rank, world
 
 T = TypeVar("T")
 PATIENCE = datetime.timedelta(hours=1)  # of the others, while the first process evaluates
@@ -80,15 +80,10 @@ def together() -> Iterator[None]:
         ) from error
 
 
-def leading() -> bool:
-    """Whether this process decides, records and saves: the first of those joined, or one alone."""
-    return not dist.is_initialized() or rank() == 0
-
-
 def decided(decide: Callable[[], T]) -> T:
     """What the first process decides, on all; a UserError of its too."""
     box: list[Any] = [None]
-    if leading():
+    if leads():
         try:
             box = [decide()]
         except UserError as error:

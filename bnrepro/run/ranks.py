@@ -23,7 +23,7 @@ def world() -> int:
 
 
 def leads() -> bool:
-    """Whether this is the process that evaluates and writes."""
+    """Whether this process decides, evaluates and writes: the first of several, or one alone."""
     return rank() == 0
 
 

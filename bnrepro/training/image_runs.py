@@ -20,6 +20,7 @@ from bnrepro.run.locks import locked
 from bnrepro.run.loop import Recording, chance_accuracy, marking, record_training, resume, summarise
 from bnrepro.run.mirror import check, open_mirrors
 from bnrepro.run.progress import Bar
+from bnrepro.run.ranks import leads
 from bnrepro.run.record import Record, forced, is_finished
 from bnrepro.run.tensorboard import check_tensorboard
 from bnrepro.training.acceleration import enough_memory
@@ -67,7 +68,7 @@ def train_seed(
             in_updates(cfg, cfg.checkpoint_every),
         )
         resume(trainer, recording, cfg, data, [seed], force)
-        if processes.leading():
+        if leads():
             record_run(cfg, trainer, data, recording, keep)
         else:
             for _ in trainer.run(recording.stops):
