@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from bnrepro.cli import Parser, guard
@@ -58,18 +58,15 @@ def _wandb(*arguments: str, env: Mapping[str, str]) -> int:
     return subprocess.run([sys.executable, "-m", "wandb", *arguments], env=env).returncode
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the two actions; the exit status."""
-    parser = Parser(description=__doc__)
+def main() -> None:
+    """Run one of the two actions; its exit status is the command's."""
+    parser = Parser(prog="python -m scripts.wandb_runs", description=__doc__)
     parser.add_argument("action", choices=["view", "sync"])
     parser.add_argument("--dir", type=Path, default=Path("."), help="folder that holds wandb/")
-    options = parser.parse_args(arguments)
-    try:
-        return {"view": view, "sync": sync}[options.action](options.dir.expanduser().absolute())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    options = parser.parse_args()
+    action = {"view": view, "sync": sync}[options.action]
+    raise SystemExit(action(options.dir.expanduser().absolute()))
 
 
 if __name__ == "__main__":
-    guard(lambda: sys.exit(main()))
+    guard(main)

@@ -93,8 +93,8 @@ def test_folders_to_compare_and_their_target_may_lie_in_the_home_folder(run, hom
 
 
 @pytest.mark.parametrize("action", ["view", "sync"])
-def test_wandb_runs_may_lie_in_the_home_folder(home, capsys, action):
-    assert wandb_runs.main([action, "--dir", "~/x"]) == 2
+def test_wandb_runs_may_lie_in_the_home_folder(run, home, capsys, action):
+    assert run(lambda: guard(wandb_runs.main), [action, "--dir", "~/x"]) == 2
     assert f"{home}/x/wandb" in capsys.readouterr().err
 
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bnrepro.cli import guard
 from bnrepro.run import mirror
 from bnrepro.run.mirror import flatten, open_mirrors
 from scripts import wandb_runs
@@ -43,27 +44,35 @@ def calls(monkeypatch):
     return found
 
 
+@pytest.fixture
+def call(run):
+    """Call the script with these words; its exit status."""
+    return lambda *words: run(lambda: guard(wandb_runs.main), words)
+
+
 @pytest.mark.parametrize("action", ["view", "sync"])
-def test_without_runs_there_is_one_line(tmp_path, capsys, action):
-    assert wandb_runs.main([action, "--dir", str(tmp_path)]) == 2
+def test_without_runs_there_is_one_line(call, tmp_path, capsys, action):
+    assert call(action, "--dir", str(tmp_path)) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_the_viewer_gets_names_that_begin_with_the_arm(monkeypatch, runs, calls, capsys):
-    assert wandb_runs.main(["view", "--dir", "~/runs"]) == 2
+def test_the_viewer_gets_names_that_begin_with_the_arm(call, monkeypatch, runs, calls, capsys):
+    assert call("view", "--dir", "~/runs") == 2
     assert "needs a terminal" in capsys.readouterr().err
     for stream in ("stdin", "stdout"):
         monkeypatch.setattr(sys, stream, SimpleNamespace(isatty=lambda: True))
-    assert wandb_runs.main(["view", "--dir", "~/runs"]) == 0
+    assert call("view", "--dir", "~/runs") == 0
     links = ["run-bn-seed-0-ab-run-20260102_030405-bn-seed-0-ab", "run-x-run-20260102_030405-x"]
     assert calls == [("leet", links, None)]
 
 
-def test_runs_are_uploaded_once_the_server_has_taken_the_key(monkeypatch, runs, calls, capsys):
-    assert wandb_runs.main(["sync", "--dir", "~/runs"]) == 2
+def test_runs_are_uploaded_once_the_server_has_taken_the_key(
+    call, monkeypatch, runs, calls, capsys
+):
+    assert call("sync", "--dir", "~/runs") == 2
     assert "needs a key" in capsys.readouterr().err
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    assert wandb_runs.main(["sync", "--dir", "~/runs"]) == 0
+    assert call("sync", "--dir", "~/runs") == 0
     assert calls == [(action, [], str(runs.parent)) for action in ("login", "sync")]
 
 
