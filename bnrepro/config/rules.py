@@ -69,11 +69,6 @@ def mini_batch(number: float) -> str | None:
     return None if number <= BATCH else f"must be at most {BATCH:,}"
 
 
-def units(number: float) -> str | None:
-    """Of a layer: at least 1."""
-    return positive(number) or (None if number <= UNITS else f"must be at most {UNITS:,}")
-
-
 def setting(default: Any = MISSING, check: Check | None = positive, **rule: Any) -> Any:
     """A dataclass field with its rule; without `default` the YAML files must give the value."""
     metadata = {"rule": Rule(check, **rule)}

@@ -14,6 +14,7 @@ from omegaconf import MISSING
 
 from bnrepro.config.rules import (
     BATCH,
+    UNITS,
     Rule,
     below_one,
     choice,
@@ -25,7 +26,6 @@ from bnrepro.config.rules import (
     share,
     shown,
     twice,
-    units,
 )
 from bnrepro.errors import UserError
 
@@ -63,7 +63,7 @@ class DataConfig:
 class ModelConfig:
     """The multilayer perceptron of Section 4.1."""
 
-    hidden: list[int] = setting(check=units)  # units of each hidden layer
+    hidden: list[int] = setting(most=UNITS)  # units of each hidden layer
     activation: str = choice("sigmoid", "relu")
     norm: str = choice("none", "batch")
     init: str = choice("normal", "glorot")

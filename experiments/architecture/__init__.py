@@ -8,7 +8,7 @@ sides; widths of 608, 608 and 1,056 where 576, 576 and 1,024 are printed; 11.3 m
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import setting, units
+from bnrepro.config.rules import UNITS, setting
 from bnrepro.config.schema import SIDE, SweepConfig
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
@@ -18,9 +18,9 @@ from bnrepro.experiment import Experiment
 class ArchitectureConfig(SweepConfig):
     """What of Figure 5 is counted."""
 
-    classes: int = setting(check=units)  # of the classifier
+    classes: int = setting(most=UNITS)  # of the classifier
     side: int = setting(most=SIDE)  # pixels of the image
-    projections: list[int] = setting(check=units, distinct=True)  # feature maps, in 4c and 4d
+    projections: list[int] = setting(most=UNITS, distinct=True)  # feature maps, in 4c and 4d
 
 
 EXPERIMENT = Experiment(

@@ -11,7 +11,7 @@ where BN, the same network with the gradient through the statistics, trains on.
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import choice, mini_batch, not_negative, setting, units
+from bnrepro.config.rules import UNITS, choice, mini_batch, not_negative, setting
 from bnrepro.config.schema import SweepConfig, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
@@ -22,7 +22,7 @@ from bnrepro.experiment import Experiment
 class BiasGrowthConfig(SweepConfig):
     """Section 2: normalisation outside the gradient step."""
 
-    hidden: list[int] = setting(check=units)  # units of each hidden layer
+    hidden: list[int] = setting(most=UNITS)  # units of each hidden layer
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
     batch: int = setting(check=mini_batch)  # examples a step

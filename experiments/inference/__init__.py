@@ -12,7 +12,7 @@ m = 32 up; folding without loss beyond rounding.
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import fraction, mini_batch, not_negative, setting, units
+from bnrepro.config.rules import UNITS, fraction, mini_batch, not_negative, setting
 from bnrepro.config.schema import SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
@@ -23,7 +23,7 @@ from bnrepro.experiment import Experiment
 class InferenceConfig(SweepConfig):
     """Section 3.1: from mini-batch statistics to population statistics."""
 
-    hidden: list[int] = setting(check=units)  # units of each hidden layer
+    hidden: list[int] = setting(most=UNITS)  # units of each hidden layer
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
     bn_momentum: float = setting(check=fraction)  # weight of the new mini-batch in moving averages

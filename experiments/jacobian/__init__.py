@@ -11,7 +11,7 @@ with each other and with a random Gaussian matrix, for which 69 % of the singula
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import choice, mini_batch, not_negative, setting, units
+from bnrepro.config.rules import UNITS, choice, mini_batch, not_negative, setting
 from bnrepro.config.schema import SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
@@ -22,7 +22,7 @@ from bnrepro.experiment import Experiment
 class JacobianConfig(SweepConfig):
     """Section 3.3: the singular values of layer Jacobians."""
 
-    widths: list[int] = setting(check=units, least=2, distinct=True)  # units of every hidden layer
+    widths: list[int] = setting(most=UNITS, least=2, distinct=True)  # units of every hidden layer
     hidden_layers: int = setting(least=2, most=1_000)  # their number
     activations: list[str] = choice("sigmoid", "relu")
     lr: list[float] = setting()  # a rate an activation, the same for both arms

@@ -13,7 +13,7 @@ at its best rate, but fails at lower rates than BN on Wu + b.
 from dataclasses import dataclass
 from itertools import pairwise
 
-from bnrepro.config.rules import choice, mini_batch, not_negative, setting, units
+from bnrepro.config.rules import UNITS, choice, mini_batch, not_negative, setting
 from bnrepro.config.schema import SIDE, SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
@@ -24,7 +24,7 @@ from bnrepro.experiment import Experiment
 class PlacementConfig(SweepConfig):
     """Section 3.2: where Batch Normalization goes."""
 
-    hidden: list[int] = setting(check=units)  # units of each hidden layer
+    hidden: list[int] = setting(most=UNITS)  # units of each hidden layer
     activations: list[str] = choice("sigmoid", "relu")
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3

@@ -10,7 +10,7 @@ of a; with ε, the same layer at ε/a²; in training, gradients that fall as 1/�
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import mini_batch, not_negative, setting, units
+from bnrepro.config.rules import UNITS, mini_batch, not_negative, setting
 from bnrepro.config.schema import INPUTS, SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
@@ -20,7 +20,7 @@ from bnrepro.experiment import Experiment
 class ScaleInvarianceConfig(SweepConfig):
     """Section 3.3: the scale of the weights."""
 
-    hidden: list[int] = setting(check=units)  # units of each hidden layer
+    hidden: list[int] = setting(most=UNITS)  # units of each hidden layer
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # of the trained networks
     batch: int = setting(check=mini_batch)  # examples a step

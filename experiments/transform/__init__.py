@@ -10,7 +10,7 @@ differences have.
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import mini_batch, not_negative, setting, units
+from bnrepro.config.rules import mini_batch, not_negative, setting
 from bnrepro.config.schema import SweepConfig
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
@@ -23,8 +23,8 @@ class TransformConfig(SweepConfig):
 
     batch: list[int] = setting(check=mini_batch, distinct=True, most=100_000)  # m
     eps: list[float] = setting(check=not_negative, distinct=True)  # inside the root of Algorithm 1
-    width: int = setting(check=units, most=1_000)  # units of the layer
-    inputs: int = setting(check=units, most=1_000)  # of the layer
+    width: int = setting(most=1_000)  # units of the layer
+    inputs: int = setting(most=1_000)  # of the layer
     differences: list[float] = setting(distinct=True)  # h of the central differences
     factors: list[float] = setting(distinct=True)  # a, on one example
     maps: list[int] = setting(most=100)  # feature maps, rows, columns

@@ -11,7 +11,7 @@ grows towards d³, BN's at most as d.
 
 from dataclasses import dataclass
 
-from bnrepro.config.rules import mini_batch, not_negative, setting, shown, units
+from bnrepro.config.rules import UNITS, mini_batch, not_negative, setting, shown
 from bnrepro.config.schema import SweepConfig, check_memory, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
@@ -22,7 +22,7 @@ from bnrepro.experiment import Experiment
 class WhiteningConfig(SweepConfig):
     """Section 2: full whitening against normalising each unit by itself."""
 
-    hidden: list[int] = setting(check=units)  # units of each hidden layer
+    hidden: list[int] = setting(most=UNITS)  # units of each hidden layer
     init_std: float = setting()  # of the Gaussian initial weights
     # of BN, and the ridge of whitening where it is not varied
     eps: float = setting(check=not_negative)
