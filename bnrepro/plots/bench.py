@@ -10,13 +10,14 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bnrepro.evidence.evidence import unique
+from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.curves import plain_numbers
 from bnrepro.plots.panels import panels, ticks_at
 from bnrepro.plots.style import ARMS, RC, Dash
 
 Record = Mapping[str, Any]
-Row = Mapping[str, Any]
 LOOKS: Mapping[str, tuple[str, Dash]] = {  # mark and line of what is compared
     "here": ("o", "-"),
     "JAX": ("D", (0, (1, 1))),
@@ -97,11 +98,6 @@ def grow(axis: Axes, values: Sequence[float], what: str, measured: str) -> None:
         ticks_at(axis.xaxis, values)
         axis.grid(True, which="both", alpha=0.25)
         axis.legend(fontsize=7)
-
-
-def unique(rows: Iterable[Row], key: str) -> list[Any]:
-    """The values of a column, each once, in their order."""
-    return list(dict.fromkeys(row[key] for row in rows if key in row))
 
 
 def tables(record: Record) -> dict[str, Table]:
