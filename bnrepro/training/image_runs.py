@@ -39,7 +39,7 @@ def train_arm(cfg: ImageConfig, keep: Keep | None = None) -> None:
     cfg.processes = processes.join(device, cfg.processes)
     data = open_images(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
-    log.info("%s: data %s from %s", folder, data.name, data.source)
+    log.info("%s", folder)
     seeds = seed_list(cfg.seeds)
     with processes.together():
         processes.agree(config=config_hash(cfg, ""), data=data.checksum, seeds=seeds)

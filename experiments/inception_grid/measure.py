@@ -28,7 +28,7 @@ def run(cfg: InceptionGridConfig) -> None:
     check_tensorboard(cfg.tensorboard)
     data = open_images(cfg.data)
     folder = group_folder(cfg, data.name)
-    log.info("%s: data %s from %s", folder, data.name, data.source)
+    log.info("%s", folder)
     (key,) = cfg.grid.axes
 
     def train_round(name: str, cells: Sequence[Cell], share: float) -> Scores:

@@ -36,7 +36,7 @@ def run(cfg: MnistConfig) -> None:
     check_tensorboard(cfg.tensorboard)
     data = open_dataset(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
-    log.info("%s: data %s from %s", folder, data.name, data.source)
+    log.info("%s", folder)
     runs = {s: folder / f"seed-{s}" for s in seed_list(cfg.seeds)}
     with locked(list(runs.values()), cfg.force):
         force = all(forced(cfg, run) for run in runs.values())

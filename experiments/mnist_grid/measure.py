@@ -27,7 +27,7 @@ def run(cfg: MnistGridConfig) -> None:
     """Search one arm's grid and record every round and the winner."""
     data = open_dataset(cfg.data)
     folder, identity = group_folder(cfg, data.name), config_hash(cfg, data.checksum)
-    log.info("%s: data %s from %s", folder, data.name, data.source)
+    log.info("%s", folder)
 
     def train_round(name: str, cells: Sequence[Cell], share: float) -> Scores:
         return train_cells(cfg, data, Record(folder / name), identity, cells, share)
