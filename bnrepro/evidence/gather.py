@@ -44,7 +44,7 @@ def gather_runs(folders: Folders, seeds: Sequence[int] | None = None) -> Evidenc
     drifts: list[Row] = []
     finished = [(v, s, run) for v, f in folders.items() for s, run in _finished(f, seeds)]
     for variant, seed, folder in finished:
-        rows = record.Record(folder).rows()
+        rows = record.read_rows(folder / "metrics.jsonl")
         key = {"variant": variant, "seed": seed}
         probed = [r for r in rows if r.get("percentiles")]
         layers = list(probed[0]["percentiles"][modes(probed[0])[0]]) if probed else []
@@ -66,7 +66,7 @@ def gather_cells(folders: Folders, seeds: Sequence[int] | None = None) -> Eviden
     if not record.has_result(folder):
         return Evidence(runs=[])
     tables: dict[str, list[Row]] = {}
-    for row in record.Record(folder).rows():
+    for row in record.read_rows(folder / "metrics.jsonl"):
         tables.setdefault(row.pop("part"), []).append(row)
     summary = record.read_summary(folder) or {}
     cost = {k: summary.get(k) for k in ("wall_s", "cpu_s")}  # cpu_s: seconds of all threads
@@ -84,7 +84,7 @@ def common_criteria(folders: Sequence[Path]) -> list[Row]:
 
 def provenance(folder: Path) -> Row:
     """Where a record's numbers come from. Raises a UserError where it does not say all of it."""
-    summary, meta = record.read_summary(folder) or {}, record.Record(folder).read_meta(**META)
+    summary, meta = record.read_summary(folder) or {}, record.read_meta(folder, **META)
     record.require(folder / "meta.json", meta["data"], name=str, checksum=str)
     record.require(folder / "meta.json", meta["versions"], torch=str)
     return {
@@ -105,7 +105,7 @@ def run_row(folder: Path) -> Row:
 
     Raises a UserError for a record that lacks some of it, as those of earlier versions may.
     """
-    summary, meta = record.read_summary(folder) or {}, record.Record(folder).read_meta(group=list)
+    summary, meta = record.read_summary(folder) or {}, record.read_meta(folder, group=list)
     cfg = record.read_config(folder, optim=dict, model=dict)
     final, best = summary["final"] or {}, summary["best"]
     return {

@@ -92,14 +92,6 @@ class Record:
             report(self.folder, self.metrics, consequence)
         return kept
 
-    def read_meta(self, **needed: Any) -> dict[str, Any]:
-        """meta.json; empty where there is none. `needed` are keys, with their types.
-
-        Raises a UserError for a damaged file, or one that lacks a key.
-        """
-        path = self.folder / "meta.json"
-        return require(path, read_json(path) or {}, **needed)
-
     def rows(self) -> list[dict[str, Any]]:
         """All rows logged so far; a last line cut short by a kill is dropped."""
         return read_rows(self.metrics)
@@ -157,6 +149,15 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None if data is None else _parse(data)
     except ValueError as error:
         raise UserError(_damaged(path, str(error))) from error
+
+
+def read_meta(folder: Path, **needed: Any) -> dict[str, Any]:
+    """meta.json of a run; empty where there is none. `needed` are keys, with their types.
+
+    Raises a UserError for a damaged file, or one that lacks a key.
+    """
+    path = folder / "meta.json"
+    return require(path, read_json(path) or {}, **needed)
 
 
 def read_config(folder: Path, **needed: Any) -> dict[str, Any]:
@@ -275,7 +276,7 @@ def forced(cfg: Any, folder: Path) -> bool:
     if not cfg.force or os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
         return cfg.force
     with contextlib.suppress(UserError):
-        return Record(folder).read_meta().get("job") != slurm_job()
+        return read_meta(folder).get("job") != slurm_job()
     return True
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import TRAINED, common_criteria, run_row
 from bnrepro.evidence.tables import Row
-from bnrepro.run.record import Record, has_result, read_summary, seed_folders
+from bnrepro.run.record import has_result, read_rows, read_summary, seed_folders
 from experiments.inception_grid.metrics import chosen_speed, kind
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _add(evidence: Evidence, variant: str, run: Path) -> None:
     key = {"variant": variant, "round": name, "value": value, "seed": seed}
     row = run_row(run)
     evidence.cells.append(key | {k: row[k] for k in KEPT})
-    for r in Record(run).rows():
+    for r in read_rows(run / "metrics.jsonl"):
         point = {k: r[k] for k in ("step", "test_accuracy", "train_loss", "wall_s")}
         evidence.curves.append(key | point)
 

@@ -19,7 +19,7 @@ from bnrepro.run.locks import locked
 from bnrepro.run.loop import Recording, chance_accuracy, marking, record_training, resume, summarise
 from bnrepro.run.mirror import check, open_mirrors
 from bnrepro.run.progress import Bar
-from bnrepro.run.record import Record, forced, is_finished
+from bnrepro.run.record import Record, forced, is_finished, read_meta
 from bnrepro.run.tensorboard import check_tensorboard
 from bnrepro.run.values import finite
 from bnrepro.training.slot_rows import measure
@@ -78,7 +78,7 @@ def group_of(run: Path) -> list[int]:
     """The seeds that a run was trained with; none where that is not known."""
     group = None
     with contextlib.suppress(UserError):
-        group = Record(run).read_meta().get("group")
+        group = read_meta(run).get("group")
     return group if isinstance(group, list) and {type(seed) for seed in group} == {int} else []
 
 

@@ -15,6 +15,7 @@ from bnrepro.run.record import (
     has_result,
     is_finished,
     read_config,
+    read_meta,
     read_rows,
     read_summary,
     seed_folders,
@@ -46,7 +47,7 @@ def test_rows_come_back_as_logged(tmp_path, cfg):
     record.log({"step": 1, "x": 0.1})
     record.log({"step": 2, "x": None})
     assert record.rows() == [{"step": 1, "x": 0.1}, {"step": 2, "x": None}]
-    assert record.read_meta() == {"a": 1}
+    assert read_meta(tmp_path) == {"a": 1}
 
 
 def test_a_number_that_is_not_finite_is_refused(tmp_path, cfg):
