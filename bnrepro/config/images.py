@@ -12,7 +12,7 @@ from bnrepro.config.rules import (
     setting,
     share,
 )
-from bnrepro.config.schema import SIDE, EvalConfig, RunConfig, steps_of_grid
+from bnrepro.config.schema import SIDE, EvalConfig, RunConfig, check_mini_batch, steps_of_grid
 from bnrepro.errors import UserError
 
 
@@ -106,11 +106,7 @@ class ImageConfig(RunConfig):
 
     def check(self, prefix: str) -> None:
         """Raise a UserError for values that exclude each other."""
-        if self.model.norm == "batch" and self.optim.batch == 1:
-            raise UserError(
-                "optim.batch=1 with model.norm=batch: a mini-batch of one has no variance; "
-                "use at least 2 examples"
-            )
+        check_mini_batch(self.model.norm, self.optim.batch)
         if self.optim.replicas > 1 and self.compile:
             raise UserError(
                 f"optim.replicas={self.optim.replicas} with compile=true: replicas exchange the "

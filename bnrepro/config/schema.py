@@ -237,6 +237,15 @@ def seed_list(seeds: object) -> list[int]:
     )
 
 
+def check_mini_batch(norm: str, batch: int) -> None:
+    """Raise a UserError for BN over a mini-batch of one."""
+    if norm == "batch" and batch == 1:
+        raise UserError(
+            "optim.batch=1 with model.norm=batch: a mini-batch of one has no variance; "
+            "use at least 2 examples"
+        )
+
+
 def check_networks(hidden: Sequence[int], batch: int, networks: int, section: str = "") -> None:
     """Raise a UserError for multilayer perceptrons that do not fit into memory together."""
     weights = sum(a * b for a, b in pairwise([INPUTS, *hidden]))

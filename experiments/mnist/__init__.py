@@ -17,11 +17,11 @@ from bnrepro.config.schema import (
     ModelConfig,
     OptimConfig,
     RunConfig,
+    check_mini_batch,
     check_networks,
     seed_list,
     steps_of_grid,
 )
-from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_runs
 from bnrepro.experiment import Experiment
 
@@ -43,11 +43,7 @@ class MnistConfig(RunConfig):
 
     def check(self, prefix: str) -> None:
         """Raise a UserError for mini-batches of one with BN, and for sizes without end."""
-        if self.model.norm == "batch" and self.optim.batch == 1:
-            raise UserError(
-                "optim.batch=1 with model.norm=batch: a mini-batch of one has no variance; "
-                "use at least 2 examples"
-            )
+        check_mini_batch(self.model.norm, self.optim.batch)
         check_networks(self.model.hidden, self.optim.batch, self.networks(), "model.")
         if self.duration.epochs is None:
             steps_of_grid(self.eval.grid, self.duration.in_steps(self.optim.batch, 0))
