@@ -258,8 +258,6 @@ def _shorten(label: str, limit: int = LABEL_BYTES) -> str:
 
 def _mode(settings: Any) -> str:
     """The configured mode; the shell decides when that is `auto`."""
-    if settings.mode not in MODES:
-        raise UserError(f"wandb.mode={settings.mode}: choose one of {', '.join(MODES)}")
     if settings.mode != "auto":
         return settings.mode
     if os.environ.get("WANDB_DISABLED", "").lower() not in NO:
