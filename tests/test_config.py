@@ -78,7 +78,6 @@ def test_the_paper_scale_is_the_papers():
         (["model.hidden=[]"], ["model.hidden=[]", "at least one"]),
         (["optim.lr=inf"], ["optim.lr=inf", "finite"]),
         (["variant=bnn"], ["variant", "bnn"]),
-        (["data.label=a/b"], ["data.label=a/b", "without /"]),
         (["model.hidden=[100,0]"], ["model.hidden=[100, 0]", "greater than 0"]),
     ],
 )

@@ -53,11 +53,6 @@ class DataConfig:
     workers: int | None = neutral(None, not_negative, most=PROCESSES)
     max_broken: float = neutral(0.001, share)  # images that may break before the run stops
 
-    def check(self, prefix: str) -> None:
-        """Raise a UserError for a label that cannot name a folder."""
-        if "/" in (self.label or ""):
-            raise UserError(f"{prefix}label={self.label}: it names folders and files: without /")
-
 
 @dataclass
 class ModelConfig:
