@@ -92,11 +92,11 @@ def numbers(verdicts: Sequence[Verdict]) -> list[str]:
 
 def experiment_table(ledger: Ledger) -> str:
     """A line an experiment and scale with evidence on claims: question, command, figure, answer."""
-    rows = [["section", "question", "command", "minutes", "figure", "answer"], ["---"] * 6]
+    rows = [["section", "question", "command", "minutes", "figure", "answer"]]
     judged = [each for each in ledger.experiments if each.evidence is not None and each.verdicts]
     first = {each.experiment.stem: each for each in reversed(judged)}
     rows += [experiment_row(each, each is first[each.experiment.stem]) for each in judged]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows, "---")
 
 
 def experiment_row(judged: Judged, named: bool) -> list[str]:

@@ -185,4 +185,4 @@ def test_the_readme_s_table_of_experiments_has_those_with_evidence(monkeypatch, 
     assert cells_of(header)[1:3] == ["question", "command"]
     assert [cells_of(row)[2] for row in rows] == ["`make mnist`"]
     monkeypatch.setattr(ledgers, "ROOT", tmp_path)
-    assert report.experiment_table(Ledger(judged("mnist"), [])).count("\n") == 1
+    assert report.experiment_table(Ledger(judged("mnist"), [])).count("\n") == 2
