@@ -100,6 +100,17 @@ def provenance(folder: Path) -> Row:
     }
 
 
+def merged(rows: Sequence[Row]) -> Row:
+    """The commits that records come from, each once, and whether any was made from other code.
+
+    A record that was continued names several commits itself.
+    """
+    commits = [row["commit"] for row in rows]
+    each = dict.fromkeys(" ".join(commits).split()) if all(commits) else ()
+    dirty = any(row["dirty"] is not False for row in rows)
+    return {"commit": " ".join(each) or None, "dirty": dirty}
+
+
 def run_row(folder: Path) -> Row:
     """How a finished run was made and how it ended, from its summary, meta data and config.
 

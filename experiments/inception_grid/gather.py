@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.gather import TRAINED, common_criteria, run_row
+from bnrepro.evidence.gather import TRAINED, common_criteria, merged, run_row
 from bnrepro.evidence.tables import Row
 from bnrepro.run.record import has_result, read_rows, read_summary, seed_folders
 from experiments.inception_grid.metrics import chosen_speed, kind
@@ -92,7 +92,6 @@ def _add(evidence: Evidence, variant: str, run: Path) -> None:
 def _choose(evidence: Evidence, search: str, summary: Row) -> Row:
     """The search's winner by the rule of configs/inception_grid.yaml; `multiplier` has none."""
     cells = evidence.where("cells", variant=search)
-    commits = list(dict.fromkeys(cell["commit"] for cell in cells))
     best = next(v for k, v in summary["winner"].items() if k != "score")
     by_rule = {"fast": chosen_speed(evidence, search), "multiplier": None}
     return {
@@ -101,6 +100,5 @@ def _choose(evidence: Evidence, search: str, summary: Row) -> Row:
         "at_edge": summary["at_edge"] if kind(search) not in by_rule else None,
         "config_hash": summary["config_hash"],
         **{k: cells[0][k] for k in PROVENANCE},
-        "commit": " ".join(commits) if all(commits) else None,
-        "dirty": any(cell["dirty"] is not False for cell in cells),
+        **merged(cells),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bnrepro.config.schema import seed_list
 from bnrepro.evidence.evidence import Evidence, grouped
-from bnrepro.evidence.gather import common_criteria, provenance
+from bnrepro.evidence.gather import common_criteria, merged, provenance
 from bnrepro.evidence.steps import curve_of, steps_to
 from bnrepro.evidence.tables import Row
 from bnrepro.files import parse_yaml
@@ -33,7 +33,8 @@ def gather_grid(folders: Mapping[str, Path], seeds: Sequence[int] | None = None)
             cells.extend({"variant": variant, **row} for row in slot_rows(path, slots))
         network = {key: cfg["model"][key] for key in ("norm", "init")}
         winner = {**network, **summary["winner"], "at_edge": summary["at_edge"]}
-        runs.append({"variant": variant, **winner, **merged_provenance(list(rounds))})
+        each = [provenance(path) for path in rounds]
+        runs.append({"variant": variant, **winner, **each[0], **merged(each)})
     return Evidence(runs=runs, criteria=common_criteria(list(finished.values())), cells=cells)
 
 
@@ -52,15 +53,6 @@ def is_searched(folder: Path) -> bool:
     if not has_result(folder, rounds=dict, winner=dict, at_edge=bool):
         return False
     return all(has_result(folder / name) for name in (read_summary(folder) or {})["rounds"])
-
-
-def merged_provenance(rounds: Sequence[Path]) -> Row:
-    """Where a search's rounds come from; some may have been added at a later commit."""
-    each = [provenance(folder) for folder in rounds]
-    commits = [row["commit"] for row in each]
-    unique = dict.fromkeys(" ".join(commits).split()) if all(commits) else ()
-    dirty = any(row["dirty"] is not False for row in each)
-    return {**each[0], "commit": " ".join(unique) or None, "dirty": dirty}
 
 
 def slot_rows(folder: Path, slots: Sequence[Slot]) -> list[Row]:

@@ -7,6 +7,7 @@ import pytest
 
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence, all_seeds, read, unique, write
+from bnrepro.evidence.gather import merged
 
 
 def made_up() -> Evidence:
@@ -81,3 +82,11 @@ def test_writing_removes_the_tables_of_before(tmp_path):
 def test_a_folder_without_tables_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="no published evidence"):
         read(tmp_path)
+
+
+def test_records_made_at_several_commits_name_each_once():
+    continued, other = {"commit": "a b", "dirty": False}, {"commit": "b", "dirty": False}
+    assert merged([continued, other]) == {"commit": "a b", "dirty": False}
+    assert merged([other, other | {"commit": None, "dirty": None}]) == {
+        "commit": None, "dirty": True,
+    }  # fmt: skip
