@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from scripts.storm import TORCHRUN, stand_alone
+from tests.storm import TORCHRUN, stand_alone
 
 PATIENCE = 300  # seconds
 

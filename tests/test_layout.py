@@ -168,8 +168,8 @@ def test_the_library_names_no_experiment():
 
 
 def test_scripts_name_no_experiment_but_those_they_are_about():
-    """`bench`, `plan` and `storm` are about some trainers; every other script serves all."""
-    about = {"plan", "storm", *(p.stem for p in sources("scripts") if p.stem.startswith("bench"))}
+    """`bench` and `plan` are about some trainers; every other script serves all."""
+    about = {"plan", *(p.stem for p in sources("scripts") if p.stem.startswith("bench"))}
     quoted = {stem: f'"{stem}"' for stem in stems()}
     for path in sources("scripts"):
         if path.stem not in about:

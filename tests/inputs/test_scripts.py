@@ -18,7 +18,7 @@ WRONG = [
     ("bench_dashboard foo", "foo: this command takes no arguments"),
     ("dashboard --watch --port 99999", "--port 99999: ports are 0 to 65535; choose another one"),
     ("dashboard --watch --port -1", "--port -1: ports are 0 to 65535; choose another one"),
-    ("storm --killz 3", "arguments: --killz 3; python -m scripts.storm --help shows what there is"),
+    ("compare --into", "arguments: --into; python -m scripts.compare --help shows what there is"),
     ("dashboard --port x", "argument --port: invalid int value: 'x'; python -m scripts.dashboard"),
     ("figures foo", "name an experiment, or none for all; experiments are ablation"),
     ("figures mnist jacobian", "jacobian: name one experiment, or none for all"),

@@ -1,6 +1,6 @@
 """A storm of SIGKILLs: do runs that were killed at random end as undisturbed ones do?
 
-    python -m scripts.storm [--kills 200] [--seed 0]
+    python -m tests.storm [--kills 200] [--seed 0]
 
 An attempt is a process that is killed at a random moment: when it opens, renames or removes a file
 of its results, summaries and checkpoints included, or after a random time. Attempts follow one
@@ -74,7 +74,7 @@ class Fuse:
 
 def main() -> None:
     """Make the storms; exit status 1 if a run ended otherwise than undisturbed."""
-    parser = Parser(prog="python -m scripts.storm", description=__doc__)
+    parser = Parser(prog="python -m tests.storm", description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

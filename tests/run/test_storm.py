@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from scripts import storm
+from tests import storm
 
 
 @pytest.mark.thorough
