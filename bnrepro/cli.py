@@ -6,6 +6,7 @@ import functools
 import logging
 import multiprocessing
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from bnrepro.experiment import Experiment, discover, stems
 from bnrepro.explain import explain
 from bnrepro.run import ranks
 
+log = logging.getLogger(__name__)
 _failed: list[int] = []  # the statuses of a sweep's failed jobs
 
 
@@ -100,6 +102,9 @@ def _start(experiment: Experiment, node: DictConfig) -> None:
     run = experiment.measure.run  # imports PyTorch
     entry.ready()
     run(cfg)
+    if not (_is_sweep() or entry.DRAWN in os.environ):
+        words = shlex.join([experiment.stem, *HydraConfig.get().overrides.task])
+        log.info("figure and table: python -m scripts.render %s", words)
 
 
 def check_choices(experiment: Experiment, cfg: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 AGAIN = "run the same command again, without force=true, to resume"
 SETUP = "run `make setup`, and use .venv/bin/python or make"
+DRAWN = "BNREPRO_DRAWN"  # in the environment of an experiment whose figure its starter draws
 OURS = ("bnrepro", "experiments", "scripts", "tests")
 
 

@@ -56,7 +56,7 @@ def measure(stem: str, overrides: list[str]) -> None:
 
 def execute(module: str, *arguments: str, lines: bool = False) -> None:
     """Run a module as a process; `lines` instead of bars where several report progress at once."""
-    environment = os.environ | ({"TTY_COMPATIBLE": "0"} if lines else {})
+    environment = os.environ | {entry.DRAWN: "1"} | ({"TTY_COMPATIBLE": "0"} if lines else {})
     process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment)
     try:
         status = process.wait()

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
+from bnrepro import entry
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment, find
 from tests.conftest import Run
@@ -175,6 +176,20 @@ def test_m_may_stand_anywhere(command, started, place):
 def test_an_option_and_its_value_may_stand_anywhere(command, started, capsys):
     assert command("mnist seeds=7 --cfg job optim.lr=0.25")[0] == 0
     assert not started
+
+
+def test_the_last_line_says_what_draws_the_figure(command, started, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    assert command("mnist 'seeds=[3,4]' hydra.verbose=false")[0] == 0
+    (words,) = (r.getMessage().split() for r in caplog.records if "figure" in r.getMessage())
+    assert words[3:-2] == ["python", "-m", "scripts.render", "mnist", "'seeds=[3,4]'"]
+    assert (words[-2], words[-1].partition("=")[0]) == ("scale=smoke", "results")
+    caplog.clear()
+    command("mnist -m seeds=1,2")
+    monkeypatch.setenv(entry.DRAWN, "1")  # as `make` draws it
+    command("mnist")
+    assert len(started) == 4
+    assert "figure" not in caplog.text
 
 
 def test_a_glob_stands_for_the_arms_that_it_matches(command, started):

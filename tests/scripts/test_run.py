@@ -19,6 +19,7 @@ def started(monkeypatch) -> list[list[str]]:
     commands: list[list[str]] = []
 
     def start(command, env):
+        assert entry.DRAWN in env
         commands.append([*command[2:], *(["lines"] if env.get("TTY_COMPATIBLE") == "0" else [])])
         return SimpleNamespace(wait=lambda: 0)
 
