@@ -70,7 +70,7 @@ WRONG = [
     ("force=maybe", "force: "),
     ("seeds=${foo}", "seeds: Interpolation key 'foo' not found"),
     ("results=${oc.env:NOPE}", "NOPE"),
-    ("launcher=foo", "Could not override 'launcher'"),
+    ("launcher=foo", "Available options in 'launcher': joblib slurm submitit_local"),
     ("hydra/launcher=foo", "Available options in 'hydra/launcher': basic joblib"),
     ("hydra/job_logging=foo", "Available options in 'hydra/job_logging'"),
     ("hydra=5", "hydra=5: the name of one of Hydra's files is needed"),
