@@ -2,9 +2,9 @@
 
 `holds`: the criterion is met; `fails`: the interval lies wholly outside, or one value of a
 criterion on every value does, or the seeds of a sign test agree against it, or a seed of `arm` did
-not reach the target and none that did meets the criterion; `inconclusive`: neither; `not run`: no evidence, or none of the
-arms it compares; `not testable here`: the claim says why, or what it is provided with is
-not so. The scale belongs to every verdict.
+not reach the target and none that did meets the criterion; `inconclusive`: neither; `not run`: no
+evidence, or none of the arms it compares; `not testable here`: the claim says why, or what it is
+provided with is not so. The scale belongs to every verdict.
 
 Beside the verdict on a claim that is not exact stands the p-value of the test that gave it, and the
 verdict that is left once it is corrected for the number of such claims.
