@@ -167,5 +167,5 @@ def test_a_killed_sweep_goes_on_after_its_last_complete_cell(tmp_path):
 
 
 def test_a_rate_that_is_no_number_is_named():
-    with pytest.raises(UserError, match=r"sweep\.relu\.lr.*0 or greater"):
+    with pytest.raises(UserError, match=r"sweep\.relu\.lr=-1: must not be negative"):
         validate_fields(compose("learning_rate", [*SMOKE, "sweep.relu.lr=[-1]"]))
