@@ -2,7 +2,7 @@
 
 import pytest
 
-from bnrepro.evidence.sweeps import GUESS, accuracy, best_cell, last, state, trains
+from bnrepro.evidence.sweeps import GUESS, accuracy, best_cell, last, lowest_loss, state, trains
 
 GOOD = {"outcome": "trained", "train_loss": 0.5, "test_accuracy": 0.9, "step": 5, "seed": 0}
 
@@ -37,6 +37,12 @@ def test_a_seeds_setting_is_chosen_by_the_last_losses_of_the_others():
     assert [best_cell(rows, ["lr"], seed)["lr"] for seed in (0, 1, 2)] == [2, 1, 1]
     assert best_cell([row for row in rows if row["seed"] == 1], ["lr"], 1) == {"lr": 2}
     assert {row["step"] for row in last(rows)} == {5}
+
+
+def test_the_best_rate_has_the_lowest_loss_and_never_diverged():
+    losses = {0.1: [0.5, 0.6], 0.3: [0.3, 0.4], 1.0: [0.0, None]}
+    rows = [{"lr": lr, "training_loss": loss} for lr, each in losses.items() for loss in each]
+    assert lowest_loss(rows) == 0.3
 
 
 def test_a_network_that_does_not_train_counts_as_guessing():

@@ -12,7 +12,6 @@ from bnrepro.config.claims import read_claims
 from bnrepro.config.compose import validate
 from bnrepro.data import binarize, open_dataset
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.evidence.verdicts import metric
 from experiments.placement.__main__ import main
@@ -27,7 +26,6 @@ from experiments.placement.convolution import (
 from experiments.placement.convolution_figures import SHIFTS
 from experiments.placement.figures import FIGURES
 from experiments.placement.measure import ARMS, LAST, dense_rows, new_trainer
-from experiments.placement.metrics import best_rate
 from scripts import render
 
 CPU = torch.device("cpu")
@@ -169,13 +167,6 @@ def test_a_convolutional_network_does_not_notice_its_neighbours(cfg, data, kind)
     assert both.shape == (30, 2, 10)
     assert torch.allclose(both[:, 1], alone[:, 0], atol=1e-5)
     assert not torch.allclose(both[:, 0], alone[:, 0], atol=1e-2)
-
-
-def test_the_best_rate_has_the_lowest_loss_and_never_diverged():
-    losses = [(0.1, 0, 0.5), (0.1, 1, 0.5), (0.3, 0, 0.2), (0.3, 1, 0.4), (1.0, 0, None)]
-    named = {"activation": "relu", "arm": "none", "step": 9}
-    rows = [{**named, "lr": lr, "seed": s, "training_loss": loss} for lr, s, loss in losses]
-    assert best_rate(Evidence(accuracy=rows), "relu", "none") == 0.3
 
 
 @pytest.mark.thorough
