@@ -7,7 +7,15 @@ import pytest
 from scipy import stats
 
 from bnrepro.evidence.drift import at_rank, unit_drift, units_by_drift
-from bnrepro.evidence.statistics import bootstrap_interval, exponential, mean_text, t_interval
+from bnrepro.evidence.statistics import (
+    Above,
+    bootstrap_interval,
+    exponential,
+    mean,
+    mean_text,
+    power_text,
+    t_interval,
+)
 from bnrepro.evidence.steps import speed_up, steps_to
 
 
@@ -23,6 +31,18 @@ def test_an_interval_is_clipped_to_what_the_values_can_be():
     assert mean_text([0.1, 0.9], 0, 100) == "50 [-458, 558]"
     assert mean_text([0.1, 0.9], 0, 100, limits=(0, 1)) == "50 [0, 100]"
     assert mean_text([0.5], 0, 100, limits=(0, 1)) == "50"
+
+
+def test_the_mean_of_lower_bounds_is_one():
+    assert isinstance(mean([1.0, Above(3)]), Above)
+    assert mean([1.0, Above(3)]) == 2
+    assert not isinstance(mean([1.0, 3.0]), Above)
+    assert mean([1.0, None]) is None
+
+
+def test_a_ratio_in_words_says_that_it_is_a_bound():
+    logs = [math.log(4), Above(math.log(4)), Above(-math.inf), None]
+    assert [power_text(log) for log in logs] == ["4.0", "> 4.0", "not known", "never"]
 
 
 def test_one_value_has_no_interval_and_none_is_an_error():

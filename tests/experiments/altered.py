@@ -24,6 +24,11 @@ TRAINED = {  # of every sweep: its tables of trained networks, and the columns t
         "accuracy": ("training_loss",),
         "shape": ("gaussian_distance", "absolute_skewness", "kurtosis", "shape_change"),
     },
+    "covariate_shift": {
+        "accuracy": ("accuracy", "training_loss"),
+        "drift": ("total", "mean", "scale", "shape"),
+        "gradient": ("distance", "cosine"),
+    },
     "jacobian": {
         "network": ("share", "below", "above", "condition", "correlation", "kurtosis",
                     "nonlinearity", *(f"q{q}" for q in range(0, 101, 5))),
@@ -38,6 +43,7 @@ AN_ARM = {  # that diverges alone
     "whitening": {"arm": "whiten"},
     "inference": {"m": 2},
     "placement": {"arm": "none"},
+    "covariate_shift": {"arm": "bn"},
     "jacobian": {"arm": "bn"},
     "scale_invariance": {"arm": "bn"},
 }
