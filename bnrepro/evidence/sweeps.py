@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from bnrepro.evidence.evidence import Evidence, grouped, unique
-from bnrepro.evidence.statistics import mean
+from bnrepro.evidence.statistics import Above, difference, mean
 from bnrepro.evidence.tables import Row
 
 GUESS = math.log(10)  # cross-entropy of naming each of the ten classes with probability 1/10
@@ -61,6 +61,28 @@ def best_cell(rows: Iterable[Row], axes: Sequence[str], seed: int) -> dict[str, 
         losses.setdefault(tuple(row[axis] for axis in axes), []).append(loss)
     best = min(losses, key=lambda cell: (math.fsum(losses[cell]) / len(losses[cell]), cell))
     return dict(zip(axes, best, strict=True))
+
+
+def log_largest_ratio(
+    trained: Sequence[float], tried: Sequence[float],
+    others: Sequence[float], others_tried: Sequence[float],
+) -> float | None:  # fmt: skip
+    """ln of the largest rate that trains over the largest `others` that does.
+
+    A lower bound where the first is the highest tried, or none of the others trains: theirs then
+    counts as the lowest tried. Nothing is known where theirs is the highest; None where none of the
+    first trains.
+    """
+    if not trained:
+        return None
+    if not others:
+        return Above(math.log(max(trained) / min(others_tried)))
+    return difference(_log_largest(trained, tried), _log_largest(others, others_tried))
+
+
+def _log_largest(trained: Sequence[float], tried: Sequence[float]) -> float:
+    log = math.log(max(trained))
+    return Above(log) if max(trained) == max(tried) else log
 
 
 def lowest_loss(rows: Iterable[Row]) -> float:
