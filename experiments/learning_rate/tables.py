@@ -176,7 +176,7 @@ def answer(evidence: Evidence) -> str:
         ratio, speed = log_rate_ratio(evidence, cell), log_steps_ratio(evidence, cell)
         parts.append(
             f"{label(cell)}: the largest rate that trains is {times_text(ratio)} times as high "
-            f"with BN, the largest that comes to {WELL:.0%} of the network's best accuracy "
+            f"with BN, the largest that trains to {WELL:.0%} of an arm's best accuracy "
             f"{well_ratio(evidence, cell)} times; each at its best rate, BN is "
             f"{times_text(speed, 2)} times as fast"
         )

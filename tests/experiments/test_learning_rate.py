@@ -90,7 +90,7 @@ def test_the_answer_has_the_ratio_at_most_of_the_accuracy_too():
     assert (
         "3 layers of 100: the largest rate that trains is 15.8 [11.5, 21.8] times as high" in said
     )
-    assert "the largest that comes to 90% of the network's best accuracy 10.0 times" in said
+    assert "the largest that trains to 90% of an arm's best accuracy 10.0 times" in said
 
 
 def test_a_network_above_chance_whose_loss_is_that_of_guessing_does_not_train():

@@ -27,6 +27,7 @@ DIVERGED = {  # what is said of the arm that diverged alone
     "inference": "\n2 | 2 of 2 diverged | 2 of 2 diverged",
     "placement": "2 of 2 diverged (lr 0.1)",
     "covariate_shift": " | never, never | 2 of 2 diverged\nsigmoid, BN, then noise",
+    "regularization": "groups of 8 | 2 of 2 diverged | 2 of 2 diverged | 2 of 2 diverged",
     "jacobian": "with BN: diverged",
     "scale_invariance": "with BN, rate 5 | 2 not finite",
 }

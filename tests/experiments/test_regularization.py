@@ -12,11 +12,11 @@ from bnrepro.config.claims import read_claims
 from bnrepro.config.compose import validate
 from bnrepro.data import open_dataset
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.evidence import Evidence, load
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.evidence.verdicts import metric
 from bnrepro.training.slot_sweep import build, sweep_cells
-from experiments.regularization import metrics
+from experiments.regularization import metrics, tables
 from experiments.regularization.__main__ import main
 from experiments.regularization.measure import FITTED, HOOKS, gap, mates
 from scripts import render
@@ -170,6 +170,19 @@ def test_a_network_that_diverged_leaves_no_value():
     evidence.groups[0]["test_accuracy"] = None
     assert metrics.gap_slope(evidence, {}) == [None]
     assert metrics.gap_of_noise(evidence, {"group": 2}) == [None]
+    assert [tables.gap_text(metrics.group_rows(evidence, m)) for m in (2, 4)] == ["–", "20.0"]
+
+
+def test_the_answer_has_the_gap_without_bn():
+    said = tables.answer(load("regularization", "small"))
+    assert said.endswith("(m = 512) it is 24.1; without BN it is 18.8, less than at any m.")
+
+
+def test_the_gap_is_called_least_without_bn_only_where_it_is():
+    evidence = made_up()
+    for test, expected in ((0.95, True), (0.85, False), (None, False)):
+        evidence.tables["plain"] = [row("baseline", 0.0, test)]
+        assert tables.least_without_bn(evidence) is expected
 
 
 @pytest.mark.thorough
