@@ -16,7 +16,7 @@ from bnrepro.evidence.statistics import (
     power_text,
     t_interval,
 )
-from bnrepro.evidence.steps import speed_up, steps_to
+from bnrepro.evidence.steps import log_ratio_or_bound, speed_up, steps_to
 
 
 def test_the_interval_is_students():
@@ -76,6 +76,21 @@ def test_steps_to_takes_the_first_evaluation_that_reaches_it():
     assert steps_to(CURVE, 0.8) == 20
     assert steps_to(CURVE, 0.85) == 40
     assert steps_to(CURVE, 0.95) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "less", "expected"),
+    [
+        (40, 10, math.log(4)),
+        (None, 10, Above(math.log(8))),
+        (40, None, None),
+        (None, None, Above(-math.inf)),  # nothing is known
+    ],
+)
+def test_a_ratio_of_steps_is_a_bound_where_the_first_are_not_enough(more, less, expected):
+    found = log_ratio_or_bound(more, less, 80)
+    assert found == (None if expected is None else pytest.approx(expected))
+    assert type(found) is type(expected)
 
 
 def test_speed_up_is_paired_by_seed_against_the_best_of_that_seed():

@@ -119,7 +119,7 @@ def test_the_plateau_ends_at_a_fifth_and_is_a_bound_where_the_budget_ends_first(
     for each in rows:
         if each["arm"] == "bn":
             each["test_accuracy"] = 0.1
-    assert log_plateau_ratio(Evidence(plateau=rows), {"init_std": 0.01}) == [None, None]
+    assert log_plateau_ratio(Evidence(plateau=rows), {"init_std": 0.01}) == [None, -math.inf]
 
 
 @pytest.fixture(scope="module")

@@ -166,3 +166,12 @@ def test_values_of_a_search_that_diverged_are_marked():
     for cell in evidence.cells:
         cell |= gone
     assert "The searches are not complete." in shown("inception_grid", evidence)
+
+
+def test_multiples_that_all_diverged_are_crosses_alone_where_there_is_no_target():
+    evidence = kept(load("inception_grid", "small"), lambda row: row.get("variant") == "multiplier")
+    for cell in evidence.cells:
+        cell |= dict.fromkeys(("final_test_accuracy_all", "best_test_accuracy"))
+        cell |= {"outcome": "non-finite", "first_non_finite_step": 7}
+    (axis,) = drawn("inception_grid", evidence)["searches"].axes
+    assert [line.get_marker() for line in axis.get_lines()] == ["x"]

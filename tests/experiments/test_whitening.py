@@ -17,6 +17,7 @@ from bnrepro.seeding import stream
 from experiments.whitening import EXPERIMENT
 from experiments.whitening.__main__ import main
 from experiments.whitening.cost import transform_passes
+from experiments.whitening.figures import reached
 from experiments.whitening.metrics import (
     cost_exponent,
     log_seconds_ratio,
@@ -172,6 +173,21 @@ def test_ratios_of_steps_and_seconds():
     assert ratio == pytest.approx([math.log(20 * 6 / (10 * 2))])
     never = evidence_of({"baseline": [0.5], "bn": [0.4], "whiten": [0.4]})
     assert log_steps_ratio(never, {"arm": "bn", "against": "baseline"}) == [None]
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "expected"),
+    [
+        ([True, True], "10, 20.00 s"),
+        ([True, False], "never (never: 1 of 2)"),  # the upper median is one that never arrives
+        ([True, True, False], "10, 20.00 s (never: 1 of 3)"),
+    ],
+)
+def test_a_median_seed_that_never_arrives_has_neither_steps_nor_seconds(arrivals, expected):
+    each = [evidence_of({"baseline": [0.5], "bn": [0.5 if a else 0.4]}) for a in arrivals]
+    training = [row | {"seed": i} for i, e in enumerate(each) for row in e.training]
+    evidence = Evidence(**{**each[0].tables, "training": training})
+    assert reached(evidence, "bn", 1.0) == expected
 
 
 def test_the_exponent_is_fitted_on_wide_layers_alone():
