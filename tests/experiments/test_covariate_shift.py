@@ -1,6 +1,5 @@
 """Internal covariate shift: noise behind BN, gradients by the layers below, and the metrics."""
 
-import json
 import math
 
 import pytest
@@ -8,17 +7,13 @@ import torch
 from torch.nn import functional as F
 
 from bnrepro.config import compose
-from bnrepro.config.claims import read_claims
 from bnrepro.config.compose import validate
 from bnrepro.data import open_dataset
 from bnrepro.errors import UserError
 from bnrepro.evidence.evidence import Evidence, load
-from bnrepro.evidence.gather import gather_cells
 from bnrepro.evidence.statistics import Above
-from bnrepro.evidence.verdicts import metric
 from bnrepro.models.mlp import in_float64
 from bnrepro.models.transforms import BatchTransform
-from experiments.covariate_shift.__main__ import main
 from experiments.covariate_shift.gradients import changes_below, snapshot
 from experiments.covariate_shift.measure import Cell, cells, measure, new_trainer
 from experiments.covariate_shift.metrics import (
@@ -30,7 +25,6 @@ from experiments.covariate_shift.metrics import (
 )
 from experiments.covariate_shift.tables import listed
 from experiments.covariate_shift.transforms import NoisyBatchTransform
-from scripts import render
 from tests.drawing import drawn
 
 CPU = torch.device("cpu")
@@ -285,21 +279,3 @@ def test_noise_that_moves_less_than_the_plain_network_is_no_control():
     assert control(made_up(noisy_drift=1.0), "relu") is None
     claim = {"activation": "relu", "against": "bn", "share": 1.0}
     assert log_steps_ratio(made_up(noisy_drift=1.0), claim) == []
-
-
-@pytest.mark.thorough
-def test_smoke_run_and_figures(run, tmp_path):
-    arguments = ["scale=smoke", f"results={tmp_path}"]
-    assert run(main, arguments) == 0
-    folder = tmp_path / "covariate_shift/smoke/sweep"
-    assert json.loads((folder / "summary.json").read_text())["status"] == "ok"
-    evidence = gather_cells({"sweep": folder})
-    for claim in read_claims("covariate_shift"):
-        values = metric(claim)(evidence, claim)
-        assert len(values) == 2, claim["id"]
-        assert None not in values, claim["id"]
-    assert run(render.main, ["covariate_shift", *arguments]) == 0
-    figures = tmp_path / "covariate_shift/smoke/figures"
-    stems = ("gradients", "noise", "parts", "shift")
-    names = {f"{name}.{kind}" for name in stems for kind in ("png", "svg")} | {"table.md"}
-    assert {path.name for path in figures.iterdir()} == names
