@@ -43,8 +43,8 @@ def map_figure(evidence: Evidence) -> Figure:
     """How many times fewer steps BN at its best rate needs to the accuracy at which the plain
     network ends, by the plain network's rate. With one replica and He's initial weights most points
     lie between 2 and 6, with Caffe's or with more replicas more lie higher. Every point lies above
-    1, and BN reaches every plain network's accuracy: in all regimes but the first, where it had as
-    many steps as the plain network, in half of its steps at most, so that none could lie below 2.
+    1: BN reaches the accuracy of every plain network. In the first regime BN's largest budget is
+    all of the plain network's steps, in the others half of them, where no point could lie below 2.
     """
     figure, ((axis,),) = panels(1, 1, (9, 5.2))
     shown = [r for r in opponents(evidence) if ended(evidence, r, "bn")]
