@@ -119,8 +119,8 @@ def multiplier_panel(axis: Axes, evidence: Evidence) -> None:
     cells, target = cells_of(evidence, "multiplier"), plain_target(evidence)
     axis.set_title("BN-x5's network")
     if target is None:
-        points = accuracies(cells, "final_test_accuracy_all")
-        axis.plot(*zip(*points, strict=True), "o-", color=arm("bn_x5").colour)
+        if points := accuracies(cells, "final_test_accuracy_all"):
+            axis.plot(*zip(*points, strict=True), "o-", color=arm("bn_x5").colour)
         axis.set(ylim=(0, None), ylabel="last validation accuracy, %")
     else:
         steps_to_target(axis, evidence, cells, target)

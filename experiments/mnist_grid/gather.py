@@ -68,8 +68,9 @@ def slot_rows(folder: Path, slots: Sequence[Slot]) -> list[Row]:
 
     A slot without rows diverged before its first evaluation.
     """
-    found = grouped(Record(folder).rows(), "lr", "init_std", "seed")
-    last = max((rows[-1]["step"] for rows in found.values()), default=0)
+    record = Record(folder)
+    found = grouped(record.rows(), "lr", "init_std", "seed")
+    last = record.read_meta(total=int)["total"]
     result = []
     for slot in slots:
         rows = found.get(slot, [])
