@@ -39,15 +39,6 @@ def crops_gain(evidence: Evidence, claim: Claim) -> Values:
     return combine(sub, one, many)
 
 
-def single_gain(evidence: Evidence, claim: Claim) -> Values:
-    """The single network's error minus that of all members together, with `crops` each."""
-    alone, together = (
-        errors(evidence, chosen, claim["crops"], claim["top"])
-        for chosen in ([BASE], members(evidence))
-    )
-    return combine(sub, alone, together)
-
-
 def members_gain(evidence: Evidence, claim: Claim) -> Values:
     """The members' mean error minus that of all of them together, with `crops` each."""
     return gain(evidence, claim, statistics.mean)
