@@ -16,11 +16,11 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from bnrepro import ROOT, entry
 from bnrepro.config.claims import check_claims
-from bnrepro.config.compose import HYDRA_VERSION, register, validate
+from bnrepro.config.compose import HYDRA_VERSION, as_object, check_effect, register, validate
 from bnrepro.config.help import help_page
 from bnrepro.config.overrides import check_overrides
 from bnrepro.errors import UserError
@@ -46,7 +46,7 @@ def command(experiment: Experiment) -> Callable[[], None]:
             _failed.clear()
             given, sys.argv[1:] = check_arguments(experiment.stem, sys.argv[1:])
             if given.help:
-                print(help_page(experiment.stem, given.overrides))
+                print(help_page(experiment.stem, [] if given.multirun else given.overrides))
                 return
             ranks.check_environment()
             logging.basicConfig(format="%(message)s")
@@ -87,7 +87,8 @@ def _refuse(problem: str) -> NoReturn:
 
 def _start(experiment: Experiment, node: DictConfig) -> None:
     ranks.check_environment()  # a launcher's job has another one than the command
-    cfg: Any = OmegaConf.to_object(node)
+    cfg = as_object(experiment.stem, node)
+    check_effect(cfg, HydraConfig.get().overrides.task)
     check_choices(experiment, cfg)
     validate(cfg)
     check_claims(experiment)
@@ -172,7 +173,8 @@ def _is_sweep() -> bool:
 def arguments(what: str) -> list[str]:
     """The command line, whose first word names an experiment that exists."""
     if len(sys.argv) < 2 or sys.argv[1] not in stems():
-        raise UserError(f"name {what}; experiments are {', '.join(stems())}")
+        found = f"{sys.argv[1]}: no such experiment; " if sys.argv[1:] else ""
+        raise UserError(f"{found}name {what}; experiments are {', '.join(stems())}")
     return sys.argv[1:]
 
 

@@ -1,15 +1,19 @@
 """What an error that a user can cause says: one line with what is wrong, where, what to do."""
 
+import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 
+import yaml
 from hydra.errors import HydraException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from bnrepro import ROOT
 from bnrepro.entry import missing_package
 from bnrepro.errors import UserError
+from bnrepro.files import read_text
 
 MEMORY = ("can't allocate memory", "out of memory", "Unable to allocate", "Cannot allocate memory")
 LOST = ("TerminatedWorkerError", "BrokenProcessPool")  # a worker process, in joblib's words
@@ -49,6 +53,8 @@ def _explain_key(error: OmegaConfBaseException) -> str:
         return f"{key}: has no value"
     if "is not Optional" in str(error):
         return f"{key}=null: needs a value"
+    if "is not a ListConfig" in str(error):
+        return f"{key}: a list is needed, written [1,2]"
     return f"{key}: {str(error.msg or error).splitlines()[0]}"
 
 
@@ -56,6 +62,11 @@ def _explain_surroundings(error: BaseException) -> str | None:
     """One line for what the machine, the disk or a launcher refuses."""
     if line := missing_package(error):
         return line
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"{mark.name}: line {mark.line + 1}: no YAML ({error.problem})"
+    if isinstance(error, UnicodeDecodeError):
+        return _not_utf_8()
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         return f"{place}{error.strerror}; check the path, its permissions and the space on the disk"
@@ -67,6 +78,16 @@ def _explain_surroundings(error: BaseException) -> str | None:
     if type(error).__name__ in ("DistNetworkError", "DistStoreError"):
         return f"the processes of this run do not find each other ({text[:160]}); check MASTER_ADDR"
     return _explain_launcher(error)
+
+
+def _not_utf_8() -> str | None:
+    """One line that names the config file of another encoding; None: there is none."""
+    try:
+        for path in sorted((ROOT / "configs").rglob("*.yaml")):
+            read_text(path)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _explain_launcher(error: BaseException) -> str | None:
@@ -90,6 +111,10 @@ def _raised_by_hydra(error: BaseException) -> bool:
 
 def _explain_hydra(error: BaseException) -> str:
     text = str(error).split("Config search path")[0].split("See https://")[0]  # these help nobody
+    no_name = r"In '((variant|scale)/(\S+))': Validation.*Cannot convert 'DictConfig' to string"
+    if match := re.match(no_name, text, re.DOTALL):
+        path, key, name = match.groups()
+        return f"{path}.yaml: must begin with `# @package _global_`, and then `{key}: {name}`"
     return _one_line(text).replace("\\'", "'") or f"Hydra: {type(error).__name__}"
 
 

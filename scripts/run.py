@@ -24,12 +24,10 @@ GRACE = 5  # seconds for a process to end after a terminal's Ctrl-C
 def main() -> None:
     """Train or measure, then render; a failing command's status becomes this one's."""
     stem, *overrides = arguments("an experiment to run")
-    if {"-h", "--help"} & {*overrides}:
+    if any(word.startswith("-") for word in overrides):
         execute(f"experiments.{stem}", *overrides)
-        return
-    if "-m" in overrides:
-        execute(f"experiments.{stem}", *overrides)
-        print("no figure of a sweep: make compare RUNS=… overlays its runs")
+        if "-m" in overrides:
+            print("no figure of a sweep: make compare RUNS=… overlays its runs")
         return
     valid_arms(stem, overrides)  # what the figures would stumble over, before anything is trained
     measure(stem, overrides)

@@ -109,6 +109,7 @@ def test_every_figure_is_committed_and_no_file_is_left_over(experiment, scale):
     found = {path.name for path in folder.iterdir()}
     assert {name for name in found if not name.endswith((".csv", ".csv.gz"))} == {
         "table.md",
+        "sha256.txt",
         *figures,
     }
     assert "runs.csv" in found

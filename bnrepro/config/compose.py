@@ -11,13 +11,14 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from bnrepro import ROOT
 from bnrepro.config.overrides import check_overrides
@@ -85,7 +86,25 @@ def compose(experiment: str, overrides: Sequence[str] = ()) -> Any:
     node = copy.deepcopy(_composed(experiment, others, _written()))
     for key, value in plain.items():
         OmegaConf.update(node, key, value)
-    return OmegaConf.to_object(node)
+    cfg = as_object(experiment, node)
+    check_effect(cfg, words)
+    return cfg
+
+
+def as_object(experiment: str, node: DictConfig) -> Any:
+    """A composed config as an object. Raises a UserError for one without its schema."""
+    cfg = OmegaConf.to_object(node)
+    if not is_dataclass(cfg):
+        raise UserError(f"configs/{experiment}.yaml: its defaults must name {experiment}_schema")
+    return cfg
+
+
+def check_effect(cfg: Any, overrides: Sequence[str]) -> None:
+    """Raise a UserError for an override of a key that something else decides."""
+    decided = cfg.decided()
+    for key in (text.partition("=")[0].lstrip("+~") for text in overrides):
+        if key in decided:
+            raise UserError(f"{key}: has no effect here; {decided[key]} decides it")
 
 
 def plain_values(overrides: Sequence[str]) -> dict[str, str | int]:

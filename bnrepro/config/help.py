@@ -21,6 +21,7 @@ from bnrepro import ROOT
 from bnrepro.config.compose import compose
 from bnrepro.config.overrides import options_of
 from bnrepro.config.rules import rule_of, shown
+from bnrepro.files import read_text, reading
 
 GROUPS = {
     "variant": "arms, one a run",
@@ -51,7 +52,9 @@ def help_page(stem: str, overrides: Sequence[str] = ()) -> str:
     for group, title in GROUPS.items():
         names = options_of(stem, group) or []
         _section(page, title, {f"{group}={name}": _purpose(stem, group, name) for name in names})
-    _section(page, "settings with their values here; whole with --cfg job", dict(_settings(cfg)))
+    decided = cfg.decided()
+    settings = {k: m for k, m in _settings(cfg) if k.partition("=")[0] not in decided}
+    _section(page, "settings with their values here; whole with --cfg job", settings)
     _section(page, "options", OPTIONS)
     return page.format_help()
 
@@ -63,12 +66,14 @@ def _section(page: argparse.ArgumentParser, title: str, lines: dict[str, str]) -
 
 
 def _purpose(stem: str, group: str, name: str) -> str:
-    """The first sentence of a config file's first comment."""
+    """The first sentence of the comment with which a config file begins, or of its first line."""
     paths = (ROOT / "configs" / folder / group / f"{name}.yaml" for folder in (stem, ""))
-    text = next(filter(Path.is_file, paths)).read_text("utf-8")
-    match = re.search(r"#(?! @package).*(?:\n#.*)*", text)
-    comment = " ".join(line.strip("# ") for line in match[0].splitlines()) if match else ""
-    return re.split(r"(?<=[\w)]{2}\.)\s", comment)[0]
+    path = next(filter(Path.exists, paths))
+    with reading(path):
+        text = read_text(path).removeprefix("# @package _global_\n")
+    match = re.match(r"[^#\n]*#(.*(?:\n#.*)*)", text)
+    comment = " ".join(line.strip("# ") for line in match[1].splitlines()) if match else ""
+    return re.split(r"(?<=[\w)]{2}\.)\s", comment.strip())[0]
 
 
 def _settings(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -92,7 +92,7 @@ class ImageConfig(RunConfig):
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     pictures: PictureConfig = field(default_factory=PictureConfig)
     eval: ImageEvalConfig = field(default_factory=ImageEvalConfig)
-    # arms of other numbers share neither a seed's initial weights nor its order, dropout …
+    # arms of one number share a seed's initial weights, order, Dropout …; of other numbers nothing
     draws: int = setting(0, not_negative)
     checkpoint_every: int = setting(neutral=True)  # steps
     own_rates: dict[str, float] = neutral({})  # what the variants `…_own_rate` take for optim.lr

@@ -155,7 +155,7 @@ def options_of(experiment: str, key: str) -> list[str] | None:
     """The names that a config group has; None for what is no group, as an experiment's folder."""
     for folder in (ROOT / "configs" / experiment / key, ROOT / "configs" / key):
         if folder.is_dir() and key not in stems():
-            return sorted(path.stem for path in folder.glob("*.yaml"))
+            return sorted(path.stem for path in folder.glob("*.yaml") if path.is_file())
     return None
 
 

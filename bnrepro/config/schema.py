@@ -92,9 +92,9 @@ class OptimConfig:
 class DurationConfig:
     """How long to train, in exactly one unit."""
 
-    steps: int | None = setting(None)  # of `batch` examples each
-    examples: int | None = setting(None)  # or in examples seen
-    epochs: float | None = setting(None, most=1_000_000)  # or in epochs
+    steps: int | None = setting(None)  # of `batch` examples
+    examples: int | None = setting(None)  # instead of steps; set those to null
+    epochs: float | None = setting(None, most=1_000_000)  # instead of steps; set those to null
 
     def in_steps(self, batch: int, train_size: int) -> int:
         """The duration in steps of `batch` examples. Raises a UserError below one step."""
@@ -190,11 +190,13 @@ class RunConfig:
 
     experiment: str = neutral()  # its name
     variant: str = neutral()  # the arm; `sweep` where all arms make one record
-    scale: str = neutral()  # of the network, the data and the training
-    without: list[str] = neutral([], empty=True, distinct=True)  # variants that this scale lacks
+    scale: str = neutral()  # the named sizes of network, data and training
+    # arms that `make` leaves out at this scale
+    without: list[str] = neutral([], empty=True, distinct=True)
     seeds: Any = neutral(most=2**63 - 1)  # a count (5: seeds 0 to 4) or a list ([3, 4])
     device: str = neutral("auto", device_name)  # auto, cpu, cuda, cuda:<number> or mps
-    threads: int | None = setting(None, neutral=True, most=PROCESSES)  # null: torch's choice
+    # of the CPU, for each process; null: torch's choice
+    threads: int | None = setting(None, neutral=True, most=PROCESSES)
     results: str = neutral("results/runs")  # the folder of the runs
     force: bool = neutral(False)  # run again what is finished
     data: DataConfig = field(default_factory=DataConfig)
@@ -203,6 +205,10 @@ class RunConfig:
     def unused(self) -> tuple[str, ...]:
         """Keys that this config does not use, so that they are no part of its identity."""
         return ()
+
+    def decided(self) -> dict[str, str]:
+        """Keys that something else decides whatever their value is, and what does."""
+        return {"experiment": "the command"}
 
 
 @dataclass

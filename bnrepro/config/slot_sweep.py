@@ -66,6 +66,16 @@ class SlotSweepConfig(SweepConfig):
         """The rate, an axis of every block."""
         return ("optim.lr",)
 
+    def decided(self) -> dict[str, str]:
+        """The settings that are an axis of every block."""
+        first, *_ = [*self.sweep, ""]
+        found = super().decided() | {"model.norm": f"sweep.{first}.arm"}
+        for section, kind in (("model", ModelConfig), ("optim", OptimConfig)):
+            for name in (f.name for f in dataclasses.fields(kind)):
+                if all(name in axes for axes in self.sweep.values()):
+                    found[f"{section}.{name}"] = f"sweep.{first}.{name}"
+        return found
+
     def check(self, prefix: str) -> None:
         """Raise a UserError that names the first axis, value or probe that does not exist."""
         for name in self.probes:

@@ -10,6 +10,7 @@ of its rows.
 """
 
 from collections.abc import Iterable
+from hashlib import sha256
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from bnrepro.errors import UserError
 from bnrepro.evidence.statistics import Values, largest
 from bnrepro.evidence.steps import Curve, curve_of
 from bnrepro.evidence.tables import Row, read_table, write_table
+from bnrepro.files import read_text, reading, write_atomically
 
 PLAIN = ("runs", "criteria", "cells")  # small tables, committed as readable CSV; others compressed
+SUMS = "sha256.txt"  # of the tables' files
 
 
 class Evidence:
@@ -105,19 +108,36 @@ def all_seeds(evidence: Evidence) -> list[int]:
 
 
 def write(evidence: Evidence, folder: Path) -> None:
-    """Write a file a table, as `make publish` commits them; tables of before are removed."""
+    """Write a file a table, as `make publish` commits them; tables of before are removed.
+
+    `sha256sum --check sha256.txt` knows whether they are still what was written.
+    """
     for path in folder.glob("*.csv*"):
         path.unlink()
     for name, rows in evidence.tables.items():
         if rows:
             write_table(folder / f"{name}.csv{'' if name in PLAIN else '.gz'}", rows)
+    write_atomically(folder / SUMS, sums(folder).encode())
+
+
+def sums(folder: Path) -> str:
+    """A line a table's file: the SHA-256 of its bytes and its name."""
+    found = [(sha256(p.read_bytes()).hexdigest(), p.name) for p in sorted(folder.glob("*.csv*"))]
+    return "".join(f"{digest}  {name}\n" for digest, name in found)
 
 
 def read(folder: Path) -> Evidence:
-    """Read what `write` wrote. Raises a UserError where nothing was published."""
+    """Read what `write` wrote. Raises a UserError where nothing was published, and for tables that
+    are not as they were written."""
     paths = sorted(folder.glob("*.csv*"))
-    if not paths:
+    if not paths and not (folder / SUMS).exists():
         raise UserError(f"{folder}: no published evidence; run the experiment and `make publish`")
+    with reading(folder / SUMS):
+        lines = {*read_text(folder / SUMS).splitlines()} ^ {*sums(folder).splitlines()}
+    if changed := sorted({line.split()[-1] for line in lines}):
+        raise UserError(
+            f"{folder}: {', '.join(changed)}: not as published; `git checkout {folder}` restores it"
+        )
     return Evidence(**{path.name.split(".")[0]: read_table(path) for path in paths})
 
 

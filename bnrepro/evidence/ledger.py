@@ -64,7 +64,9 @@ def judged(stem: str) -> list[Judged]:
 
     A scale whose evidence judges no claim follows, for what it shows.
     """
-    by_scale: dict[str, list[Claim]] = {scale: [] for scale in published(stem) or ["paper"]}
+    tables = sorted((ROOT / "results" / stem).glob("*/table.md"))
+    others = [path.parent.name for path in tables if path.parent.name not in SCALES]
+    by_scale: dict[str, list[Claim]] = {s: [] for s in [*published(stem), *others] or ["paper"]}
     for claim in read_claims(stem):
         by_scale.setdefault(claim.get("scale") or scale_of(stem, claim), []).append(claim)
     return [

@@ -69,6 +69,15 @@ def number_text(value: float | None, form: str = ".3g") -> str:
     return "not finite" if value is None or math.isinf(value) else format(value, form)
 
 
+def power_text(log: float | None, form: str = ".1f", lost: str = "never") -> str:
+    """A ratio from its logarithm, in words of a table; a bound says that it is one."""
+    if log is None:
+        return lost
+    if log == -math.inf:
+        return "not known"
+    return f"{'> ' * isinstance(log, Above)}{math.exp(log):{form}}"
+
+
 def ratio_text(logs: Sequence[float | None], digits: int = 2, lost: str | None = None) -> str:
     """The geometric mean of ratios, from their logarithms, with its interval, in words of a table.
 
@@ -123,9 +132,12 @@ def largest(values: Iterable[float | None]) -> float | None:
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """None when one of them is missing, or when there is none."""
+    """None when one of them is missing, or when there is none; of lower bounds one too."""
     there = complete(values)
-    return math.fsum(there) / len(there) if there else None
+    if not there:
+        return None
+    of_all = math.fsum(there) / len(there)
+    return Above(of_all) if any(isinstance(value, Above) for value in there) else of_all
 
 
 def upper_median(values: Sequence[float | None]) -> float:

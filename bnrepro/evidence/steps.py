@@ -40,10 +40,10 @@ def log_ratio_to(target: float, arm: Curve, against: Curve) -> float | None:
 
 def log_ratio_or_bound(more: float | None, less: float | None, last: float) -> float | None:
     """ln(more / less) of steps to a target; a lower bound where `more` are not enough until the
-    last, None where `less` are not."""
-    if less is None:
-        return None
-    return Above(math.log(last / less)) if more is None else math.log(more / less)
+    last, None where `less` are not. Where neither are, nothing is known."""
+    if more is None:
+        return Above(-math.inf if less is None else math.log(last / less))
+    return None if less is None else math.log(more / less)
 
 
 def best(curve: Curve) -> float:

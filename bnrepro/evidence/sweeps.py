@@ -6,7 +6,8 @@ A row is one network at one stop, as `training/slot_sweep.py` records it.
 import math
 from collections.abc import Iterable, Sequence
 
-from bnrepro.evidence.evidence import Evidence, unique
+from bnrepro.evidence.evidence import Evidence, grouped, unique
+from bnrepro.evidence.statistics import Above, difference, mean
 from bnrepro.evidence.tables import Row
 
 GUESS = math.log(10)  # cross-entropy of naming each of the ten classes with probability 1/10
@@ -60,6 +61,35 @@ def best_cell(rows: Iterable[Row], axes: Sequence[str], seed: int) -> dict[str, 
         losses.setdefault(tuple(row[axis] for axis in axes), []).append(loss)
     best = min(losses, key=lambda cell: (math.fsum(losses[cell]) / len(losses[cell]), cell))
     return dict(zip(axes, best, strict=True))
+
+
+def log_largest_ratio(
+    trained: Sequence[float], tried: Sequence[float],
+    others: Sequence[float], others_tried: Sequence[float],
+) -> float | None:  # fmt: skip
+    """ln of the largest rate that trains over the largest `others` that does.
+
+    A lower bound where the first is the highest tried, or none of the others trains: theirs then
+    counts as the lowest tried. Nothing is known where theirs is the highest; None where none of the
+    first trains.
+    """
+    if not trained:
+        return None
+    if not others:
+        return Above(math.log(max(trained) / min(others_tried)))
+    return difference(_log_largest(trained, tried), _log_largest(others, others_tried))
+
+
+def _log_largest(trained: Sequence[float], tried: Sequence[float]) -> float:
+    log = math.log(max(trained))
+    return Above(log) if max(trained) == max(tried) else log
+
+
+def lowest_loss(rows: Iterable[Row]) -> float:
+    """The rate of the lowest mean training loss; one where a network diverged comes last."""
+    by_rate = grouped(rows, "lr")
+    losses = {lr: mean(row["training_loss"] for row in by_rate[lr]) for lr in sorted(by_rate)}
+    return min(losses, key=lambda lr: math.inf if (loss := losses[lr]) is None else loss)
 
 
 def at_best_rate(rows: Iterable[Row]) -> dict[int, list[Row]]:

@@ -1,10 +1,10 @@
 """From evidence to verdicts: each claim's metric, its interval over seeds, what the criterion says.
 
 `holds`: the criterion is met; `fails`: the interval lies wholly outside, or one value of a
-criterion on every value does, or the seeds of a sign test agree against it, or `against` reached
-the target and no seed of `arm` did; `inconclusive`: neither; `not run`: no evidence, or none of the
-arms it compares; `not testable here`: the claim says why, or what it is provided with is
-not so. The scale belongs to every verdict.
+criterion on every value does, or the seeds of a sign test agree against it, or a seed of `arm` did
+not reach the target and none that did meets the criterion; `inconclusive`: neither; `not run`: no
+evidence, or none of the arms it compares; `not testable here`: the claim says why, or what it is
+provided with is not so. The scale belongs to every verdict.
 
 Beside the verdict on a claim that is not exact stands the p-value of the test that gave it, and the
 verdict that is left once it is corrected for the number of such claims.
@@ -84,7 +84,8 @@ def _judge_values(claim: Claim, evidence: Evidence, scale: str) -> Verdict:
     there = known(values)
     if len(there) < len(values):
         why = f"target never reached (or run diverged) in {values.count(None)} of {len(values)}"
-        return Verdict(claim, scale, "inconclusive" if there else "fails", values, None, why)
+        word = "inconclusive" if any(is_met(v, claim["criterion"]) for v in there) else "fails"
+        return Verdict(claim, scale, word, values, None, why)
     if claim["criterion"]["over"] == "every":
         return Verdict(claim, scale, _word_of_every(claim["criterion"], there), values, None)
     if any(isinstance(v, Above) for v in there):
@@ -122,11 +123,18 @@ def _judge_interval(claim: Claim, scale: str, values: Sequence[float]) -> Verdic
 
 
 def _judge_signs(claim: Claim, scale: str, values: Sequence[float]) -> Verdict:
-    """A sign test: how many seeds satisfy the criterion decides, not by how much."""
-    count, n = sum(meets(v, claim["criterion"]) for v in values), len(values)
+    """A sign test: how many seeds satisfy the criterion decides, not by how much; ties are left
+    out."""
+    untied = without_ties(claim, values)
+    count, n = sum(is_met(v, claim["criterion"]) for v in untied), len(untied)
     word = "holds" if by_chance(count, n) <= LEVEL else "inconclusive"
     word = "fails" if by_chance(n - count, n) <= LEVEL else word
     return Verdict(claim, scale, word, list(values), t_interval(values), f"{count} of {n} seeds")
+
+
+def without_ties(claim: Claim, values: Sequence[float | None]) -> Values:
+    """The values of a sign test: one that is the criterion's own speaks for neither side."""
+    return [value for value in values if value != claim["criterion"]["value"]]
 
 
 def meets(value: float, criterion: Mapping[str, Any]) -> bool:
@@ -151,6 +159,8 @@ def significance(verdict: Verdict) -> tuple[str, float | None]:
         p = t_test(known(values), claim["criterion"]["value"])
         if p is not None:
             return "t-test", p
+    if over == "sign":
+        values = without_ties(claim, values)
     met = sum(is_met(value, claim["criterion"]) for value in values)
     agreeing = len(values) - met if verdict.verdict == "fails" else met
     return "sign test", by_chance(agreeing, len(values))

@@ -42,11 +42,17 @@ HOW = """\
 - Below the paper's own scale *holds* becomes *direction holds*: the effect points the way the paper
   says, in a smaller network and on other images. That reproduces none of the paper's numbers.
 - Two arms that are compared have the same initial weights, the same order of data and the same
-  tuning budget for each seed; differences and ratios are taken seed by seed. Intervals are over
-  seeds, for the one test set.
+  tuning budget for each seed, but for what the comparison is about: a start of another kind or
+  scale, another shuffling, the faster decay of BN-x5 that ends a run earlier, the best of several
+  rates. Differences and ratios are taken seed by seed. Intervals are over seeds, for the one test
+  set, where no other kind is named.
+- Training amplifies a rounding: made anew on another machine or with other libraries, runs end
+  elsewhere, and a verdict whose interval nearly reaches its criterion can change (*What was changed
+  after which evidence* tells where that happened).
 - Among many tests some succeed by chance. *After Holm* is the verdict that is left when the 5 % are
   shared out over all claims that were tested, with the corrected p-value. Three seeds rarely
-  survive that, five only where the effect is clear. The p-value is that of the test that gave the
+  survive that, five only where the effect is clear; a sign test over five seeds never does, for its
+  p-value is 1/32 at best, whatever the effect. The p-value is that of the test that gave the
   verdict: of the t-interval (two-sided), or a sign test over the seeds where the criterion asks for
   one or for every value, or where a target was not reached. Equations have no p-value."""
 

@@ -76,6 +76,8 @@ def bullet(verdict: Verdict) -> str:
     section = verdict.claim["section"].partition(",")[0]
     star = " \\*" if verdict.corrected != verdict.verdict else ""
     text = measured(verdict).rstrip(".")
+    late = "" if verdict.fixed_before or not verdict.values else "; stated after the runs"
     return (
-        f"- **{verdict.claim['headline']}.** {text[0].upper()}{text[1:]}{star} (Section {section})."
+        f"- **{verdict.claim['headline']}.** {text[0].upper()}{text[1:]}{star} "
+        f"(Section {section}{late})."
     )

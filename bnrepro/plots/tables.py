@@ -32,4 +32,5 @@ def show(rows: Table, title: str, most: int | None = None) -> None:
         table.add_column(name, justify="left" if i == 0 else "right")
     for row in body[: len(body) - left]:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    if sys.stdout is not None:  # closed by `>&-`
+        Console(width=None if sys.stdout.isatty() else 200).print(table)

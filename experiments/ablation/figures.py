@@ -134,9 +134,11 @@ def answer(evidence: Evidence) -> str:
         else:
             speed = ratio_text(log_steps_ratio(evidence, p._asdict()))
             speeds.append(f"{CHANGES[p.change]} {speed}")
+    replicas = max(run.get("replicas") or 1 for run in evidence.runs)
     gap = mean_text(train_test_gap(evidence, {"arm": PLAIN[True]}), 1, 100)
     return (
-        f"BN-x5 with each change over without it, times as fast in steps: {', '.join(speeds)}. "
+        f"With {replicas} asynchronous replicas, BN-x5 with each change over without it, times as "
+        f"fast in steps: {', '.join(speeds)}. "
         f"Where Inception overfits (by {gap} percentage points), its last accuracy gains, in "
         f"percentage points: {', '.join(gains)}."
     )

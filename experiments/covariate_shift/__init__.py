@@ -17,8 +17,8 @@ back behind BN, larger than that of the plain network, training is about as fast
 import math
 from dataclasses import dataclass
 
-from bnrepro.config.rules import choice, mini_batch, not_negative, setting
-from bnrepro.config.schema import SweepConfig
+from bnrepro.config.rules import UNITS, choice, mini_batch, not_negative, setting
+from bnrepro.config.schema import SweepConfig, check_networks, seed_list
 from bnrepro.errors import UserError
 from bnrepro.evidence.gather import gather_cells
 from bnrepro.experiment import Experiment
@@ -28,7 +28,7 @@ from bnrepro.experiment import Experiment
 class CovariateShiftConfig(SweepConfig):
     """Networks of Figure 1, when they are looked at, and what is looked at."""
 
-    hidden: list[int] = setting()  # units of each hidden layer
+    hidden: list[int] = setting(most=UNITS)  # units of each hidden layer
     activations: list[str] = choice("sigmoid", "relu")
     init_std: float = setting()  # of the Gaussian initial weights
     eps: float = setting(check=not_negative)  # inside the root of Algorithm 1, line 3
@@ -40,11 +40,13 @@ class CovariateShiftConfig(SweepConfig):
     starts: list[int] = setting(check=not_negative, rising=True)  # steps at which lags begin
     lags: list[int] = setting(rising=True)  # steps
     gradient_steps: int = setting()  # from every start on, at which gradients are compared
-    probe_examples: int = setting()  # training images on which distributions are measured
-    population_examples: int = setting()  # training images whose statistics serve at test time
+    probe_examples: int = setting(check=mini_batch)  # training images that are looked at
+    # training images whose statistics serve at test time
+    population_examples: int = setting(check=mini_batch)
 
     def check(self, prefix: str) -> None:
-        """Raise a UserError unless all activations have rates and training is long enough."""
+        """Raise a UserError unless all activations have rates, training is long enough, and all
+        fits into memory."""
         for name in self.activations:
             rates = self.lr.get(name)
             if not rates or not all(0 < rate < math.inf for rate in rates):
@@ -57,6 +59,8 @@ class CovariateShiftConfig(SweepConfig):
                 f"stops: training ends at step {self.stops[-1]}, but starts, lags and "
                 f"gradient_steps reach step {last}; add it to stops or lower them"
             )
+        most = max(len(self.lr[name]) for name in self.activations)
+        check_networks(self.hidden, self.batch, most * len(seed_list(self.seeds)))
 
 
 EXPERIMENT = Experiment(

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import t_interval
+from bnrepro.evidence.statistics import mean, upper_median
 from bnrepro.plots.bands import band
 from bnrepro.plots.curves import plain_numbers
 from bnrepro.plots.panels import legend_below, panels, ticks_at
-from bnrepro.plots.style import nonlinearity
-from experiments.covariate_shift.metrics import last_step, means, steps_by_seed
+from bnrepro.plots.style import Arm, nonlinearity
+from experiments.covariate_shift.metrics import Network, last_step, means, steps_by_seed
 from experiments.covariate_shift.tables import (
     PARTS,
     SHARE,
@@ -23,6 +23,7 @@ from experiments.covariate_shift.tables import (
     answer,
     controls,
     lags_of,
+    name_of,
     networks_of,
     same_rate,
     speeds_of,
@@ -60,10 +61,10 @@ def shift_figure(evidence: Evidence) -> Figure:
 
 def _drift_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     lags = lags_of(evidence)
+    axis.set(xscale="log", yscale="log", xlabel="lag, steps")
     for (network, arm), marker in zip(networks_of(evidence, activation), MARKERS, strict=True):
         values = [means(evidence, "drift", "total", network, what="u", lag=lag) for lag in lags]
         band(axis, lags, values, arm, marker, interval=False)
-    axis.set(xscale="log", yscale="log", xlabel="lag, steps")
     axis.set_ylabel("drift of u, in units of its spread")
     axis.set_xticks(lags, [f"{lag:,}" for lag in lags])
     plain_numbers(axis.yaxis)
@@ -86,8 +87,10 @@ def _parts_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
             x, bottom = group * (len(networks) + 1) + place, 0.0
             names.append((x, ("none", "BN,\nsame", "BN,\nbest")[place]))
             for part, strength in zip(("shape", "scale", "mean"), (1, 0.55, 0.2), strict=True):
-                values = means(evidence, "drift", part, network, what=what, lag=lag)
-                height = t_interval([v or 0 for v in values]).mean
+                height = mean(means(evidence, "drift", part, network, what=what, lag=lag))
+                if height is None:
+                    axis.text(x, 0, " diverged", rotation=90, ha="center", va="bottom")
+                    break
                 look: dict[str, Any] = {"color": arm.colour, "alpha": strength}
                 axis.bar(x, height, 0.8, bottom, label=PARTS[part], **look)
                 bottom += height
@@ -121,7 +124,7 @@ def noise_figure(evidence: Evidence) -> Figure:
     """Steps to a target accuracy against the drift of the nonlinearity's inputs. Noise behind BN
     makes them drift more than without BN: if drift were what slows training, all these networks (◆)
     would be slower than without BN. Those with the weakest noise are faster, those with the
-    strongest slower."""
+    strongest slower. Large: the mean drift, and the steps of the median seed."""
     drift, steps = controls(evidence)
     sentence = (
         f"The weakest noise behind BN that shifts more than the plain network ({drift} times)\n"
@@ -134,28 +137,37 @@ def noise_figure(evidence: Evidence) -> Figure:
 
 def _noise_panel(axis: Axes, evidence: Evidence, activation: str) -> None:
     last = last_step(evidence)
-    axis.axhline(last, color="#aaaaaa", linewidth=0.8)
-    for network, arm in speeds_of(evidence, activation):
-        drifts = means(evidence, "drift", "total", network, what="a", log=True)
-        steps = steps_by_seed(evidence, network, SHARE)
-        pairs = zip(drifts, steps, strict=True)
-        points = [(d, math.log(s or NEVER * last)) for d, s in pairs if d is not None]
-        if not points:
-            continue
-        marker = {"baseline": "^", "bn": "o"}.get(network.arm, "D")
-        each = [[math.exp(v) for v in column] for column in zip(*points, strict=True)]
-        axis.plot(*each, marker, color=arm.colour, alpha=0.4, ms=4)
-        x, y = (math.exp(t_interval(column).mean) for column in zip(*points, strict=True))
-        axis.plot(x, y, marker, color=arm.colour, ms=9, label=arm.label)
-        if network.noise:
-            axis.annotate(f"κ = {network.noise:g}", (x, y), (6, 6), textcoords="offset points")
     axis.set(xscale="log", yscale="log", xlabel="drift of a, in units of its spread")
+    axis.axhline(last, color="#aaaaaa", linewidth=0.8)
+    networks = speeds_of(evidence, activation)
+    lost = [name_of(*each) for each in networks if not _noise_points(axis, evidence, *each)]
+    text = "\n".join(f"{name}: diverged" for name in lost)
+    axis.text(0.02, 0.02, text, transform=axis.transAxes, fontsize=8)
     axis.set_ylabel(f"steps to {100 * SHARE:g} % of the plain\nnetwork's best accuracy")
     ticks = [step for step in STEPS if step < last]
     axis.set_yticks([*ticks, NEVER * last], [*(f"{step:,}" for step in ticks), "never"])
     axis.yaxis.set_minor_locator(NullLocator())
     plain_numbers(axis.xaxis)
     axis.margins(0.15)
+
+
+def _noise_points(axis: Axes, evidence: Evidence, network: Network, arm: Arm) -> bool:
+    """Every seed small, a network large; whether there is one, which is where no seed diverged."""
+    never = NEVER * last_step(evidence)
+    drifts = means(evidence, "drift", "total", network, what="a", log=True)
+    steps = [step or never for step in steps_by_seed(evidence, network, SHARE)]
+    marker = {"baseline": "^", "bn": "o"}.get(network.arm, "D")
+    for drift, step in zip(drifts, steps, strict=True):
+        if drift is not None:
+            axis.plot(math.exp(drift), step, marker, color=arm.colour, alpha=0.4, ms=4)
+    if (middle := mean(drifts)) is None:
+        return False
+    place = math.exp(middle), upper_median(steps)
+    axis.plot(*place, marker, color=arm.colour, ms=9, label=arm.label)
+    if network.noise:
+        label = f"κ = {network.noise:g}"
+        axis.annotate(label, place, (9, -10), textcoords="offset points")
+    return True
 
 
 FIGURES = {

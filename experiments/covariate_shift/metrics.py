@@ -12,9 +12,10 @@ from operator import sub
 from typing import NamedTuple
 
 from bnrepro.config.claims import Claim
-from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
+from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import Values, combine, mean
 from bnrepro.evidence.steps import Curve, best, curve_of, log_ratio_or_bound, steps_to
+from bnrepro.evidence.sweeps import lowest_loss
 from bnrepro.evidence.tables import Row
 
 
@@ -104,11 +105,9 @@ def rows_of(evidence: Evidence, table: str, network: Network, **values: object) 
 
 
 def at_best_rate(evidence: Evidence, network: Network) -> Network:
-    """The network at the rate of the lowest mean loss; one where a seed diverged comes last."""
-    rows = grouped(rows_of(evidence, "accuracy", network, step=last_step(evidence)), "lr")
-    losses = {lr: mean(row["training_loss"] for row in each) for lr, each in rows.items()}
-    best_rate = min(losses, key=lambda lr: math.inf if (loss := losses[lr]) is None else loss)
-    return network._replace(lr=best_rate)
+    """The network at the rate of the lowest mean training loss."""
+    rows = rows_of(evidence, "accuracy", network, step=last_step(evidence))
+    return network._replace(lr=lowest_loss(rows))
 
 
 def last_step(evidence: Evidence) -> int:

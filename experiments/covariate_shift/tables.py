@@ -1,11 +1,10 @@
 """The tables on internal covariate shift: distributions, gradients, speed."""
 
-import math
 from collections.abc import Mapping
 from itertools import product
 
 from bnrepro.evidence.evidence import Evidence, unique
-from bnrepro.evidence.statistics import Values, known, mean, mean_text, ratio_text, t_interval
+from bnrepro.evidence.statistics import Values, mean, mean_text, power_text, ratio_text
 from bnrepro.experiment import Table
 from bnrepro.plots.style import ARMS, Arm, nonlinearity
 from experiments.covariate_shift.metrics import (
@@ -52,6 +51,11 @@ def speeds_of(evidence: Evidence, activation: str) -> list[tuple[Network, Arm]]:
         *((Network(activation, "bn_noise", k), ARMS["bn_noise"]) for k in noise),
     ]
     return [(at_best_rate(evidence, network), arm) for network, arm in arms]
+
+
+def name_of(network: Network, arm: Arm) -> str:
+    """A network in words: its arm and its noise."""
+    return arm.label + (f", κ = {network.noise:g}" if network.noise else "")
 
 
 def lags_of(evidence: Evidence) -> list[int]:
@@ -103,11 +107,8 @@ def speed_table(evidence: Evidence) -> list[list[str]]:
             drifts = [ratio_text(each, lost="–") for each in logs]
             steps = [steps_text(steps_by_seed(evidence, network, share)) for share in SHARES]
             last = means(evidence, "accuracy", "accuracy", network, step=last_step(evidence))
-            accuracy = t_interval([100 * v for v in known(last)]).text(2)
-            if lost := last.count(None):
-                accuracy += f", {lost} diverged"
-            noise = f", κ = {network.noise:g}" if network.noise else ""
-            name = f"{nonlinearity(activation)}, {arm.label}{noise}"
+            accuracy = mean_text(last, 2, 100, limits=(0, 1))
+            name = f"{nonlinearity(activation)}, {name_of(network, arm)}"
             rows.append([name, f"{network.lr:g}", *drifts, *steps, accuracy])
     return rows
 
@@ -155,6 +156,5 @@ def controls(evidence: Evidence) -> tuple[str, str]:
 
 def listed(each: Mapping[str, Values]) -> str:
     """Geometric means over seeds, without their intervals, by activation."""
-    means_of = {nonlinearity(name): mean(values) for name, values in each.items()}
-    texts = {name: "–" if m is None else f"{math.exp(m):.2g}" for name, m in means_of.items()}
-    return " and ".join(f"{text} ({name})" for name, text in texts.items())
+    texts = {name: power_text(mean(values), ".2g", "–") for name, values in each.items()}
+    return " and ".join(f"{text} ({nonlinearity(name)})" for name, text in texts.items())

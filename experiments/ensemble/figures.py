@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, grouped, unique
-from bnrepro.evidence.statistics import known, mean
+from bnrepro.evidence.statistics import FEWEST, known, mean, mean_text
 from bnrepro.experiment import Table
 from bnrepro.plots.panels import legend_in, panels, ticks_at
 from bnrepro.plots.style import on_data
@@ -15,6 +15,7 @@ from experiments.ensemble.gather import BASE, RULES
 from experiments.ensemble.metrics import errors, members
 from experiments.ensemble.tables import (
     PAPERS_MULTIPLE,
+    Errors,
     agreement_table,
     crop_count,
     figure_4,
@@ -46,7 +47,8 @@ def errors_figure(evidence: Evidence) -> Figure:
     gains_panel(taken, evidence)
     low, high = zip(networks.get_ylim(), crops.get_ylim(), strict=True)
     for axis in (networks, crops):
-        axis.set_ylim(min(low), max(high))
+        room = 0.35 * (max(high) - min(low))  # for the legends
+        axis.set_ylim(min(low), max(high) + room)
     images = max((row["images"] for row in evidence.errors), default=0)
     count = len(unique(evidence.runs, "seed"))
     title = f"ensembles and crops; means of {count} seeds, {images:,} test images"
@@ -89,7 +91,7 @@ def crops_panel(axis: Axes, evidence: Evidence) -> None:
     axis.set_xlabel(f"crops of an image, of which at most {distinct} differ")
     ticks_at(axis.xaxis, range(len(counts)), map(str, counts))
     axis.set_title("(b) crops averaged over", fontsize=10)
-    legend_in(axis, frameon=True, framealpha=0.85, edgecolor="none")
+    legend_in(axis, loc="upper left")
 
 
 def draw(axis: Axes, values: list[float | None], **look: Any) -> None:
@@ -130,14 +132,22 @@ def tables(evidence: Evidence) -> list[Table]:
 def answer(evidence: Evidence) -> str:
     """What came out, in one sentence."""
     steps = [single(evidence, 1), single(evidence, 144), together(evidence, 144)]
-    texts = [found.over_images.text(2) if found.over_images else None for found in steps]
-    if None in texts:
+    if any(found.over_images is None for found in steps):
         return "Not compared: a network is not finished, or diverged."
-    one_crop, crops, ensemble = texts
+    count = len(steps[0].seeds)
+    over = "seeds" if count >= FEWEST else "test images"
+    one_crop, crops, ensemble = (interval_text(found) for found in steps)
     multiple = evidence.where("runs", variant=BASE)[0]["multiplier"]
     return (
-        f"Top-1 error, mean of {len(steps[0].seeds)} seeds: the single network with one crop "
+        f"Top-1 error, mean of {count} seeds [95 % over {over}]: the single network with one crop "
         f"{one_crop} %, with 144 crops {crops} %, {len(members(evidence))} networks with 144 crops "
         f"{ensemble} % (the paper: 25.2, 21.99, 20.1), at {multiple:g} times the base rate (the "
         f"paper: {PAPERS_MULTIPLE})."
     )
+
+
+def interval_text(found: Errors) -> str:
+    """The mean in per cent with its interval over seeds, or over test images of too few seeds."""
+    if len(found.seeds) < FEWEST and (interval := found.over_images) is not None:
+        return interval.text(2)
+    return mean_text(found.seeds, 2, 100, limits=(0, 1))

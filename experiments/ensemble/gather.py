@@ -32,6 +32,7 @@ def gather_ensembles(folders: Mapping[str, Path], seeds: Sequence[int] | None = 
     """Evidence of the finished runs among the folders; ensembles of seeds with every member."""
     evidence = gather_runs(folders, seeds)
     evidence.tables |= {"errors": [], "pairs": []}
+    members = {variant for variant in evidence.variants if variant != BASE}
     for seed in sorted({run["seed"] for run in evidence.runs}):
         views = {
             variant: dict(np.load(path))
@@ -42,8 +43,9 @@ def gather_ensembles(folders: Mapping[str, Path], seeds: Sequence[int] | None = 
         base = views.pop(BASE, None)
         if base is not None:
             evidence.errors.extend({"seed": seed, **row} for row in single_errors(base))
-        evidence.errors.extend({"seed": seed, **row} for row in ensemble_errors(views))
-        evidence.pairs.extend({"seed": seed, **row} for row in agreement(views))
+        if views.keys() == members:  # means over seeds are of the same networks, whatever subset
+            evidence.errors.extend({"seed": seed, **row} for row in ensemble_errors(views))
+            evidence.pairs.extend({"seed": seed, **row} for row in agreement(views))
     return evidence
 
 

@@ -59,7 +59,17 @@ def gain(evidence: Evidence, claim: Claim, of: Callable[[Sequence[float]], float
 
 def whole_gain(evidence: Evidence, claim: Claim) -> Values:
     """The single network's error with one crop minus that of all members with `crops` each."""
-    one = errors(evidence, [BASE], 1, claim["top"])
+    return gain_over_single(evidence, claim, 1)
+
+
+def single_gain(evidence: Evidence, claim: Claim) -> Values:
+    """The single network's error minus that of all members together, with `crops` each."""
+    return gain_over_single(evidence, claim, claim["crops"])
+
+
+def gain_over_single(evidence: Evidence, claim: Claim, crops: int) -> Values:
+    """The error of the single network with so many crops minus that of all members with theirs."""
+    one = errors(evidence, [BASE], crops, claim["top"])
     return combine(sub, one, errors(evidence, members(evidence), claim["crops"], claim["top"]))
 
 

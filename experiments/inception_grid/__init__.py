@@ -30,6 +30,11 @@ class InceptionGridConfig(ImageConfig):
     rates: list[float] = neutral([], positive, empty=True)  # a scale's first values of grid.axes.lr
     bn_rates: list[float] = neutral([], positive, empty=True)  # the same of the networks with BN
 
+    def decided(self) -> dict[str, str]:
+        """The setting that is searched for."""
+        axes = self.grid.axes.keys() & KEYS
+        return super().decided() | {f"{KEYS[key]}.{key}": f"grid.axes.{key}" for key in axes}
+
     def check(self, prefix: str) -> None:
         """Raise a UserError for a search of anything but one known key, for rounds without a step
         and for a look at the test set."""

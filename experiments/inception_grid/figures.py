@@ -71,7 +71,7 @@ def rate_panel(axis: Axes, evidence: Evidence) -> None:
     title = "own rates (squares: in full)" if several else f"base rate of {name}"
     axis.set(title=f"{title}; dotted: chosen", ylabel="last validation accuracy, %")
     if several:
-        axis.set_ylim(top=1.4 * axis.get_ylim()[1])  # room for the legend
+        axis.set_ylim(0, 1.4 * axis.get_ylim()[1])  # room for the legend
         axis.tick_params(axis="x", labelrotation=30)
     legend_in(axis, loc="upper left" if several else "lower left")
 
@@ -119,8 +119,8 @@ def multiplier_panel(axis: Axes, evidence: Evidence) -> None:
     cells, target = cells_of(evidence, "multiplier"), plain_target(evidence)
     axis.set_title("BN-x5's network")
     if target is None:
-        points = accuracies(cells, "final_test_accuracy_all")
-        axis.plot(*zip(*points, strict=True), "o-", color=arm("bn_x5").colour)
+        if points := accuracies(cells, "final_test_accuracy_all"):
+            axis.plot(*zip(*points, strict=True), "o-", color=arm("bn_x5").colour)
         axis.set(ylim=(0, None), ylabel="last validation accuracy, %")
     else:
         steps_to_target(axis, evidence, cells, target)

@@ -100,7 +100,7 @@ def accuracy_table(evidence: Evidence, activation: str) -> list[list[str]]:
 
 def accuracy_text(values: Iterable[float]) -> str:
     """Mean and interval of accuracies, in per cent."""
-    return mean_text([*values], 1, 100)
+    return mean_text([*values], 1, 100, limits=(0, 1))
 
 
 def case_table(evidence: Evidence) -> list[list[str]]:

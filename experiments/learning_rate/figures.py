@@ -1,17 +1,17 @@
 """Figures of Section 3.3's claims on learning rates; each says in its title what to see."""
 
+import math
 from collections import Counter
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Above, exponential, known, t_interval
+from bnrepro.evidence.statistics import Above, complete, exponential, known, t_interval
 from bnrepro.evidence.sweeps import accuracy, activations, last, state
 from bnrepro.plots.bands import band
 from bnrepro.plots.panels import legend_in, panels
@@ -64,11 +64,14 @@ def ratio_panel(axis: Axes, evidence: Evidence) -> None:
     for shift, activation in zip((-0.12, 0.12), shown, strict=False):
         look = LOOKS[activation]
         for place, cell in enumerate(cells):
-            logs = known(log_rate_ratio(evidence, {"activation": activation, **cell}))
-            x = [place + shift + 0.04] * len(logs)
-            axis.plot(x, np.exp(logs), ".", color=look.colour, alpha=0.5, label=look.label)
-            if logs and not any(isinstance(log, Above) for log in logs):
-                mean, low, high, _ = exponential(t_interval(logs))
+            logs = log_rate_ratio(evidence, {"activation": activation, **cell})
+            for log in (log for log in known(logs) if log > -math.inf):
+                mark = "^" if isinstance(log, Above) else "."
+                text = f"{look.label}{', at least' * (mark == '^')}"
+                style: dict[str, Any] = {"color": look.colour, "alpha": 0.5, "label": text}
+                axis.plot(place + shift + 0.04, math.exp(log), mark, **style)
+            if (whole := complete(logs)) and not any(isinstance(log, Above) for log in whole):
+                mean, low, high, _ = exponential(t_interval(whole))
                 bars = [[mean - (low or mean)], [(high or mean) - mean]]
                 axis.errorbar(place + shift, mean, bars, fmt="o", color=look.colour)
     axis.axhline(1, color="black", linewidth=0.7)

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Above, Values, difference
+from bnrepro.evidence.statistics import Values, difference
 from bnrepro.evidence.steps import curve_of, speed_up
-from bnrepro.evidence.sweeps import at_best_rate, last, trains
+from bnrepro.evidence.sweeps import at_best_rate, last, log_largest_ratio, trains
 from bnrepro.evidence.tables import Row
 
 ARMS = ("baseline", "bn")
@@ -38,20 +38,14 @@ def at_largest(rows: Sequence[Row], seed: int) -> Row | None:
 def log_rate_ratio(evidence: Evidence, claim: Mapping[str, Any]) -> Values:
     """ln(largest rate of the grid that trains with BN / without), a value a seed.
 
-    A lower bound where BN trains at the grid's highest rate, or the plain network at none: then its
-    largest rate counts as the grid's lowest. None where BN trains at none.
+    A bound at an end of the grid, as `evidence.sweeps.log_largest_ratio` says.
     """
     plain, bn = (rows_of(evidence, arm, claim) for arm in ARMS)
-    rates = unique(plain, "lr")
+    tried = [unique(rows, "lr") for rows in (bn, plain)]
     values: Values = []
     for seed in all_seeds(evidence):
-        without, with_bn = at_largest(plain, seed), at_largest(bn, seed)
-        if with_bn is None:
-            values.append(None)
-            continue
-        ratio = math.log(with_bn["lr"] / (without["lr"] if without else min(rates)))
-        bound = without is None or with_bn["lr"] == max(rates)
-        values.append(Above(ratio) if bound else ratio)
+        each = [[row["lr"]] if (row := at_largest(rows, seed)) else [] for rows in (bn, plain)]
+        values.append(log_largest_ratio(each[0], tried[0], each[1], tried[1]))
     return values
 
 

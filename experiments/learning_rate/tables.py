@@ -7,8 +7,15 @@ from statistics import fmean
 from typing import Any
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, grouped, unique
-from bnrepro.evidence.statistics import Above, Values, ratio_text, t_interval
-from bnrepro.evidence.sweeps import accuracy, activations, best_ends, last, state
+from bnrepro.evidence.statistics import Above, Values, mean_text, power_text, ratio_text
+from bnrepro.evidence.sweeps import (
+    accuracy,
+    activations,
+    best_ends,
+    last,
+    log_largest_ratio,
+    state,
+)
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.style import arm, nonlinearity
@@ -36,10 +43,7 @@ def times_text(logs: Values, digits: int = 1) -> str:
     """A geometric mean with its interval from logarithms; each value where one is a bound."""
     if not any(log is None or isinstance(log, Above) for log in logs):
         return ratio_text(logs, digits)
-    return ", ".join(
-        "never" if log is None else f"{'> ' * isinstance(log, Above)}{math.exp(log):.{digits}f}"
-        for log in logs
-    )
+    return ", ".join(power_text(log, f".{digits}f") for log in logs)
 
 
 def cells(evidence: Evidence) -> list[dict[str, Any]]:
@@ -90,13 +94,13 @@ def effective(found: Sequence[Row | None]) -> str:
 
 def well_ratio(evidence: Evidence, cell: dict[str, Any]) -> str:
     """Largest rate whose mean accuracy is at least WELL of the arm's best, with BN over without."""
-    rates = []
-    for name in ARMS:
+    rates: list[list[float]] = []
+    for name in reversed(ARMS):
         by_rate = grouped(last(rows_of(evidence, name, cell)), "lr")
         means = {rate: fmean(map(accuracy, rows)) for rate, rows in by_rate.items()}
         limit = WELL * max(means.values())
-        rates.append(max(rate for rate, mean in means.items() if mean >= limit))
-    return f"{rates[1] / rates[0]:.1f}"
+        rates += [[rate for rate, mean in means.items() if mean >= limit], [*means]]
+    return power_text(log_largest_ratio(*rates))
 
 
 def best_table(evidence: Evidence) -> list[list[str]]:
@@ -107,7 +111,7 @@ def best_table(evidence: Evidence) -> list[list[str]]:
     for cell in cells(evidence):
         chosen = [best_ends(rows_of(evidence, name, cell)) for name in ARMS]
         line = [", ".join(f"{v:g}" for v in sorted(unique(r, "lr"))) for r in chosen]
-        line += [t_interval([100 * accuracy(r) for r in each]).text(1) for each in chosen]
+        line += [mean_text([accuracy(r) for r in each], 1, 100, limits=(0, 1)) for each in chosen]
         rows.append([label(cell), *line, times_text(log_steps_ratio(evidence, cell), 2)])
     return rows
 
@@ -172,6 +176,8 @@ def answer(evidence: Evidence) -> str:
         ratio, speed = log_rate_ratio(evidence, cell), log_steps_ratio(evidence, cell)
         parts.append(
             f"{label(cell)}: the largest rate that trains is {times_text(ratio)} times as high "
-            f"with BN; each at its best rate, BN is {times_text(speed, 2)} times as fast"
+            f"with BN, the largest that trains to {WELL:.0%} of an arm's best accuracy "
+            f"{well_ratio(evidence, cell)} times; each at its best rate, BN is "
+            f"{times_text(speed, 2)} times as fast"
         )
     return f"{'; '.join(parts)}."

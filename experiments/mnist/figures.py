@@ -28,9 +28,10 @@ KINDS = {"relative": ("o", "centre"), "spread": ("s", "width")}  # of drift: mar
 
 
 def figure_1(evidence: Evidence) -> Figure:
-    """(a) Test error over training: with BN it falls earlier and ends lower. (b, c) The inputs of a
-    typical sigmoid of the last hidden layer, without and with BN: with BN their centre moves less
-    in units of their spread, while the spread itself goes on growing."""
+    """(a) Test error over training: with BN it falls earlier to about 10 %, is about the same from
+    step 1,000 to 10,000 and ends lower. (b, c) The inputs of a typical sigmoid of the last hidden
+    layer, without and with BN: with BN their centre moves less in units of their spread, while the
+    spread itself goes on growing."""
     figure = three_panels(evidence)
     error, *units = figure.axes
     error_panel(error, evidence)

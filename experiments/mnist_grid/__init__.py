@@ -30,6 +30,12 @@ class MnistGridConfig(MnistConfig):
         """All seeds of all cells train together."""
         return self.grid.cells() * super().networks()
 
+    def decided(self) -> dict[str, str]:
+        """The settings that are an axis."""
+        keys = {"optim.lr": "grid.axes.lr", "model.init_std": "grid.axes.init_std"}
+        swept = {key: axis for key, axis in keys.items() if axis.split(".")[-1] in self.grid.axes}
+        return super().decided() | swept
+
     def check(self, prefix: str) -> None:
         """Raise a UserError for an axis that is no setting of a slot, or a look at the test set."""
         super().check(prefix)

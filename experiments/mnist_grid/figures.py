@@ -23,11 +23,9 @@ GLOROT = "Glorot"
 
 
 def winner(evidence: Evidence, variant: str) -> Row:
-    """The setting chosen for an arm; older evidence lacks what its config says of the network."""
+    """The setting chosen for an arm."""
     (run,) = evidence.where("runs", variant=variant)
-    paper = {"norm": "batch" if variant == "bn" else "none"}
-    paper["init"] = "glorot" if variant == "baseline_tuned" else "normal"
-    return paper | {key: value for key, value in run.items() if value is not None}
+    return run
 
 
 def name_of(evidence: Evidence, variant: str) -> str:

@@ -13,7 +13,7 @@ from bnrepro.evidence.gather import common_criteria, merged, provenance
 from bnrepro.evidence.steps import curve_of, steps_to
 from bnrepro.evidence.tables import Row
 from bnrepro.files import parse_yaml
-from bnrepro.run.record import has_result, read_rows, read_summary
+from bnrepro.run.record import has_result, read_meta, read_rows, read_summary
 
 Slot = tuple[float, float, int]  # rate, standard deviation and seed
 PLATEAU = 0.2  # a network above this accuracy has left the initial plateau near 1/10
@@ -61,7 +61,7 @@ def slot_rows(folder: Path, slots: Sequence[Slot]) -> list[Row]:
     A slot without rows diverged before its first evaluation.
     """
     found = grouped(read_rows(folder / "metrics.jsonl"), "lr", "init_std", "seed")
-    last = max((rows[-1]["step"] for rows in found.values()), default=0)
+    last = read_meta(folder, total=int)["total"]
     result = []
     for slot in slots:
         rows = found.get(slot, [])

@@ -66,7 +66,7 @@ def train_cells(
                 cfg.checkpoint_every,
             )
             train(cfg, trainer, data, recording, trained, force)
-    accuracy = last_accuracies(record)
+    accuracy = last_accuracies(record, last)
     scores = {cell: [accuracy[slot] for slot in each] for cell, each in slots.items()}
     return {cell: sum(values) / len(values) for cell, values in scores.items()}
 
@@ -103,9 +103,8 @@ def train(
         record.finish(summary | ending)
 
 
-def last_accuracies(record: Record) -> dict[Slot, float]:
-    """Every slot's last accuracy; 0 for one that diverged before the round's last step."""
-    ends = {Slot(row["seed"], row["lr"], row["init_std"]): row for row in record.rows()}
-    last = max(row["step"] for row in ends.values())
-    found = {s: row["test_accuracy"] for s, row in ends.items() if row["step"] == last}
+def last_accuracies(record: Record, last: int) -> dict[Slot, float]:
+    """Every slot's accuracy at the round's last step; 0 for one that diverged before."""
+    ends = [row for row in record.rows() if row["step"] == last]
+    found = {Slot(row["seed"], row["lr"], row["init_std"]): row["test_accuracy"] for row in ends}
     return defaultdict(float, found)

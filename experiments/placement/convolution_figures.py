@@ -83,7 +83,7 @@ def convolution_table(evidence: Evidence) -> Table:
     for kind, look in KINDS.items():
         found = [row["accuracy"] for row in evidence.where("conv_accuracy", kind=kind)]
         numbers = sum(row["numbers"] for row in evidence.where("pairs", kind=kind, seed=first))
-        accuracies = [mean_text(found, 2, 100), each_text(found, 2, 100)]
+        accuracies = [mean_text(found, 2, 100, limits=(0, 1)), each_text(found, 2, 100)]
         rows.append([look.label, f"{numbers:,}", *accuracies])
     return rows
 

@@ -239,7 +239,10 @@ def accuracy_table(evidence: Evidence) -> Table:
             each = [mean_text(values, 2, 100, limits=(0, 1)) for values in found]
             best = metrics.best_accuracy(evidence, activation, arm)
             lr = metrics.best_rate(evidence, activation, arm)
-            ends = [f"{mean_text(best, 2, 100)} (lr {lr:g})", each_text(best, 2, 100)]
+            ends = [
+                f"{mean_text(best, 2, 100, limits=(0, 1))} (lr {lr:g})",
+                each_text(best, 2, 100),
+            ]
             rows.append([f"{nonlinearity(activation)}, {look.label}", *each, *ends])
     return rows
 

@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from operator import sub
 
-from bnrepro.evidence.evidence import Evidence, all_seeds, grouped
+from bnrepro.evidence.evidence import Evidence, all_seeds
 from bnrepro.evidence.pairs import Claim
 from bnrepro.evidence.statistics import Values, combine, known, mean
-from bnrepro.evidence.sweeps import last
+from bnrepro.evidence.sweeps import last, lowest_loss
 from bnrepro.evidence.tables import Row
 
 JUDGED = ("hidden2", "hidden3")  # their u is another nonlinearity's output
@@ -114,10 +114,8 @@ def last_rows(evidence: Evidence, activation: str, arm: str) -> list[Row]:
 
 
 def best_rate(evidence: Evidence, activation: str, arm: str) -> float:
-    """The rate with the lowest mean training loss; one where a seed diverged comes last."""
-    by_rate = grouped(last_rows(evidence, activation, arm), "lr")
-    losses = {lr: mean(row["training_loss"] for row in by_rate[lr]) for lr in sorted(by_rate)}
-    return min(losses, key=lambda lr: math.inf if (loss := losses[lr]) is None else loss)
+    """The rate with the lowest mean training loss."""
+    return lowest_loss(last_rows(evidence, activation, arm))
 
 
 def best_accuracy(evidence: Evidence, activation: str, arm: str) -> Values:

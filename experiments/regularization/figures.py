@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, unique
-from bnrepro.evidence.statistics import FEWEST, Values, known, percent, t_interval
+from bnrepro.evidence.statistics import FEWEST, Values, complete, mean, percent, t_interval
 from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 from bnrepro.plots.bands import band
@@ -21,10 +21,17 @@ from experiments.regularization.metrics import (
     gap,
     group_rows,
     groups,
-    mean,
     networks,
 )
-from experiments.regularization.tables import LOOKS, answer, images_of, tables
+from experiments.regularization.tables import (
+    LOOKS,
+    NOISE,
+    answer,
+    gap_text,
+    images_of,
+    mean_of,
+    tables,
+)
 
 __all__ = ["FIGURES", "answer", "tables"]
 
@@ -74,11 +81,11 @@ def _panel(axis: Axes, key: str, values: Sequence[float], rows: Mapping[str, lis
         each = [percent(by_seed([r for r in rows[arm] if r[key] == v], accuracy)) for v in values]
         band(axis, range(len(values)), each, look, MARKERS[arm], interval=False)
         best = values.index(best_value(rows[arm], key))
-        if there := known(each[best]):
-            axis.plot(best, t_interval(there).mean, "*", color=look.colour, ms=14)
+        if (middle := mean(each[best])) is not None:
+            axis.plot(best, middle, "*", color=look.colour, ms=14)
     axis.set_xticks(range(len(values)), [f"{value:g}" for value in values])
     accuracies = (row["test_accuracy"] for each in rows.values() for row in each)
-    shown = [100 * each for each in accuracies if each]
+    shown = [100 * each for each in accuracies if each] or [0.0, 100.0]
     axis.set_ylim(max(min(shown), max(shown) - DEEPEST) - 1, max(shown) + 1)
     _mark_below(axis, key, values, rows)
 
@@ -98,23 +105,25 @@ def _mark_below(
 def _groups_title(evidence: Evidence) -> str:
     sizes = groups(evidence)
     ends = (sizes[0], sizes[-2])
-    noise = [mean(group_rows(evidence, m), lambda row: row["noise"]) for m in ends]
-    gaps = [100 * mean(group_rows(evidence, m), gap) for m in (sizes[0], sizes[-1])]
+    noise = [mean_of(group_rows(evidence, m), NOISE, 2) for m in ends]
+    gaps = [gap_text(group_rows(evidence, m)) for m in (sizes[0], sizes[-1])]
     return (
-        f"From m = {ends[0]} to {ends[1]} the noise falls from {noise[0]:.2f} to {noise[1]:.2f};\n"
-        f"the gap is {gaps[0]:.1f} points at m = {ends[0]}, {gaps[1]:.1f} without noise"
+        f"From m = {ends[0]} to {ends[1]} the noise falls from {noise[0]} to {noise[1]};\n"
+        f"the gap is {gaps[0]} points at m = {ends[0]}, {gaps[1]} without noise, "
+        f"{gap_text(last(evidence.plain))} without BN"
     )
 
 
 def groups_figure(evidence: Evidence) -> Figure:
     """Networks that take all images in every step and differ in m, how many of them BN normalises
     together: the larger m, the less an output depends on its batch-mates (left). If that noise
-    regularises, the gap between training and test accuracy grows with m (right)."""
+    regularises, the gap between training and test accuracy grows with m (right). At every m it is
+    larger than without BN."""
     sizes = groups(evidence)
     figure, (axes,) = panels(1, 2, (9.6, 4.3))
     noise = [[row["noise"] for row in group_rows(evidence, m)] for m in sizes[:-1]]
-    band(axes[0], sizes[:-1], noise, ARMS["bn"])
     axes[0].set(yscale="log", title="noise", ylabel="std of a logit over batch-mates / images")
+    band(axes[0], sizes[:-1], noise, ARMS["bn"])
     plain_numbers(axes[0].yaxis)
     gaps = [percent(by_seed(group_rows(evidence, m), gap)) for m in sizes]
     band(axes[1], sizes, gaps, ARMS["bn"])
@@ -130,9 +139,9 @@ def groups_figure(evidence: Evidence) -> Figure:
 
 
 def _plain_line(axis: Axes, values: Values) -> None:
-    """The plain network, which has no m: its mean and interval across the panel."""
-    if there := known(values):
-        interval, look = t_interval(there), ARMS["baseline"]
+    """The plain network, which has no m: its mean and interval, where no seed diverged."""
+    if whole := complete(values):
+        interval, look = t_interval(whole), ARMS["baseline"]
         axis.axhline(interval.mean, label=look.label, **look.line)
         if interval.n >= FEWEST:
             axis.axhspan(*interval.bounds(), color=look.colour, alpha=0.13, linewidth=0)

@@ -8,10 +8,11 @@ population statistics and without Dropout. Where a claim compares arms, its netw
 import math
 from collections.abc import Callable, Sequence
 from operator import sub
+from statistics import fmean, linear_regression
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Values, combine, known
+from bnrepro.evidence.statistics import Values, combine
 from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 
@@ -99,13 +100,8 @@ def best_dropout(evidence: Evidence, arm: str, images: int, **values: object) ->
 def best_value(rows: Sequence[Row], key: str) -> float:
     """The value of a key with the highest mean test accuracy; of equals the lowest."""
     each = sorted(unique(rows, key))
-    means = {value: mean([r for r in rows if r[key] == value], accuracy) for value in each}
+    means = {value: fmean(accuracy(r) for r in rows if r[key] == value) for value in each}
     return max(means, key=lambda value: means[value])
-
-
-def mean(rows: Sequence[Row], value: Value) -> float:
-    """The mean of a value; a network that diverged counts as 0."""
-    return math.fsum(value(row) or 0.0 for row in rows) / len(rows)
 
 
 def by_seed(rows: Sequence[Row], value: Value) -> Values:
@@ -127,14 +123,5 @@ def slopes(evidence: Evidence, value: Value, whole: bool) -> Values:
     """Slope of a value against ln(m) by least squares, with or without the whole training set."""
     sizes = groups(evidence) if whole else groups(evidence)[:-1]
     columns = [by_seed(group_rows(evidence, size), value) for size in sizes]
-    return [slope([math.log(m) for m in sizes], row) for row in zip(*columns, strict=True)]
-
-
-def slope(x: Sequence[float], y: Sequence[float | None]) -> float | None:
-    """The slope of the straight line of least squares; None where a value is missing."""
-    there = known(y)
-    if len(there) < len(x):
-        return None
-    x_mean, y_mean = math.fsum(x) / len(x), math.fsum(there) / len(x)
-    products = math.fsum((a - x_mean) * (b - y_mean) for a, b in zip(x, there, strict=True))
-    return products / math.fsum((a - x_mean) ** 2 for a in x)
+    logs = [math.log(m) for m in sizes]
+    return combine(lambda *row: linear_regression(logs, row).slope, *columns)

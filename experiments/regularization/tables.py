@@ -5,19 +5,19 @@ from itertools import product
 from operator import itemgetter
 
 from bnrepro.evidence.evidence import Evidence, grouped, unique
-from bnrepro.evidence.statistics import Values, known, mean_text, percent, t_interval
+from bnrepro.evidence.statistics import Values, mean, mean_text, percent
 from bnrepro.evidence.sweeps import accuracy, last
 from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.style import ARMS, Arm
 from experiments.regularization.metrics import (
+    Value,
     best_dropout,
     by_seed,
     gain_without_dropout,
     gap,
     group_rows,
     groups,
-    mean,
     overfitted,
 )
 
@@ -26,7 +26,7 @@ LOOKS = {  # of the arms
     "bn": Arm("with BN, same rate", *ARMS["bn"][1:]),
     "bn_tuned": Arm("with BN, its best rate", *ARMS["bn_tuned"][1:]),
 }
-ACCURACY = itemgetter("test_accuracy")  # None for a network that diverged
+ACCURACY, NOISE = itemgetter("test_accuracy"), itemgetter("noise")  # None where it diverged
 
 
 def images_of(evidence: Evidence) -> list[int]:
@@ -74,10 +74,9 @@ def group_table(evidence: Evidence) -> list[list[str]]:
     rows = [["an update takes all images", "noise of a logit", "gap, points", "test accuracy, %"]]
     named = [(f"BN in groups of {m}", group_rows(evidence, m)) for m in groups(evidence)]
     for name, found in [*named, (ARMS["baseline"].label, last(evidence.plain))]:
-        noise = known(row.get("noise") for row in found)
-        text = t_interval(noise).text(3) if noise else "–"
+        noise = mean_text(by_seed(found, NOISE), 3) if "noise" in found[0] else "–"
         values = (percent_text(by_seed(found, value)) for value in (gap, ACCURACY))
-        rows.append([name, text, *values])
+        rows.append([name, noise, *values])
     return rows
 
 
@@ -90,11 +89,29 @@ def answer(evidence: Evidence) -> str:
         gain = percent_text(gain_without_dropout(evidence, claim))
         texts.append(f"{images:,}: {bn:g} with BN, {plain:g} without, {gain}")
     smallest, whole = groups(evidence)[0], groups(evidence)[-1]
-    gaps = [100 * mean(group_rows(evidence, m), gap) for m in (smallest, whole)]
-    noise = mean(group_rows(evidence, smallest), lambda row: row["noise"])
+    gaps = [gap_text(group_rows(evidence, m)) for m in (smallest, whole)]
+    noise = mean_of(group_rows(evidence, smallest), NOISE, 2)
     return (
         "Best Dropout rate, and points of test accuracy by which BN without Dropout is above the "
         f"plain network with its best, by images: {'; '.join(texts)}. In groups of {smallest} a "
-        f"logit varies by {noise:.2f} of its spread with its batch-mates and the gap is "
-        f"{gaps[0]:.1f} points; without that noise (m = {whole}) it is {gaps[1]:.1f}."
+        f"logit varies by {noise} of its spread with its batch-mates and the gap is {gaps[0]} "
+        f"points; without that noise (m = {whole}) it is {gaps[1]}; without BN it is "
+        f"{gap_text(last(evidence.plain))}{', less than at any m' * least_without_bn(evidence)}."
     )
+
+
+def gap_text(rows: Sequence[Row]) -> str:
+    """The mean gap in percentage points."""
+    return mean_of(rows, gap, 1, 100)
+
+
+def mean_of(rows: Sequence[Row], value: Value, digits: int, factor: float = 1) -> str:
+    """The mean of a value over the seeds, a dash where one diverged."""
+    return mean_text(by_seed(rows, value), digits, factor, interval=False, lost="–")
+
+
+def least_without_bn(evidence: Evidence) -> bool:
+    """Whether the mean gap is smaller without BN than with BN in groups of any size."""
+    plain = mean(by_seed(last(evidence.plain), gap))
+    each = [mean(by_seed(group_rows(evidence, m), gap)) for m in groups(evidence)]
+    return plain is not None and all(found is not None and found > plain for found in each)

@@ -44,6 +44,15 @@ class SpeedupConfig(ImageConfig):
     regimes: list[Regime] = field(default_factory=list)  # each with its rates and its own networks
     jobs: int = setting(1, neutral=True, most=PROCESSES)  # cells side by side
 
+    def decided(self) -> dict[str, str]:
+        """What a regime or an arm sets."""
+        sections = {
+            "model": ["norm", "init"],
+            "optim": ["lr", "momentum", "replicas", "warm_start"],
+        }
+        set_by = {f"{name}.{key}": "regimes" for name, keys in sections.items() for key in keys}
+        return super().decided() | set_by
+
     def check(self, prefix: str) -> None:
         """Hold every regime to its rules."""
         super().check(prefix)

@@ -1,7 +1,6 @@
 """The map of Section 4.2: S over rates and regimes, what trains, and the split of the speed-up."""
 
 import math
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
-from bnrepro.evidence.statistics import Above, known, t_interval
+from bnrepro.evidence.statistics import Above, mean_text, power_text, t_interval, upper_median
+from bnrepro.evidence.tables import Row
 from bnrepro.experiment import Table
 from bnrepro.plots.panels import legend_in, panels, ticks_at
 from bnrepro.plots.style import arm
@@ -24,6 +24,7 @@ from experiments.speedup.metrics import (
 )
 
 COLOURS = ("#6a3d9a", "#b79ad6", "#8a8a8a", "#bf812d", "#111111")  # of regimes, no arm's
+LOST = 20  # times: above it are plain networks that did not train, a row a regime
 PAPER = 14  # times fewer steps, Figure 3
 
 
@@ -40,15 +41,15 @@ def opponents(evidence: Evidence) -> dict[str, str]:
 
 def map_figure(evidence: Evidence) -> Figure:
     """How many times fewer steps BN at its best rate needs to the accuracy at which the plain
-    network ends, by the plain network's rate: every point lies above 1. With one replica and He's
-    initial weights most lie between 2 and 6, with Caffe's or with more replicas more lie higher.
-
-    A point is a seed whose plain network trained and whose accuracy BN reaches.
+    network ends, by the plain network's rate. With one replica and He's initial weights most points
+    lie between 2 and 6, with Caffe's or with more replicas more lie higher. Every point lies above
+    1: BN reaches the accuracy of every plain network. In the first regime BN's largest budget is
+    all of the plain network's steps, in the others half of them, where no point could lie below 2.
     """
     figure, ((axis,),) = panels(1, 1, (9, 5.2))
     shown = [r for r in opponents(evidence) if ended(evidence, r, "bn")]
-    for regime, colour in zip(shown, COLOURS, strict=False):
-        _map_line(axis, evidence, regime, colour)
+    for i, (regime, colour) in enumerate(zip(shown, COLOURS, strict=False)):
+        _map_line(axis, evidence, regime, colour, LOST * 1.08**i)
     axis.axhline(PAPER, color="black", linewidth=0.8, linestyle=(0, (2, 3)))
     axis.annotate("the paper's 14", (0.995, PAPER), xycoords=("axes fraction", "data"),
                   ha="right", va="bottom", fontsize=8)  # fmt: skip
@@ -57,26 +58,37 @@ def map_figure(evidence: Evidence) -> Figure:
              ylabel="times fewer steps with BN at its best rate")  # fmt: skip
     axis.xaxis.minorticks_off()
     ticks_at(axis.yaxis, [1, 2, 4, 8, 16])
-    axis.set_ylim(bottom=0.7)
-    legend_in(axis, fontsize=9, loc="lower left", ncols=2)
-    title = "Times fewer steps with BN, by the plain network's rate, start and replicas\n"
-    axis.set_title(title + "(points: seeds; lines: their medians; ▲: at least)", fontsize=11)
+    axis.set_ylim(bottom=0.6)
+    legend_in(axis, fontsize=9, loc="lower left", ncols=3)
+    title = "Times fewer steps with BN, by the plain network's rate, start and replicas\n(points: "
+    title += "seeds; ▲: at least; ×: the plain network did not train; lines: medians, where known)"
+    axis.set_title(title, fontsize=11)
     return figure
 
 
-def _map_line(axis: Axes, evidence: Evidence, regime: str, colour: str) -> None:
-    means = []
+def _map_line(axis: Axes, evidence: Evidence, regime: str, colour: str, lost: float) -> None:
+    """Every seed, at the height `lost` where it did not train, and the medians of all."""
+    style: dict[str, Any] = {"color": colour, "ms": 4, "alpha": 0.6}
+    medians: list[tuple[float, float]] = []
     for place in places(evidence, regime, "plain"):
-        cells = [c for c in plain_cells(evidence, regime, place) if c["outcome"] == "trained"]
-        values = [(c["rate"], log_speedup(evidence, c, regime)) for c in cells]
-        for x, value in values:
-            if value is not None:
-                mark = "^" if isinstance(value, Above) else "o"
-                axis.plot(x, math.exp(value), mark, color=colour, ms=4, alpha=0.6)
-        if there := known(value for _, value in values):
-            means.append((cells[0]["rate"], math.exp(statistics.median(there))))
-    if means:
-        axis.plot(*zip(*means, strict=True), "-", color=colour, label=regime)
+        cells = plain_cells(evidence, regime, place)
+        values = [log_of_map(evidence, cell, regime) for cell in cells]
+        for x, value in ((cell["rate"], v) for cell, v in zip(cells, values, strict=True)):
+            if value is None:
+                axis.plot(x, lost, "x", **style)
+            elif value > -math.inf:
+                axis.plot(x, math.exp(value), "^" if isinstance(value, Above) else "o", **style)
+        middle = upper_median([None if isinstance(v, Above) else v for v in values])
+        medians.append((cells[0]["rate"], math.exp(middle) if math.isfinite(middle) else math.nan))
+    axis.plot(*zip(*medians, strict=True), "-", color=colour, marker="_", ms=9, label=regime)
+
+
+def log_of_map(evidence: Evidence, cell: Row, regime: str) -> float | None:
+    """ln S of a plain cell; −∞ where BN is never as accurate, None where it did not train."""
+    if cell["outcome"] != "trained":
+        return None
+    value = log_speedup(evidence, cell, regime)
+    return -math.inf if value is None else value
 
 
 def rates_figure(evidence: Evidence) -> Figure:
@@ -127,29 +139,28 @@ def regime_table(evidence: Evidence) -> list[list[str]]:
     rows = [header]
     for regime, other in opponents(evidence).items():
         cells, total = best_plain(evidence, regime), budgets(evidence, regime, "plain")[0]
-        accuracy = t_interval([100 * (c["accuracy"] or 0.0) for c in cells]).text(1)
+        accuracy = mean_text([c["accuracy"] or 0.0 for c in cells], 1, 100, limits=(0, 1))
         tops = [highest(evidence, regime, "plain"), highest(evidence, other, "bn")]
         rows.append([regime, *tops, accuracy, f"{total:,}", speed_text(evidence, cells, other)])
     return rows
 
 
 def highest(evidence: Evidence, regime: str, arm_key: str) -> str:
-    """The highest rate at which every seed trains."""
-    kept = [k for k in places(evidence, regime, arm_key) if trains(evidence, regime, arm_key, k)]
-    return f"{ended(evidence, regime, arm_key, place=kept[-1])[0]['rate']:g}" if kept else "none"
+    """The highest rate at which every seed trains; a bound where it is the highest tried."""
+    tried = places(evidence, regime, arm_key)
+    kept = [k for k in tried if trains(evidence, regime, arm_key, k)]
+    if not kept:
+        return "none"
+    rate = ended(evidence, regime, arm_key, place=kept[-1])[0]["rate"]
+    return f"{'≥ ' * (kept[-1] == tried[-1])}{rate:g}"
 
 
 def speed_text(evidence: Evidence, cells: Sequence[dict], other: str) -> str:
     """S of every seed that trained, with its bound."""
     texts = []
     for cell in cells:
-        value = log_speedup(evidence, cell, other)
-        if cell["outcome"] != "trained":
-            texts.append(cell["outcome"])
-        elif value is None:
-            texts.append("BN never as accurate")
-        else:
-            texts.append(f"{'> ' * isinstance(value, Above)}{math.exp(value):.1f}")
+        speed = power_text(log_speedup(evidence, cell, other), lost="BN never as accurate")
+        texts.append(speed if cell["outcome"] == "trained" else cell["outcome"])
     return ", ".join(texts)
 
 

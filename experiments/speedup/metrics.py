@@ -6,10 +6,12 @@ inside, ends at the plain cell's last accuracy, log-interpolated between budgets
 
 import math
 from collections.abc import Callable
+from statistics import linear_regression
 
 from bnrepro.config.claims import Claim
 from bnrepro.evidence.evidence import Evidence, all_seeds, unique
 from bnrepro.evidence.statistics import Above, Values, combine, difference
+from bnrepro.evidence.sweeps import log_largest_ratio
 from bnrepro.evidence.tables import Row
 
 INITS = ("he", "caffe", "gaussian")  # of one replica, clean recipe
@@ -144,21 +146,18 @@ def log_cell_speedup(evidence: Evidence, claim: Claim) -> Values:
 def log_highest_rate_ratio(evidence: Evidence, claim: Claim) -> Values:
     """ln of BN's highest rate that trains over the plain network's, by seed.
 
-    A rate trains where the last accuracy with the largest budget is above chance. Where BN trains
-    at the highest place tried, the value is a lower bound.
+    A rate trains where the last accuracy with the largest budget is above chance. A bound at an end
+    of the grid, as `evidence.sweeps.log_largest_ratio` says.
     """
-    return [_highest_ratio(evidence, claim["regime"], seed) for seed in all_seeds(evidence)]
-
-
-def _highest_ratio(evidence: Evidence, regime: str, seed: int) -> float | None:
-    plain, bn = (
-        [k for k in places(evidence, regime, arm) if trains(evidence, regime, arm, k, seed)]
-        for arm in ("plain", "bn")
-    )
-    if not plain or not bn:
-        return None
-    value = (bn[-1] - plain[-1]) * math.log(5) / 2
-    return Above(value) if bn[-1] == places(evidence, regime, "bn")[-1] else value
+    regime, values = claim["regime"], list[float | None]()
+    for seed in all_seeds(evidence):
+        rates: list[list[float]] = []
+        for arm in ("bn", "plain"):
+            tried = places(evidence, regime, arm)
+            trained = [k for k in tried if trains(evidence, regime, arm, k, seed)]
+            rates += [[5 ** (k / 2) for k in each] for each in (trained, tried)]
+        values.append(log_largest_ratio(*rates))
+    return values
 
 
 def _outcomes(evidence: Evidence, claim: Claim, arm: str, is_so: Callable[[Row], bool]) -> Values:
@@ -186,7 +185,8 @@ def bn_trained(evidence: Evidence, claim: Claim) -> Values:
 def speedup_slope(evidence: Evidence, claim: Claim) -> Values:
     """The slope of ln S over ln of the plain network's rate, least squares, by seed.
 
-    Over the places at which every seed trains and S is known; BN at its best rate for each budget.
+    Over the places at which every seed trains and BN gets there; BN at its best rate for each
+    budget. Where S is only known to lie above a number, nothing is known of the slope.
     """
     regime, slopes = claim["regime"], list[float | None]()
     kept = [k for k in places(evidence, regime, "plain") if trains(evidence, regime, "plain", k)]
@@ -194,14 +194,13 @@ def speedup_slope(evidence: Evidence, claim: Claim) -> Values:
         rows = [r for k in kept for r in plain_cells(evidence, regime, k) if r["seed"] == seed]
         points = [(math.log(r["rate"]), log_speedup(evidence, r, regime)) for r in rows]
         known = [(x, y) for x, y in points if y is not None]
-        slopes.append(_slope(known) if len(known) > 1 else None)
+        if any(isinstance(y, Above) for _, y in known):
+            slopes.append(Above(-math.inf))
+        else:
+            slopes.append(
+                linear_regression(*zip(*known, strict=True)).slope if len(known) > 1 else None
+            )
     return slopes
-
-
-def _slope(points: list[tuple[float, float]]) -> float:
-    mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
-    above = sum((x - mean_x) * (y - mean_y) for x, y in points)
-    return above / sum((x - mean_x) ** 2 for x, _ in points)
 
 
 def init_spread_gain(evidence: Evidence, claim: Claim) -> Values:

@@ -1,5 +1,6 @@
 """Section 2: full whitening against BN, centring, and nothing; small mini-batches; cost."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -190,7 +191,7 @@ def accuracy_table(evidence: Evidence) -> Table:
         cells = grouped(metrics.last_rows(evidence, batch), "arm", "ridge")
         for (name, ridge), rows in cells.items():
             shown = f"{ridge:g}" if name in ("bn", "whiten") else "–"
-            accuracy = mean_text([row["accuracy"] for row in rows], 2, 100)
+            accuracy = mean_text([row["accuracy"] for row in rows], 2, 100, limits=(0, 1))
             loss = mean_text([row["loss"] for row in rows], 3)
             label = f"{batch}: {ARMS[name].label}"
             table.append([label, f"{rows[0]['lr']:g}", shown, accuracy, loss])
@@ -216,7 +217,7 @@ def reached(evidence: Evidence, name: str, share: float) -> str:
     found = [metrics.steps_to_target(evidence, name, seed, share) for seed in seeds]
     never, middle = found.count(None), upper_median(found)
     note = f" (never: {never} of {len(found)})" if never else ""
-    if never > len(found) / 2:
+    if math.isinf(middle):
         return "never" + note
     return f"{middle:,.0f}, {middle * metrics.step_seconds(evidence, name):.2f} s{note}"
 

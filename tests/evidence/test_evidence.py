@@ -69,14 +69,14 @@ def test_evidence_survives_its_files(tmp_path):
         run |= typed
     write(evidence, tmp_path)
     assert read(tmp_path) == evidence  # the commit is not the number 0, and 1_000 is a text
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.csv.gz", "runs.csv"]
+    assert {path.name for path in tmp_path.iterdir()} == {"curves.csv.gz", "runs.csv", "sha256.txt"}
 
 
 def test_writing_removes_the_tables_of_before(tmp_path):
     write(made_up(), tmp_path)
     (tmp_path / "table.md").touch()
     write(Evidence(runs=made_up().runs, curves=[]), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.csv", "table.md"]
+    assert {path.name for path in tmp_path.iterdir()} == {"runs.csv", "sha256.txt", "table.md"}
 
 
 def test_a_folder_without_tables_is_a_user_error(tmp_path):
@@ -90,3 +90,30 @@ def test_records_made_at_several_commits_name_each_once():
     assert merged([other, other | {"commit": None, "dirty": None}]) == {
         "commit": None, "dirty": True,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("runs.csv", b"variant,seed\n"),  # cut short
+        ("runs.csv", b"\xff\xfe"),
+        ("runs.csv", None),  # removed
+        ("curves.csv.gz", b"\x1f\x8b"),
+        ("more.csv", b"a\n1\n"),  # added
+    ],
+)
+def test_tables_that_are_not_as_published_are_named(tmp_path, name, content):
+    write(made_up(), tmp_path)
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{tmp_path}: {name}: not as published; `git checkout"):
+        read(tmp_path)
+
+
+def test_tables_whose_sums_are_gone_are_not_read(tmp_path):
+    write(made_up(), tmp_path)
+    (tmp_path / "sha256.txt").unlink()
+    with pytest.raises(UserError, match=r"sha256.txt: cannot be read"):
+        read(tmp_path)

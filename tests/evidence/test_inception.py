@@ -1,4 +1,4 @@
-"""The metrics of Section 4.2's claims on made-up evidence."""
+"""The metrics of Section 4.2's claims on made-up evidence, and where there is no speed."""
 
 import math
 
@@ -6,9 +6,10 @@ import pytest
 
 from bnrepro.config import variants
 from bnrepro.config.claims import read_claims
-from bnrepro.evidence.evidence import Evidence
+from bnrepro.evidence.evidence import Evidence, load
 from bnrepro.evidence.statistics import Above
-from bnrepro.evidence.verdicts import metric
+from bnrepro.evidence.verdicts import judge, metric
+from experiments.inception.tables import answer
 
 CURVES = {  # accuracy at steps 100, 200, 400
     "inception": (0.3, 0.5, 0.8),
@@ -75,7 +76,20 @@ def test_a_metric_is_what_its_words_say(name, arm, against, value):
 
 def test_every_claim_names_a_metric_and_arms_that_exist():
     claims = read_claims("inception")
-    assert len(claims) == 51
+    assert len(claims) == 52
     for claim in claims:
         assert callable(metric(claim))
         assert {claim["arm"], claim.get("against", "inception")} <= set(variants("inception"))
+
+
+def test_photographs_on_which_inception_stays_at_chance_have_no_speed():
+    evidence = load("inception", "photos")
+    assert "does not leave chance on every seed" in answer(evidence)
+    assert "times as fast" not in answer(evidence)
+    claim = next(c for c in read_claims("inception") if c["id"] == "inception-photos-x5-fourteen")
+    assert judge(claim, evidence, "photos").verdict == "not testable here"
+
+
+def test_the_answer_says_where_an_arm_had_fewer_steps_than_inception():
+    assert "BN-x5, in 1,333 of 8,000 steps," in answer(load("inception", "asynchronous"))
+    assert "of 8,000 steps" not in answer(load("inception", "small"))

@@ -78,6 +78,9 @@ BELOW = {"over": "every", "op": "<", "value": 0}
         ([0.5, -0.6, 0.7], {"criterion": SIGN}, "inconclusive", "sign test", 1 / 2),
         ([None, None, None], {}, "fails", "sign test", 1 / 8),
         ([0.5, None, 0.7], {}, "inconclusive", "sign test", 1 / 2),
+        ([-0.5, None, None], {}, "fails", "sign test", 1 / 8),  # the one that arrives is late
+        ([0.0, *[-0.5] * 4], {"n": 5, "criterion": SIGN}, "inconclusive", "sign test", 1),  # a tie
+        ([0.0, *[-0.5] * 5], {"n": 6, "criterion": SIGN}, "fails", "sign test", 1 / 32),
         ([0.7, *[Above(0.4)] * 4], {"n": 5}, "holds", "sign test", 1 / 32),
         ([Above(0.4)] * 3, {}, "inconclusive", "sign test", 1 / 8),
         ([Above(-0.4)] * 3, {"criterion": BELOW}, "inconclusive", "sign test", 1),

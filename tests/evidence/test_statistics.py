@@ -7,8 +7,16 @@ import pytest
 from scipy import stats
 
 from bnrepro.evidence.drift import at_rank, unit_drift, units_by_drift
-from bnrepro.evidence.statistics import bootstrap_interval, exponential, mean_text, t_interval
-from bnrepro.evidence.steps import speed_up, steps_to
+from bnrepro.evidence.statistics import (
+    Above,
+    bootstrap_interval,
+    exponential,
+    mean,
+    mean_text,
+    power_text,
+    t_interval,
+)
+from bnrepro.evidence.steps import log_ratio_or_bound, speed_up, steps_to
 
 
 def test_the_interval_is_students():
@@ -23,6 +31,18 @@ def test_an_interval_is_clipped_to_what_the_values_can_be():
     assert mean_text([0.1, 0.9], 0, 100) == "50 [-458, 558]"
     assert mean_text([0.1, 0.9], 0, 100, limits=(0, 1)) == "50 [0, 100]"
     assert mean_text([0.5], 0, 100, limits=(0, 1)) == "50"
+
+
+def test_the_mean_of_lower_bounds_is_one():
+    assert isinstance(mean([1.0, Above(3)]), Above)
+    assert mean([1.0, Above(3)]) == 2
+    assert not isinstance(mean([1.0, 3.0]), Above)
+    assert mean([1.0, None]) is None
+
+
+def test_a_ratio_in_words_says_that_it_is_a_bound():
+    logs = [math.log(4), Above(math.log(4)), Above(-math.inf), None]
+    assert [power_text(log) for log in logs] == ["4.0", "> 4.0", "not known", "never"]
 
 
 def test_one_value_has_no_interval_and_none_is_an_error():
@@ -56,6 +76,21 @@ def test_steps_to_takes_the_first_evaluation_that_reaches_it():
     assert steps_to(CURVE, 0.8) == 20
     assert steps_to(CURVE, 0.85) == 40
     assert steps_to(CURVE, 0.95) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "less", "expected"),
+    [
+        (40, 10, math.log(4)),
+        (None, 10, Above(math.log(8))),
+        (40, None, None),
+        (None, None, Above(-math.inf)),  # nothing is known
+    ],
+)
+def test_a_ratio_of_steps_is_a_bound_where_the_first_are_not_enough(more, less, expected):
+    found = log_ratio_or_bound(more, less, 80)
+    assert found == (None if expected is None else pytest.approx(expected))
+    assert type(found) is type(expected)
 
 
 def test_speed_up_is_paired_by_seed_against_the_best_of_that_seed():

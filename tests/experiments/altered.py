@@ -24,6 +24,18 @@ TRAINED = {  # of every sweep: its tables of trained networks, and the columns t
         "accuracy": ("training_loss",),
         "shape": ("gaussian_distance", "absolute_skewness", "kurtosis", "shape_change"),
     },
+    "covariate_shift": {
+        "accuracy": ("accuracy", "training_loss"),
+        "drift": ("total", "mean", "scale", "shape"),
+        "gradient": ("distance", "cosine"),
+    },
+    "regularization": {
+        **dict.fromkeys(
+            ("dropout", "dropout_tuned", "l2", "l2_tuned", "plain"),
+            ("train_loss", "test_accuracy", "test_loss", "fitted_accuracy", "fitted_loss"),
+        ),
+        "groups": ("train_loss", "test_accuracy", "fitted_accuracy", "noise"),
+    },
     "jacobian": {
         "network": ("share", "below", "above", "condition", "correlation", "kurtosis",
                     "nonlinearity", *(f"q{q}" for q in range(0, 101, 5))),
@@ -38,6 +50,8 @@ AN_ARM = {  # that diverges alone
     "whitening": {"arm": "whiten"},
     "inference": {"m": 2},
     "placement": {"arm": "none"},
+    "covariate_shift": {"arm": "bn"},
+    "regularization": {"arm": "bn"},
     "jacobian": {"arm": "bn"},
     "scale_invariance": {"arm": "bn"},
 }

@@ -1,4 +1,4 @@
-"""Small changes of W₁: how they are made and measured, the growth, the sweep's end."""
+"""Small changes of W₁: how they are made and measured, and the growth."""
 
 import math
 
@@ -9,7 +9,7 @@ from bnrepro.config import compose
 from bnrepro.config.rules import validate_fields
 from bnrepro.data import synthetic
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence, read, write
+from bnrepro.evidence.evidence import Evidence
 from bnrepro.models.mlp import Slot
 from bnrepro.training.slots import SlotTrainer
 from experiments.amplification import EXPERIMENT, measure
@@ -87,15 +87,3 @@ def test_networks_that_diverge_and_a_single_layer_are_said_and_not_averaged(tmp_
     assert "ReLU diverged with BN, diverged without" in EXPERIMENT.figures.answer(evidence)
     with pytest.raises(UserError, match=r"model\.hidden=\[8\]: growth needs two layers"):
         validate_fields(compose("amplification", [*SMOKE, "model.hidden=[8]"]))
-
-
-def test_a_sweep_ends_in_a_figure_a_table_and_an_answer(tmp_path):
-    call(main, [*SMOKE, f"results={tmp_path}"])
-    write(evidence_of("amplification", [*SMOKE, f"results={tmp_path}"]), tmp_path / "evidence")
-    evidence = read(tmp_path / "evidence")
-    (figure,) = drawn("amplification", evidence).values()
-    assert [axis.get_title() for axis in figure.axes] == ["sigmoid", "ReLU"]
-    assert all(len(axis.get_lines()) == 2 * 2 * 2 for axis in figure.axes)  # arms, kinds, seeds
-    (table,) = EXPERIMENT.figures.tables(evidence)
-    assert len(table) == 1 + 2 * 2
-    assert "layer 3" in EXPERIMENT.figures.answer(evidence)

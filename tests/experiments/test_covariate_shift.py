@@ -1,6 +1,5 @@
 """Internal covariate shift: noise behind BN, gradients by the layers below, and the metrics."""
 
-import json
 import math
 
 import pytest
@@ -8,28 +7,25 @@ import torch
 from torch.nn import functional as F
 
 from bnrepro.config import compose
-from bnrepro.config.claims import read_claims
 from bnrepro.config.compose import validate
 from bnrepro.data import open_dataset
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.gather import gather_cells
+from bnrepro.evidence.evidence import Evidence, load
 from bnrepro.evidence.statistics import Above
-from bnrepro.evidence.verdicts import metric
 from bnrepro.models.mlp import in_float64
 from bnrepro.models.transforms import BatchTransform
-from experiments.covariate_shift.__main__ import main
 from experiments.covariate_shift.gradients import changes_below, snapshot
 from experiments.covariate_shift.measure import Cell, cells, measure, new_trainer
 from experiments.covariate_shift.metrics import (
     Network,
-    at_best_rate,
     control,
     log_drift_ratio,
     log_steps_ratio,
+    steps_by_seed,
 )
+from experiments.covariate_shift.tables import listed
 from experiments.covariate_shift.transforms import NoisyBatchTransform
-from scripts import render
+from tests.drawing import drawn
 
 CPU = torch.device("cpu")
 ARMS = [Cell("sigmoid", "baseline"), Cell("relu", "bn"), Cell("relu", "bn_noise", 0.5)]
@@ -203,6 +199,9 @@ def test_networks_that_diverge_are_recorded_as_such(data):
     [
         ("starts=[10,35]", r"training ends at step 40.*reach step 45"),
         ("hidden=[20]", r"hidden=\[20\]: a shift needs a layer below"),
+        ("hidden=[1000000,1000000]", r"hidden=.*each must be at most 100,000"),
+        ("hidden=[100000,100000]", r"hidden=.*networks=4: together .* numbers in memory"),
+        ("probe_examples=1", r"probe_examples=1: a mini-batch of one has no variance"),
         ("lr.relu=[]", r"lr\.relu=\[\]: name at least one rate"),
         ("lr.relu=[0.1,-1]", r"lr\.relu=.*greater than 0"),
     ],
@@ -237,10 +236,6 @@ def made_up(noisy_drift=3.0, noisy_curve=((10, 0.5), (20, 0.9))) -> Evidence:
     )
 
 
-def test_the_best_rate_has_the_lowest_loss_and_never_diverged():
-    assert at_best_rate(made_up(), Network("relu")).lr == 1.0
-
-
 def test_the_drift_ratio_is_a_geometric_mean_over_lags():
     claim = {"activation": "relu", "what": "a", "column": "total", "rates": "same"}
     assert log_drift_ratio(made_up(), claim) == pytest.approx([math.log(0.5 / 2.0)])
@@ -259,26 +254,28 @@ def test_a_target_that_noise_never_reaches_is_a_lower_bound():
     assert bound == pytest.approx(math.log(40 / 10))
 
 
+def test_steps_of_which_some_are_a_bound_are_printed_as_a_bound():
+    assert listed({"relu": [Above(math.log(8)), math.log(2)]}) == "> 4 (ReLU)"
+    assert listed({"relu": [math.log(8), math.log(2)]}) == "4 (ReLU)"
+    assert listed({"relu": [Above(-math.inf), math.log(2)]}) == "not known (ReLU)"
+
+
+def test_a_network_of_which_most_seeds_never_arrive_stands_at_never():
+    evidence = load("covariate_shift", "small")
+    axis = drawn("covariate_shift", evidence)["noise"].axes[1]
+    (never,) = [
+        tick
+        for tick, text in zip(axis.get_yticks(), axis.get_yticklabels(), strict=True)
+        if text.get_text() == "never"
+    ]
+    (strongest,) = [text for text in axis.texts if text.get_text() == "κ = 1"]
+    assert strongest.xy[1] == never
+    steps = steps_by_seed(evidence, Network("relu", "bn_noise", 1.0, 0.3), 0.95)
+    assert [step is None for step in steps] == [True, True, False, True, True]
+
+
 def test_noise_that_moves_less_than_the_plain_network_is_no_control():
     assert control(made_up(), "relu") == Network("relu", "bn_noise", 1, 1.0)
     assert control(made_up(noisy_drift=1.0), "relu") is None
     claim = {"activation": "relu", "against": "bn", "share": 1.0}
     assert log_steps_ratio(made_up(noisy_drift=1.0), claim) == []
-
-
-@pytest.mark.thorough
-def test_smoke_run_and_figures(run, tmp_path):
-    arguments = ["scale=smoke", f"results={tmp_path}"]
-    assert run(main, arguments) == 0
-    folder = tmp_path / "covariate_shift/smoke/sweep"
-    assert json.loads((folder / "summary.json").read_text())["status"] == "ok"
-    evidence = gather_cells({"sweep": folder})
-    for claim in read_claims("covariate_shift"):
-        values = metric(claim)(evidence, claim)
-        assert len(values) == 2, claim["id"]
-        assert None not in values, claim["id"]
-    assert run(render.main, ["covariate_shift", *arguments]) == 0
-    figures = tmp_path / "covariate_shift/smoke/figures"
-    drawn = ("gradients", "noise", "parts", "shift")
-    names = {f"{name}.{kind}" for name in drawn for kind in ("png", "svg")} | {"table.md"}
-    assert {path.name for path in figures.iterdir()} == names

@@ -1,20 +1,18 @@
-"""γ and β: BN whose γ and β stay fixed, the share of inputs in the linear part, the sweep's end."""
+"""γ and β: BN whose γ and β stay fixed, and the share of inputs in the linear part."""
 
 import pytest
 import torch
 
 from bnrepro.data import synthetic
-from bnrepro.evidence.evidence import Evidence, read, write
+from bnrepro.evidence.evidence import Evidence
 from bnrepro.models.mlp import Slot
 from bnrepro.training.slots import SlotTrainer
-from experiments.gamma_beta import EXPERIMENT, measure
-from experiments.gamma_beta.__main__ import main
+from experiments.gamma_beta import measure
 from experiments.gamma_beta.metrics import (
     accuracy_change,
     linear_share_change,
     smallest_linear_share,
 )
-from tests.drawing import call, drawn, evidence_of, legend
 from tests.experiments.sweeps import small_configs
 
 SMOKE = ["scale=smoke"]
@@ -73,14 +71,3 @@ def test_fixed_gamma_and_beta_stay_while_the_weights_learn_as_with_bn():
         pass
     for name in ("hidden1.weight", "hidden2.weight", "output.weight"):
         torch.testing.assert_close(trainer.net.params[name], usual.net.params[name])
-
-
-def test_a_sweep_ends_in_a_figure_a_table_and_an_answer(tmp_path):
-    call(main, [*SMOKE, f"results={tmp_path}"])
-    write(evidence_of("gamma_beta", [*SMOKE, f"results={tmp_path}"]), tmp_path / "evidence")
-    evidence = read(tmp_path / "evidence")
-    (figure,) = drawn("gamma_beta", evidence).values()
-    assert legend(figure.axes[0]) == ["without BN", "with BN", "with BN, γ = 1 and β = 0"]
-    (table,) = EXPERIMENT.figures.tables(evidence)
-    assert [line[0] for line in table[1:]] == legend(figure.axes[0])
-    assert "between −2 and 2" in EXPERIMENT.figures.answer(evidence)

@@ -236,8 +236,9 @@ def both(tmp_path_factory) -> list[str]:
 def test_figure_2_draws_every_arm_over_steps(both):
     evidence = evidence_of("inception", both)
     figure = drawn("inception", evidence)["figure-2"]
-    curves, _ = figure.axes
-    assert legend(curves) == ["Inception", "BN-x5", "chance"]
+    (curves,) = figure.axes  # Inception does not leave chance: no speed to compare
+    assert "no speed to compare" in figure.get_suptitle()
+    assert legend(curves) == ["Inception", "BN-x5", "chance + 3 s.e."]
     assert line(curves, "Inception")[0] == [2, 4, 8, 12]
     assert line(curves, "BN-x5")[0] == [2, 4, 6]  # its rate falls twice as fast
     final = evidence.run("bn_x5", 0)["final_test_accuracy"]
@@ -254,8 +255,9 @@ def test_figure_2_shows_the_ratios_of_the_table_beside_the_papers():
     assert recipe == "Inception, BN-x5's recipe"
     *shown, of_recipe = [text.get_text() for text in times.texts]
     in_steps = {row[0]: row[3] for row in tables(evidence)[0][1:]}
-    assert [in_steps[name].split()[0] for name in papers] == [text.split(":")[0] for text in shown]
-    count = of_recipe.removeprefix("never: ")  # "1 of 3"
+    shown = [text.removeprefix("● ").split(":")[0] for text in shown]
+    assert [in_steps[name].split()[0] for name in papers] == shown
+    count = of_recipe.removeprefix("● never: ")  # "1 of 3"
     assert in_steps[recipe].endswith(f"never reached in {count} seeds")
     diamonds = [each.get_xdata() for each in times.get_lines() if each.get_marker() == "D"]
     assert [float(x) for places in diamonds for x in places] == [2.3, 14, 11.5]
@@ -273,14 +275,18 @@ def test_the_figure_of_inputs_has_a_panel_an_arm(both):
 def test_figure_3_has_a_row_an_arm_beside_the_papers_numbers(both, run):
     assert run(render.main, ["inception", *both]) == 0
     (path,) = Path(both[-1].removeprefix("results=")).glob("inception/smoke/figures/table.md")
-    arms, speed = tables_of(path)
+    (arms,) = tables_of(path)
     assert [row[0] for row in arms[1:]] == ["Inception", "BN-x5"]
     assert [row[-2:] for row in arms[1:]] == [["31.0·10⁶", "72.2 %"], ["2.1·10⁶", "73.0 %"]]
     evidence = evidence_of("inception", both)
     best = evidence.run("bn_x5", 0)["best_test_accuracy"]
     assert arms[2][6].startswith(f"{100 * best:.2f}: ")
     assert arms[2][1] == "0.1 multiple of Inception's best"
+    assert {row[3] for row in arms[1:]} == {"–"}  # Inception does not leave chance
+    evidence.tables["runs"] = [{**run, "chance_accuracy": 0.0} for run in evidence.runs]
+    _, speed = tables(evidence)
     assert [row[1] for row in speed[1:]] == ["bn_x5 : inception"] * 4
+    assert len(drawn("inception", evidence)["figure-2"].axes) == 2
 
 
 def test_a_plain_network_that_diverges_at_once_leaves_a_table(run, tmp_path):

@@ -1,19 +1,13 @@
-"""Section 3.1's experiment: its statistics against PyTorch's, and the command end to end."""
-
-import json
+"""Section 3.1's experiment: its statistics against PyTorch's, and what it measures."""
 
 import pytest
 import torch
 
 from bnrepro.config import compose
-from bnrepro.config.claims import read_claims
 from bnrepro.config.compose import validate
 from bnrepro.data import open_dataset
 from bnrepro.errors import UserError
-from bnrepro.evidence.gather import gather_cells
-from bnrepro.evidence.verdicts import metric
 from bnrepro.models.mlp import in_float64
-from experiments.inference.__main__ import main
 from experiments.inference.figures import LAYERS
 from experiments.inference.folding import as_module, fold_rows
 from experiments.inference.measure import (
@@ -29,8 +23,6 @@ from experiments.inference.measure import (
     use_population,
     x_hat_rows,
 )
-from experiments.inference.metrics import PAPER_BATCH
-from scripts import render
 
 CPU = torch.device("cpu")
 
@@ -177,21 +169,3 @@ def test_networks_that_diverge_or_have_not_trained_are_measured_all_the_same():
 def test_settings_that_leave_nothing_to_measure_are_refused(overrides, words):
     with pytest.raises(UserError, match=words):
         validate(compose("inference", ["scale=smoke", *overrides]))
-
-
-def test_smoke_run_and_figures(run, tmp_path):
-    arguments = ["scale=smoke", f"results={tmp_path}"]
-    assert run(main, arguments) == 0
-    folder = tmp_path / "inference/smoke/sweep"
-    assert json.loads((folder / "summary.json").read_text())["status"] == "ok"
-    evidence = gather_cells({"sweep": folder})
-    assert {row["m"] for row in evidence.accuracy} == {2, PAPER_BATCH, 128}
-    for claim in read_claims("inference"):
-        values = metric(claim)(evidence, claim)
-        assert values
-        assert None not in values
-    assert run(render.main, ["inference", *arguments]) == 0
-    figures = tmp_path / "inference/smoke/figures"
-    names = {"accuracy.png", "accuracy.svg", "statistics.png", "statistics.svg", "table.md"}
-    assert {path.name for path in figures.iterdir()} == names
-    assert "float64" in (figures / "table.md").read_text()

@@ -1,4 +1,4 @@
-"""Layer Jacobians against autograd, their spectra against theory, and the sweep end to end."""
+"""Layer Jacobians against autograd, and their spectra against theory."""
 
 import math
 
@@ -6,14 +6,10 @@ import pytest
 import torch
 
 from bnrepro.config.schema import ModelConfig
-from bnrepro.evidence.evidence import Evidence, read, write
-from bnrepro.evidence.gather import gather_cells
+from bnrepro.evidence.evidence import Evidence
 from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.models.transforms import BatchTransform
-from bnrepro.plots.render import render
 from bnrepro.seeding import stream
-from experiments.jacobian import EXPERIMENT, figures
-from experiments.jacobian.__main__ import main
 from experiments.jacobian.measure import (
     correlation,
     exact_row,
@@ -25,7 +21,7 @@ from experiments.jacobian.measure import (
     slope,
     spectrum,
 )
-from experiments.jacobian.metrics import identity_error, measured_steps, share_gain
+from experiments.jacobian.metrics import share_gain
 
 N, UNITS, EPS = 40, 7, 1e-3
 
@@ -142,24 +138,3 @@ def test_the_gain_is_paired_by_seed_and_taken_at_the_step_asked_for():
     assert share_gain(evidence, {**claim, "at": "last"}) == pytest.approx([0.3, 0.3])
     rows[-1]["share"] = None
     assert share_gain(evidence, {**claim, "at": "last"})[1] is None
-
-
-def test_a_small_sweep_gives_rows_metrics_figures_and_an_answer(run, tmp_path):
-    smaller = ["widths=[6]", "stops=[0,10]", "activations=[sigmoid]", "lr=[1]"]
-    assert run(main, ["scale=smoke", f"results={tmp_path}", *smaller]) == 0
-    (folder,) = (tmp_path / "jacobian/smoke").glob("sweep*")
-    evidence = gather_cells({"sweep": folder})
-    networks = evidence.network
-    assert len(networks) == 2 * 2 * 2 * 2 * 2  # arms, seeds, stops, layers, matrices
-    assert measured_steps(evidence) == [0, 10]
-    assert all(row["share"] + row["below"] + row["above"] == pytest.approx(1) for row in networks)
-    claim = {"activation": "sigmoid", "width": 6, "at": "last", "arm": "bn", "against": "random"}
-    for metric in (identity_error, share_gain):
-        assert len(metric(evidence, claim)) == 2
-    write(evidence, tmp_path)
-    paths = render(EXPERIMENT, read(tmp_path), tmp_path / "figures")
-    assert [p.name for p in paths if p.suffix == ".png"] == ["singular-values.png", "premises.png"]
-    assert all(p.stat().st_size > 1000 for p in paths if p.suffix == ".png")
-    assert "%" in figures.answer(evidence)
-    evidence.tables["network"] = evidence.where("network", step=10)
-    render(EXPERIMENT, evidence, tmp_path / "one-step")

@@ -4,11 +4,13 @@ import math
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from bnrepro.config import compose
 from bnrepro.config.rules import validate_fields
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence, read, write
+from bnrepro.evidence.evidence import Evidence, load, read, write
 from bnrepro.evidence.statistics import Above
 from bnrepro.evidence.verdicts import judge
 from bnrepro.plots.render import render
@@ -64,6 +66,31 @@ def test_the_ratio_is_a_bound_at_the_grids_end_and_without_a_plain_network_that_
     assert values == pytest.approx([math.log(100), math.log(100)])
     assert all(isinstance(value, Above) for value in values)
     assert log_rate_ratio(evidence(ends((1.0, 1.0), (0.0, 1.0))), CELL) == [None, 0.0]
+    (bound, _) = log_rate_ratio(evidence(ends((100.0, 1.0), (10.0, 1.0))), CELL)
+    assert (bound, type(bound)) == (-math.inf, Above)  # nothing is known of the plain network's
+
+
+def test_the_survivors_of_a_network_have_no_mean_in_the_figure():
+    bars = [
+        len(drawn_ratios(evidence(ends((1.0, 1.0), bn))).containers)
+        for bn in ((10.0, 10.0), (10.0, 0.0))
+    ]
+    assert bars == [1, 0]
+
+
+def drawn_ratios(found: Evidence) -> Axes:
+    """The panel of ratios."""
+    axis = Figure().add_subplot()
+    figures.ratio_panel(axis, found)
+    return axis
+
+
+def test_the_answer_has_the_ratio_at_most_of_the_accuracy_too():
+    said = figures.answer(load("learning_rate", "small"))
+    assert (
+        "3 layers of 100: the largest rate that trains is 15.8 [11.5, 21.8] times as high" in said
+    )
+    assert "the largest that trains to 90% of an arm's best accuracy 10.0 times" in said
 
 
 def test_a_network_above_chance_whose_loss_is_that_of_guessing_does_not_train():

@@ -16,6 +16,7 @@ from experiments.mnist_grid.gather import slot_rows
 from experiments.mnist_grid.measure import last_accuracies, slot
 from scripts import render, verify
 from tests.drawing import call, drawn, evidence_of, tables_of
+from tests.experiments.altered import shown
 from tests.experiments.killed import rows_without_time
 from tests.run.damage import resummarised
 
@@ -96,13 +97,14 @@ def test_a_slot_that_diverged_before_the_round_s_end_counts_nothing(tmp_path):
             {"seed": seed, "lr": 1.0, "init_std": 0.1, "step": step, "test_accuracy": 0.5 + seed}
         )
     cfg = compose("mnist_grid", SMOKE)
-    accuracy = last_accuracies(record)
-    assert [accuracy[slot(cfg, (1.0, 0.1), seed)] for seed in (7, 8)] == [0.0, 8.5]
+    for last, expected in ((20, [0.0, 8.5]), (30, [0.0, 0.0])):
+        accuracy = last_accuracies(record, last)
+        assert [accuracy[slot(cfg, (1.0, 0.1), seed)] for seed in (7, 8)] == expected
 
 
 def test_a_slot_that_was_never_evaluated_is_a_cell_that_diverged(tmp_path):
     record = Record(tmp_path / "grid")
-    record.begin(compose("mnist_grid", SMOKE), {})
+    record.begin(compose("mnist_grid", SMOKE), {"total": 20})
     row = {"seed": 7, "lr": 1.0, "init_std": 0.1, "train_loss": 0.3}
     for step, accuracy in ((10, 0.1), (20, 0.5)):
         record.log({**row, "step": step, "test_accuracy": accuracy})
@@ -110,6 +112,24 @@ def test_a_slot_that_was_never_evaluated_is_a_cell_that_diverged(tmp_path):
     columns = ("lr", "steps", "diverged", "accuracy", "left_plateau_at")
     assert [known[column] for column in columns] == [1.0, 20, False, 0.5, 20]
     assert [never[column] for column in columns] == [9.0, 0, True, 0.0, None]
+
+
+def test_a_round_of_which_every_slot_diverged_is_recorded_and_drawn(run, tmp_path):
+    lost = ["grid.axes.lr=[1e38]", "grid.axes.init_std=[1e10]", "grid.max_extensions=0"]
+    arguments = ["scale=smoke", "variant=baseline", *lost, f"results={tmp_path}"]
+    assert run(main, arguments) == 0
+    evidence = evidence_of("mnist_grid", arguments)
+    assert [(row["accuracy"], row["diverged"]) for row in evidence.cells] == [(0.0, True)] * 2
+    assert "diverged" in shown("mnist_grid", evidence)
+
+
+def test_a_slot_that_ends_before_the_round_does_has_diverged(tmp_path):
+    record = Record(tmp_path / "grid")
+    record.begin(compose("mnist_grid", SMOKE), {"total": 20})
+    slot_of = {"seed": 7, "lr": 1.0, "init_std": 0.1}
+    record.log({**slot_of, "train_loss": 0.3, "step": 10, "test_accuracy": 0.5})
+    (row,) = slot_rows(record.folder, [(1.0, 0.1, 7)])
+    assert (row["steps"], row["diverged"], row["accuracy"]) == (10, True, 0.0)
 
 
 def test_a_cell_sets_the_axes_alone_and_the_config_the_rest():

@@ -1,4 +1,4 @@
-"""Optimisers: Adagrad against PyTorch's, full batches, the metric, the sweep's end."""
+"""Optimisers: Adagrad against PyTorch's, full batches, and the metric."""
 
 import math
 
@@ -9,13 +9,10 @@ from bnrepro.config import compose
 from bnrepro.config.rules import validate_fields
 from bnrepro.data import synthetic
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence, read, write
+from bnrepro.evidence.evidence import Evidence
 from bnrepro.models.mlp import Slot
 from bnrepro.training.slots import SlotTrainer
-from experiments.optimizers import EXPERIMENT
-from experiments.optimizers.__main__ import main
 from experiments.optimizers.metrics import loss_share
-from tests.drawing import call, drawn, evidence_of
 from tests.experiments.sweeps import small_configs
 
 SMOKE = ["scale=smoke"]
@@ -84,15 +81,3 @@ def test_the_loss_is_a_share_of_that_of_guessing_at_the_best_rate():
     assert loss_share(Evidence(adagrad=rows), CLAIM) == pytest.approx([0.05, 0.05])
     rows[-1]["train_loss"], rows[-1]["outcome"] = None, "non-finite"
     assert loss_share(Evidence(adagrad=rows), CLAIM) == pytest.approx([0.5, None])
-
-
-def test_a_sweep_ends_in_a_figure_a_table_and_an_answer(tmp_path):
-    call(main, [*SMOKE, f"results={tmp_path}"])
-    write(evidence_of("optimizers", [*SMOKE, f"results={tmp_path}"]), tmp_path / "evidence")
-    evidence = read(tmp_path / "evidence")
-    (figure,) = drawn("optimizers", evidence).values()
-    names = ["gradient descent on all images", "Adagrad", "SGD on mini-batches"]
-    assert [axis.get_title() for axis in figure.axes] == names
-    (table,) = EXPERIMENT.figures.tables(evidence)
-    assert len(table) == 1 + 3 * 2
-    assert "Adagrad, 30 steps" in EXPERIMENT.figures.answer(evidence)

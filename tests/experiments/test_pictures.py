@@ -26,6 +26,8 @@ DIVERGED = {  # what is said of the arm that diverged alone
     "whitening": "full whitening (rate 3): diverged",
     "inference": "\n2 | 2 of 2 diverged | 2 of 2 diverged",
     "placement": "2 of 2 diverged (lr 0.1)",
+    "covariate_shift": " | never, never | 2 of 2 diverged\nsigmoid, BN, then noise",
+    "regularization": "groups of 8 | 2 of 2 diverged | 2 of 2 diverged | 2 of 2 diverged",
     "jacobian": "with BN: diverged",
     "scale_invariance": "with BN, rate 5 | 2 not finite",
 }
@@ -105,7 +107,7 @@ def test_a_run_that_diverged_before_any_evaluation_is_in_legend_and_table(stem, 
 @pytest.mark.parametrize(("stem", "plain"), [("mnist", "baseline"), ("inception", "inception")])
 def test_without_the_plain_arm_there_is_no_target(stem, plain):
     text = said(stem, lost_runs(stem, [plain]))
-    assert "no target in 2 of 2 seeds" in text
+    assert "no target in 2 of 2 seeds" in text or "is no target to be fast to" in text
     assert "never reached" not in text
 
 
@@ -164,3 +166,12 @@ def test_values_of_a_search_that_diverged_are_marked():
     for cell in evidence.cells:
         cell |= gone
     assert "The searches are not complete." in shown("inception_grid", evidence)
+
+
+def test_multiples_that_all_diverged_are_crosses_alone_where_there_is_no_target():
+    evidence = kept(load("inception_grid", "small"), lambda row: row.get("variant") == "multiplier")
+    for cell in evidence.cells:
+        cell |= dict.fromkeys(("final_test_accuracy_all", "best_test_accuracy"))
+        cell |= {"outcome": "non-finite", "first_non_finite_step": 7}
+    (axis,) = drawn("inception_grid", evidence)["searches"].axes
+    assert [line.get_marker() for line in axis.get_lines()] == ["x"]

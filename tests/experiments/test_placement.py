@@ -1,6 +1,5 @@
 """Section 3.2's experiment: its networks and measures against PyTorch and a lone network."""
 
-import json
 from itertools import islice
 
 import pytest
@@ -8,14 +7,9 @@ import torch
 from torch import nn
 
 from bnrepro.config import compose
-from bnrepro.config.claims import read_claims
 from bnrepro.config.compose import validate
 from bnrepro.data import binarize, open_dataset
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.gather import gather_cells
-from bnrepro.evidence.verdicts import metric
-from experiments.placement.__main__ import main
 from experiments.placement.convolution import (
     ConvNets,
     exact_rows,
@@ -25,10 +19,7 @@ from experiments.placement.convolution import (
     shift_error,
 )
 from experiments.placement.convolution_figures import SHIFTS
-from experiments.placement.figures import FIGURES
 from experiments.placement.measure import ARMS, LAST, dense_rows, new_trainer
-from experiments.placement.metrics import best_rate
-from scripts import render
 
 CPU = torch.device("cpu")
 
@@ -169,29 +160,3 @@ def test_a_convolutional_network_does_not_notice_its_neighbours(cfg, data, kind)
     assert both.shape == (30, 2, 10)
     assert torch.allclose(both[:, 1], alone[:, 0], atol=1e-5)
     assert not torch.allclose(both[:, 0], alone[:, 0], atol=1e-2)
-
-
-def test_the_best_rate_has_the_lowest_loss_and_never_diverged():
-    losses = [(0.1, 0, 0.5), (0.1, 1, 0.5), (0.3, 0, 0.2), (0.3, 1, 0.4), (1.0, 0, None)]
-    named = {"activation": "relu", "arm": "none", "step": 9}
-    rows = [{**named, "lr": lr, "seed": s, "training_loss": loss} for lr, s, loss in losses]
-    assert best_rate(Evidence(accuracy=rows), "relu", "none") == 0.3
-
-
-@pytest.mark.thorough
-def test_smoke_run_and_figures(run, tmp_path):
-    arguments = ["scale=smoke", f"results={tmp_path}"]
-    assert run(main, arguments) == 0
-    folder = tmp_path / "placement/smoke/sweep"
-    assert json.loads((folder / "summary.json").read_text())["status"] == "ok"
-    evidence = gather_cells({"sweep": folder})
-    assert {row["arm"] for row in evidence.accuracy} == set(ARMS)
-    for claim in read_claims("placement"):
-        values = metric(claim)(evidence, claim)
-        assert values
-        assert None not in values
-    assert run(render.main, ["placement", *arguments]) == 0
-    figures = tmp_path / "placement/smoke/figures"
-    drawn = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
-    assert {"shapes.png", "accuracy.png"} <= drawn
-    assert {path.name for path in figures.iterdir()} == drawn | {"table.md"}

@@ -1,6 +1,5 @@
 """Networks that overfit: what is trained, the gap, the noise of batch-mates, and the metrics."""
 
-import json
 import math
 
 import pytest
@@ -8,18 +7,13 @@ import torch
 from torch.nn import functional as F
 
 from bnrepro.config import compose
-from bnrepro.config.claims import read_claims
 from bnrepro.config.compose import validate
 from bnrepro.data import open_dataset
 from bnrepro.errors import UserError
-from bnrepro.evidence.evidence import Evidence
-from bnrepro.evidence.gather import gather_cells
-from bnrepro.evidence.verdicts import metric
+from bnrepro.evidence.evidence import Evidence, load
 from bnrepro.training.slot_sweep import build, sweep_cells
-from experiments.regularization import metrics
-from experiments.regularization.__main__ import main
+from experiments.regularization import metrics, tables
 from experiments.regularization.measure import FITTED, HOOKS, gap, mates
-from scripts import render
 
 CPU = torch.device("cpu")
 
@@ -170,23 +164,16 @@ def test_a_network_that_diverged_leaves_no_value():
     evidence.groups[0]["test_accuracy"] = None
     assert metrics.gap_slope(evidence, {}) == [None]
     assert metrics.gap_of_noise(evidence, {"group": 2}) == [None]
+    assert [tables.gap_text(metrics.group_rows(evidence, m)) for m in (2, 4)] == ["–", "20.0"]
 
 
-@pytest.mark.thorough
-def test_smoke_run_and_figures(run, tmp_path):
-    arguments = ["scale=smoke", f"results={tmp_path}"]
-    assert run(main, arguments) == 0
-    folder = tmp_path / "regularization/smoke/sweep"
-    assert json.loads((folder / "summary.json").read_text())["status"] == "ok"
-    evidence = gather_cells({"sweep": folder})
-    for claim in read_claims("regularization"):
-        images = {"images": 400} if "images" in claim else {}
-        group = {"group": 32} if "group" in claim else {}
-        values = metric(claim)(evidence, {**claim, **images, **group})
-        assert len(values) == 2, claim["id"]
-        assert None not in values, claim["id"]
-    assert run(render.main, ["regularization", *arguments]) == 0
-    figures = tmp_path / "regularization/smoke/figures"
-    drawn = ("dropout", "groups", "l2")
-    names = {f"{name}.{kind}" for name in drawn for kind in ("png", "svg")} | {"table.md"}
-    assert {path.name for path in figures.iterdir()} == names
+def test_the_answer_has_the_gap_without_bn():
+    said = tables.answer(load("regularization", "small"))
+    assert said.endswith("(m = 512) it is 24.1; without BN it is 18.8, less than at any m.")
+
+
+def test_the_gap_is_called_least_without_bn_only_where_it_is():
+    evidence = made_up()
+    for test, expected in ((0.95, True), (0.85, False), (None, False)):
+        evidence.tables["plain"] = [row("baseline", 0.0, test)]
+        assert tables.least_without_bn(evidence) is expected

@@ -1,4 +1,4 @@
-"""The scale equations against torch's batch norm, the probe, and the sweep end to end."""
+"""The scale equations against torch's batch norm, and the probe."""
 
 import json
 
@@ -8,21 +8,16 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from bnrepro.config import compose
-from bnrepro.config.claims import read_claims
 from bnrepro.config.schema import ModelConfig
 from bnrepro.data import synthetic
-from bnrepro.evidence.evidence import Evidence, read, write
-from bnrepro.evidence.gather import gather_cells
+from bnrepro.evidence.evidence import Evidence
 from bnrepro.evidence.steps import second_half_growth
-from bnrepro.evidence.verdicts import metric
 from bnrepro.models.mlp import Slot, SlotMLP
-from bnrepro.plots.render import render
 from bnrepro.run.record import read_rows
 from bnrepro.training.slot_rows import first_layer
-from experiments.scale_invariance import EXPERIMENT, figures
+from experiments.scale_invariance import figures
 from experiments.scale_invariance.__main__ import main
 from experiments.scale_invariance.measure import (
-    cells,
     differentiate,
     exact_rows,
     normalized_layer,
@@ -128,27 +123,6 @@ def test_a_killed_sweep_goes_on_to_the_same_rows(rows, run, tmp_path):
     other = tmp_path / "other/scale_invariance/smoke/sweep"
     assert read_rows(folder / "metrics.jsonl") == read_rows(other / "metrics.jsonl")
     assert json.loads((folder / "meta.json").read_text())["commit"]
-
-
-@pytest.mark.thorough
-def test_command_records_judges_and_draws(run, tmp_path):
-    arguments = ["scale=smoke", f"results={tmp_path}"]
-    assert run(main, arguments) == 0
-    evidence = gather_cells({"sweep": tmp_path / "scale_invariance/smoke/sweep"})
-    cfg = compose("scale_invariance", arguments)
-    rows = [*evidence.exact, *evidence.training]
-    assert {row["cell"] for row in rows} == set(range(1, len(cells(cfg)) + 1))
-    write(evidence, tmp_path / "published")
-    again = read(tmp_path / "published")
-    for claim in read_claims("scale_invariance"):
-        values = metric(claim)(again, claim)
-        assert len(values) == cfg.seeds
-        if claim["kind"] == "exact":
-            assert max(values) < claim["criterion"]["value"]
-    drawn = render(EXPERIMENT, again, tmp_path / "figures")
-    assert {path.name for path in drawn} >= {"layer.png", "training.png", "table.md"}
-    assert all(path.stat().st_size > 500 for path in drawn)
-    assert "eight decades" in figures.answer(again)
 
 
 def test_figures_and_tables_show_every_epsilon_and_rate():

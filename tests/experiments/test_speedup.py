@@ -9,11 +9,11 @@ from bnrepro.config.claims import criterion_hash, read_claims
 from bnrepro.evidence.evidence import Evidence, load
 from bnrepro.evidence.statistics import Above
 from bnrepro.evidence.verdicts import judge
-from experiments.speedup import metrics, rate
+from experiments.speedup import figures, metrics, rate
 from experiments.speedup.__main__ import main
 from experiments.speedup.measure import cell_config, cells
 from scripts import render
-from tests.drawing import call, drawn, evidence_of, legend
+from tests.drawing import call, drawn, evidence_of, legend, line
 from tests.experiments.altered import said
 
 ASYNCHRONOUS = "16 replicas"
@@ -147,6 +147,46 @@ def test_the_slope_falls_only_where_s_does():
     assert value("speedup_slope", falling) < 0 < value("speedup_slope", rising)
 
 
+def test_nothing_is_known_of_a_slope_with_a_bound_in_it():
+    evidence = made_up({-2: 0.2, -1: 0.5, 0: 0.7}, {0: {100: 0.25, 200: 0.5, 400: 0.7}})
+    found = value("speedup_slope", evidence)
+    assert (found, type(found)) == (-math.inf, Above)
+
+
+def seeds(*accuracies: float | None) -> Evidence:
+    """Plain networks with these accuracies, a seed each, beside the same BN cells."""
+    rows = []
+    for seed, accuracy in enumerate(accuracies):
+        each = [cell("plain", -2, accuracy), *(cell("bn", 0, a, b) for b, a in BN[0].items())]
+        rows += [row | {"seed": seed} for row in each]
+    return Evidence(runs=[], cells=rows)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "median"),
+    [
+        ((0.5, 0.7, 0.5), 8),
+        ((0.5, 0.7, 0.1), 8),  # a plain network that does not train is beyond all others
+        ((0.5, 0.2, 0.7), 8),  # so is one of which S is only known to lie above 16
+        ((0.5, 0.2, 0.1), math.nan),
+        ((0.7, 0.9, 0.5), 4),  # BN never gets to 0.9
+    ],
+)
+def test_the_map_has_the_median_of_all_seeds_or_a_gap(accuracies, median):
+    axis = drawn("speedup", seeds(*accuracies))["map"].axes[0]
+    (found,) = line(axis, ASYNCHRONOUS)[1]
+    assert found == pytest.approx(median, nan_ok=True)
+    crosses = [each for each in axis.get_lines() if each.get_marker() == "x"]
+    assert len(crosses) == sum(accuracy == 0.1 for accuracy in accuracies)
+
+
+def test_a_highest_rate_at_the_grids_end_is_a_bound():
+    regimes, _ = figures.tables(load("speedup", "wide"))
+    highest = {row[0]: row[1:3] for row in regimes}
+    assert highest["one replica"] == ["0.0839", "≥ 0.419"]
+    assert highest["16 replicas"] == ["0.0003", "0.0075"]
+
+
 def worse_bn(evidence: Evidence) -> Evidence:
     """Evidence in which BN trains nowhere."""
     rows = [dict(row) for row in evidence.cells]
@@ -205,8 +245,7 @@ def test_a_smoke_run_leaves_every_cell_and_its_figures(finished, run):
     assert len(evidence.cells) == len(cells(cfg))
     lost = evidence.where("cells", arm="plain", place=19)
     assert [row["outcome"] for row in lost] == ["non-finite"]  # at a rate of 0.0015·5^9.5
-    figures = drawn("speedup", evidence)
-    panels = figures["rates"].axes
+    panels = drawn("speedup", evidence)["rates"].axes
     assert [axis.get_title() for axis in panels] == ["one replica", "16 replicas"]
     assert legend(panels[-1]) == ["without BN, 16 steps", "with BN, 8 steps"]
     assert "16 replicas, twice the steps" in said("speedup", evidence)

@@ -1,4 +1,4 @@
-"""The closed-form backward pass of whitening, the arms around it, and the sweep end to end."""
+"""The closed-form backward pass of whitening, and the arms around it."""
 
 import math
 
@@ -6,17 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from bnrepro.config.claims import read_claims
 from bnrepro.config.schema import ModelConfig
-from bnrepro.evidence.evidence import Evidence, read, write
-from bnrepro.evidence.verdicts import metric
+from bnrepro.evidence.evidence import Evidence
 from bnrepro.models.mlp import Slot, SlotMLP
 from bnrepro.norm.whitening import whiten, whiten_backward
-from bnrepro.plots.render import render
 from bnrepro.seeding import stream
-from experiments.whitening import EXPERIMENT
-from experiments.whitening.__main__ import main
 from experiments.whitening.cost import transform_passes
+from experiments.whitening.figures import reached
 from experiments.whitening.metrics import (
     cost_exponent,
     log_seconds_ratio,
@@ -174,36 +170,24 @@ def test_ratios_of_steps_and_seconds():
     assert log_steps_ratio(never, {"arm": "bn", "against": "baseline"}) == [None]
 
 
+@pytest.mark.parametrize(
+    ("arrivals", "expected"),
+    [
+        ([True, True], "10, 20.00 s"),
+        ([True, False], "never (never: 1 of 2)"),  # the upper median is one that never arrives
+        ([True, True, False], "10, 20.00 s (never: 1 of 3)"),
+    ],
+)
+def test_a_median_seed_that_never_arrives_has_neither_steps_nor_seconds(arrivals, expected):
+    each = [evidence_of({"baseline": [0.5], "bn": [0.5 if a else 0.4]}) for a in arrivals]
+    training = [row | {"seed": i} for i, e in enumerate(each) for row in e.training]
+    evidence = Evidence(**{**each[0].tables, "training": training})
+    assert reached(evidence, "bn", 1.0) == expected
+
+
 def test_the_exponent_is_fitted_on_wide_layers_alone():
     rows = [
         {"arm": "whiten", "width": d, "seconds": d**3 if d >= 256 else 1.0}
         for d in (32, 64, 256, 512, 1024)
     ]
     assert cost_exponent(Evidence(cost=rows), "whiten") == pytest.approx(3)
-
-
-@pytest.mark.thorough
-def test_command_records_judges_and_draws(run, tmp_path):
-    assert run(main, ["scale=smoke", f"results={tmp_path}"]) == 0
-    evidence = EXPERIMENT.gather({"sweep": tmp_path / "whitening/smoke/sweep"}, None)
-    # arms and ridges at three mini-batches, seeds, stops
-    assert len(evidence.training) == (4 + 2 + 2 + 2 + 3) * 2 * 4
-    assert {row["seed"] for row in evidence.tuning} == {1000}
-    trained, tuned = (
-        {(row["arm"], row["lr"]) for row in table} for table in (evidence.training, evidence.tuning)
-    )
-    assert trained <= tuned
-    small, main_batch = (
-        [row["ratio"] for row in evidence.where("spectrum", batch=batch)] for batch in (4, 32)
-    )
-    assert max(small) < 1e-12 < 1e-4 < min(main_batch)
-    for claim in read_claims("whitening"):
-        values = metric(claim)(evidence, claim)
-        assert values
-        if not claim["metric"].startswith("log_"):  # in a few steps not every arm gets there
-            assert all(math.isfinite(value) for value in values)
-    write(evidence, tmp_path / "published")
-    paths = render(EXPERIMENT, read(tmp_path / "published"), tmp_path / "figures")
-    names = ["convergence.png", "small-batches.png", "cost.png"]
-    assert [p.name for p in paths if p.suffix == ".png"] == names
-    assert "test accuracy" in EXPERIMENT.figures.answer(evidence)

@@ -9,6 +9,7 @@ from bnrepro import ROOT, experiment
 from bnrepro.config import claims
 from bnrepro.errors import UserError
 from bnrepro.experiment import Experiment, find
+from bnrepro.explain import explain
 from experiments.mnist.__main__ import main
 from tests.drawing import some
 
@@ -136,3 +137,40 @@ def test_an_arm_that_bears_the_name_of_another_is_named(run, tmp_path, capsys):
     words = ["--config-dir", str(tmp_path), "variant=mine", "scale=smoke", f"results={tmp_path}"]
     assert run(main, words) == 2
     assert "variant: bn: the file of variant=mine must name itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"# @package _global_\nvariant: mine\nmodel: {norm: batch\n",
+            "mine.yaml: line 4: no YAML (",
+        ),
+        (
+            b"variant: mine\n",
+            "variant/mine.yaml: must begin with `# @package _global_`, and then `var",
+        ),
+        (b"", "variant/mine.yaml: must begin with `# @package _global_`, and then `variant: mine`"),
+        (
+            b"# @package _global_\nvariant: mine\nmodle: {}\n",
+            "'variant/mine': ConfigKeyError",
+        ),
+    ],
+)
+def test_a_mistake_in_the_file_of_an_arm_is_one_line(run, tmp_path, capsys, content, said):
+    (tmp_path / "variant").mkdir()
+    (tmp_path / "variant/mine.yaml").write_bytes(content)
+    words = ["--config-dir", str(tmp_path), "variant=mine", "scale=smoke", f"results={tmp_path}"]
+    assert run(main, words) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert said in line
+
+
+def test_a_config_file_that_is_no_utf_8_is_named(monkeypatch, tmp_path):
+    (tmp_path / "configs/mnist").mkdir(parents=True)
+    (tmp_path / "configs/mnist/odd.yaml").write_bytes(b"a: \xff\n")
+    monkeypatch.setattr("bnrepro.explain.ROOT", tmp_path)
+    error = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    assert "configs/mnist/odd.yaml: not text in UTF-8" in str(explain(error))
+    (tmp_path / "configs/mnist/odd.yaml").unlink()
+    assert explain(error) is None  # of some other file

@@ -7,6 +7,7 @@ import pytest
 
 from bnrepro.config.compose import compose, variants
 from bnrepro.config.help import help_page
+from bnrepro.errors import UserError
 from bnrepro.experiment import stems
 from tests.conftest import Run
 
@@ -52,3 +53,25 @@ def test_a_mistake_beside_the_question_is_one_line(run: Run, capsys):
     main = importlib.import_module("experiments.mnist.__main__").main
     assert run(main, ["--help", "optim.lrr=3"]) == 2
     assert "optim.lrr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stem", "override", "decides"),
+    [
+        ("gamma_beta", "optim.lr=0.1", "sweep.sigmoid.lr"),
+        ("gamma_beta", "model.norm=batch", "sweep.sigmoid.arm"),
+        ("learning_rate", "model.activation=relu", "sweep.sigmoid.activation"),
+        ("speedup", "model.norm=batch", "regimes"),
+        ("mnist_grid", "model.init_std=0.2", "grid.axes.init_std"),
+        ("inception_grid", "optim.lr=0.2", "grid.axes.lr"),
+    ],
+)
+def test_a_setting_that_something_else_decides_is_refused_and_not_listed(stem, override, decides):
+    key = override.partition("=")[0]
+    with pytest.raises(UserError, match=rf"{key}: has no effect here; {decides} decides it"):
+        compose(stem, [override])
+    assert f"  {key}=" not in help_page(stem)
+
+
+def test_a_setting_that_only_some_blocks_sweep_has_an_effect():
+    assert compose("optimizers", ["optim.batch=20"]).optim.batch == 20

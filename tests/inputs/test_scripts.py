@@ -41,7 +41,7 @@ WRONG = [
     ("render mnist variant=bn,bn", "variant=bn,bn: names bn twice"),
     ("render mnist optim.lr=0.1,0.3", "optim.lr=0.1,0.3: several values"),
     ("run", "name an experiment to run"),
-    ("run mnist --cfg", "settings are given as key=value; python -m experiments.mnist --help"),
+    ("run mnist bn", "settings are given as key=value; python -m experiments.mnist --help"),
     ("run mnist optim.lr=0.1,0.3", "optim.lr=0.1,0.3: several values"),
     ("run mnist variant=bn,bn", "variant=bn,bn: names bn twice"),
     ("run mnist scale=huge", "scale/huge"),

@@ -1,6 +1,7 @@
 """`make figures`: committed figures and tables drawn anew from the committed rows."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -22,16 +23,22 @@ def results(monkeypatch, tmp_path):
     return committed
 
 
+def without_evidence(folder: Path) -> list[Path]:
+    """The files that are drawn from the rows."""
+    kept = (".csv", ".gz", ".txt")
+    return sorted(path for path in folder.iterdir() if path.suffix not in kept)
+
+
 @pytest.mark.parametrize("arguments", [["scale_invariance"], *more(([],))])
 def test_the_figures_and_the_table_come_back_from_the_rows_alone(arguments, results, run, capsys):
-    drawn = sorted(path for path in results.iterdir() if ".csv" not in path.name)
+    drawn = without_evidence(results)
     table = (results / "table.md").read_bytes()
     for path in drawn:
         if path.name != "table.md":
             path.unlink()
     (results / "table.md").write_text("out of date\n")
     assert run(figures.main, arguments) == 0
-    assert sorted(path for path in results.iterdir() if ".csv" not in path.name) == drawn
+    assert without_evidence(results) == drawn
     assert (results / "table.md").read_bytes() == table
     assert len(capsys.readouterr().out.split()) == len(drawn)
 

@@ -8,8 +8,7 @@ import pytest
 from bnrepro.config import compose
 from bnrepro.errors import UserError
 from bnrepro.evidence import Evidence
-from bnrepro.evidence.evidence import read
-from bnrepro.evidence.tables import read_table, write_table
+from bnrepro.evidence.evidence import read, write
 from bnrepro.experiment import find
 from bnrepro.plots.render import table_file
 from bnrepro.run import provenance
@@ -141,16 +140,16 @@ def test_an_arm_without_runs_keeps_what_it_has_published(results, as_scale_paper
 @pytest.mark.usefixtures("undrawn")
 def test_rows_of_another_config_are_not_kept(results, as_scale_paper, run):
     assert run(publish.main, ["mnist", f"results={results}"]) == 0
-    runs = as_scale_paper / "runs.csv"
-    changed = [row | {"config_hash": "other"} for row in read_table(runs)]
-    write_table(runs, changed)
+    changed = read(as_scale_paper)
+    changed.tables["runs"] = [row | {"config_hash": "other"} for row in changed.runs]
+    write(changed, as_scale_paper)
     aside = (results / "mnist/smoke/bn").rename(results / "aside")
     try:
         with pytest.raises(UserError, match="bn, seed 0: made with another config"):
             run(publish.main, ["mnist", f"results={results}"])
     finally:
         aside.rename(results / "mnist/smoke/bn")
-    assert read_table(runs) == changed
+    assert read(as_scale_paper) == changed
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -164,12 +163,13 @@ def test_without_any_run_nothing_is_published_again(results, as_scale_paper, run
 def test_a_run_made_anew_does_not_make_its_claims_older(results, as_scale_paper, run):
     """A criterion that the first publication lacked was stated when the values were known."""
     assert run(publish.main, ["mnist", f"results={results}"]) == 0
-    criteria = as_scale_paper / "criteria.csv"
-    first, *others = read_table(criteria)
-    write_table(criteria, others)
+    published = read(as_scale_paper)
+    first, *others = published.criteria
+    published.tables["criteria"] = others
+    write(published, as_scale_paper)
     assert run(publish.main, ["mnist", f"results={results}"]) == 0
-    assert read_table(criteria) == others
-    runs = as_scale_paper / "runs.csv"
-    write_table(runs, [row | {"config_hash": "other"} for row in read_table(runs)])
+    assert read(as_scale_paper).criteria == others
+    published.tables["runs"] = [row | {"config_hash": "other"} for row in published.runs]
+    write(published, as_scale_paper)
     assert run(publish.main, ["mnist", f"results={results}"]) == 0
-    assert first in read_table(criteria)
+    assert first in read(as_scale_paper).criteria
