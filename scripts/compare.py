@@ -82,7 +82,7 @@ def accuracy_table(evidence: Evidence) -> Table:
         runs = evidence.where("runs", variant=variant)
         outcomes = ", ".join(dict.fromkeys(run["outcome"] for run in runs))
         accuracies = ([run[f"{kind}_test_accuracy"] for run in runs] for kind in ("final", "best"))
-        cells = [mean_text(values, 2, 100) for values in accuracies]
+        cells = [mean_text(values, 2, 100, limits=(0, 1)) for values in accuracies]
         rows.append([variant, ", ".join(str(run["seed"]) for run in runs), outcomes, *cells])
     return rows
 

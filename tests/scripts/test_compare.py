@@ -83,6 +83,16 @@ def test_labels_are_as_long_as_they_must_be_to_differ():
     assert compare.labelled(paths) == labels
 
 
+def test_an_interval_ends_where_accuracies_do():
+    runs = [
+        {"variant": "bn", "seed": seed, "outcome": "trained", "final_test_accuracy": end,
+         "best_test_accuracy": end}
+        for seed, end in enumerate([0.99, 0.91])
+    ]  # fmt: skip
+    (_, row) = compare.accuracy_table(Evidence(runs=runs))
+    assert row[3] == "95.00 [44.18, 100.00]"
+
+
 def test_an_arm_of_which_a_seed_diverged_has_no_mean_of_the_others():
     ends = [0.9, 0.8, None, 0.7, 0.6]
     runs = [
