@@ -38,7 +38,8 @@ HOW = """\
 - *Holds*: the whole 95 % t-interval of the mean over seeds meets the criterion; or, as the
   criterion asks, every value does, or more seeds than chance would give in one of twenty cases.
   *Fails*: none of the interval does, or one value that should does not, or as many seeds speak
-  against it. *Inconclusive*: neither.
+  against it; or some seeds never reach a target, and none of the others meets the criterion.
+  *Inconclusive*: neither.
 - Below the paper's own scale *holds* becomes *direction holds*: the effect points the way the paper
   says, in a smaller network and on other images. That reproduces none of the paper's numbers.
 - Two arms that are compared have the same initial weights, the same order of data and the same
