@@ -68,7 +68,8 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror or error}); what was recorded before is "
-            "kept: make room or choose another folder (results=…) and run the same command again"
+            "kept: make room, or name another folder if the command takes one (results=…), and run "
+            "it again"
         ) from error
 
 

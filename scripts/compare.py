@@ -42,9 +42,12 @@ def main() -> None:
         raise UserError(f"{double}: named twice")
     folders = labelled(paths)
     evidence = gather_runs(folders)
-    lacking = [str(folders[v]) for v in folders if v not in evidence.variants]
-    if lacking:
-        raise UserError(f"no finished run in {', '.join(lacking)}")
+    if lacking := [folders[v] for v in folders if v not in evidence.variants]:
+        arms = sorted(
+            {path.parents[1] for each in lacking for path in each.glob("*/*/summary.json")}
+        )
+        hint = f"; name an arm's folder, such as {arms[0]}" if arms else ""
+        raise UserError(f"no finished run in {', '.join(map(str, lacking))}{hint}")
     tables = [accuracy_table(evidence), settings_table(folders)]
     for table in tables:
         show(table, "comparison")

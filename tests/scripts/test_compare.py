@@ -83,6 +83,15 @@ def test_labels_are_as_long_as_they_must_be_to_differ():
     assert compare.labelled(paths) == labels
 
 
+def test_a_folder_of_arms_is_answered_with_the_name_of_one(run, tmp_path):
+    for name in ("baseline", "bn"):
+        (tmp_path / name / "seed-0").mkdir(parents=True)
+        (tmp_path / name / "seed-0/summary.json").write_text("{}")
+    said = f"no finished run in {tmp_path}; name an arm's folder, such as {tmp_path}/baseline"
+    with pytest.raises(UserError, match=said):
+        run(compare.main, [str(tmp_path)])
+
+
 def test_an_interval_ends_where_accuracies_do():
     runs = [
         {"variant": "bn", "seed": seed, "outcome": "trained", "final_test_accuracy": end,
