@@ -69,7 +69,7 @@ def writing(path: Path) -> Iterator[None]:
         raise UserError(
             f"{path}: cannot be written ({error.strerror or error}); what was recorded before is "
             "kept: make room, or name another folder if the command takes one (results=…), and run "
-            "it again"
+            "the same command again"
         ) from error
 
 
