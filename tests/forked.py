@@ -1,22 +1,19 @@
 """Commands in forked copies of this process, which has all imports already."""
 
 import contextlib
-import logging
 import os
 import signal
-import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from tests.storm import TORCHRUN, stand_alone
+from tests.storm import TORCHRUN, become
 
 PATIENCE = 300  # seconds
 
@@ -35,7 +32,7 @@ def forked(work: Callable[[], object], arguments: Sequence[str]) -> Done:
         log = Path(folder) / "log"
         pid = os.fork()
         if pid == 0:
-            _become(work, arguments, log)
+            become(work, arguments, log)
         with _killed_at_the_end(pid):
             status = _wait(pid)
         return Done(os.waitstatus_to_exitcode(status), log.read_text("utf-8", "replace"))
@@ -44,21 +41,6 @@ def forked(work: Callable[[], object], arguments: Sequence[str]) -> Done:
 def two_processes(work: Callable[[], object], arguments: Sequence[str]) -> Done:
     """The same as two data-parallel processes, under torchrun's agent."""
     return forked(lambda: elastic_launch(LaunchConfig(1, 1, 2, **TORCHRUN), work)(), arguments)
-
-
-def _become(work: Callable[[], object], arguments: Sequence[str], log: Path) -> NoReturn:
-    status = 1
-    try:
-        stand_alone(log)
-        logging.getLogger().handlers.clear()  # pytest's
-        sys.argv = ["command", *arguments]
-        work()
-        status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    except BaseException:
-        traceback.print_exc()
-    os._exit(status)
 
 
 def _wait(pid: int) -> int:

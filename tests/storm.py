@@ -9,6 +9,7 @@ an undisturbed run leaves: rows, summaries, and checkpoints tensor by tensor. Of
 processes either one is killed, or torchrun's agent, or all of them at once. Needs Linux.
 """
 
+import logging
 import mmap
 import os
 import random
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -132,7 +133,8 @@ def attempt(case: Case, results: Path, fuse: Fuse, rng: random.Random) -> Outcom
     log, shared = results.with_suffix(".log"), mmap.mmap(-1, 8)
     pid = os.fork()
     if pid == 0:
-        _become(case, results, log, fuse.touches, shared)
+        arguments = ["scale=smoke", *case.overrides, f"results={results}", *QUIET]
+        become(lambda: _train(case, results, fuse.touches, shared), arguments, log)
     status = _status(pid, fuse.seconds or PATIENCE)
     killed = status is None
     if killed:
@@ -159,32 +161,34 @@ def _status(pid: int, seconds: float) -> int | None:
     return None if found == (0, 0) else found[1]
 
 
-def _become(case: Case, results: Path, log: Path, touches: int, shared: mmap.mmap) -> NoReturn:
+def _train(case: Case, results: Path, touches: int, shared: mmap.mmap) -> None:
     """Train in this forked process, with torchrun's agent where the case has several."""
+    sys.addaudithook(_counting(str(results), touches, shared))
+    main = command(find(case.experiment))
+    if case.processes == 1:
+        main()
+    else:
+        elastic_launch(LaunchConfig(1, 1, case.processes, **TORCHRUN), main)()
+
+
+def become(work: Callable[[], object], arguments: Sequence[str], log: Path) -> NoReturn:
+    """Make a forked process do this work as a command of its own, the first of its own group; what
+    it says goes to a file."""
     status = 1
     try:
-        stand_alone(log)
-        sys.argv = ["storm", "scale=smoke", *case.overrides, f"results={results}", *QUIET]
-        sys.addaudithook(_counting(str(results), touches, shared))
-        main = command(find(case.experiment))
-        if case.processes == 1:
-            main()
-        else:
-            elastic_launch(LaunchConfig(1, 1, case.processes, **TORCHRUN), main)()
+        os.setsid()
+        sys.stdout = sys.stderr = log.open("a", encoding="utf-8", buffering=1)
+        os.dup2(sys.stderr.fileno(), 1)
+        os.dup2(sys.stderr.fileno(), 2)
+        logging.getLogger().handlers.clear()  # pytest's
+        sys.argv = ["command", *arguments]
+        work()
         status = 0
     except SystemExit as stop:
         status = int(stop.code or 0)
     except BaseException:
         traceback.print_exc()
     os._exit(status)
-
-
-def stand_alone(log: Path) -> None:
-    """Make a forked process the first of its own group; what it says goes to a file."""
-    os.setsid()
-    sys.stdout = sys.stderr = log.open("a", encoding="utf-8", buffering=1)
-    os.dup2(sys.stderr.fileno(), 1)
-    os.dup2(sys.stderr.fileno(), 2)
 
 
 def _counting(results: str, deadly: int, shared: mmap.mmap) -> Callable[[str, Any], None]:
